@@ -1,0 +1,63 @@
+/*
+ * A growable run of contiguous bytes with a front that can be consumed.
+ * It has no cap of its own: whoever feeds it from outside checks
+ * buf_len() against a limit first.
+ */
+#ifndef COMMON_BUF_H
+#define COMMON_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/span.h"
+
+struct buf {
+	char *mem;
+	size_t off; /* start of the unread bytes */
+	size_t end; /* one past the last */
+	size_t cap;
+};
+
+/* All zeroes is a valid empty buffer; so is this. */
+void buf_init(struct buf *);
+/* Frees the memory; the buffer is empty and usable again. */
+void buf_fini(struct buf *);
+/* Forgets the bytes; keeps up to keep bytes of memory for reuse. */
+void buf_reset(struct buf *, size_t keep);
+
+/* Room for at least n more bytes; write there, then buf_commit(). */
+char *buf_reserve(struct buf *, size_t n);
+void buf_commit(struct buf *, size_t n);
+
+void buf_add(struct buf *, const void *, size_t);
+void buf_addspan(struct buf *, struct span);
+void buf_addstr(struct buf *, const char *);
+void buf_addf(struct buf *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Drops n bytes from the front; n is at most buf_len(). */
+void buf_consume(struct buf *, size_t n);
+/* Replaces len bytes at offset at (from the front) by n bytes of p. */
+void buf_splice(struct buf *, size_t at, size_t len, const void *p, size_t n);
+/* A terminated copy-free view: adds a NUL behind the end, uncounted. */
+char *buf_cstr(struct buf *);
+
+static inline size_t
+buf_len(const struct buf *b)
+{
+	return (b->end - b->off);
+}
+
+static inline char *
+buf_ptr(const struct buf *b)
+{
+	return (b->mem + b->off);
+}
+
+static inline struct span
+buf_span(const struct buf *b)
+{
+	return (span_of(b->mem + b->off, b->end - b->off));
+}
+
+#endif

@@ -1,0 +1,180 @@
+/* The log of one process: one escaped line a message, never blocking. */
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 2048
+
+static struct {
+	char name[48];
+	enum log_level level;
+	int fd;
+	bool own_fd;
+	uint64_t dropped;
+	void (*last_words)(const char *);
+} logger = {.name = "hubd", .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void
+log_init(const char *procname, enum log_level level)
+{
+	snprintf(logger.name, sizeof(logger.name), "%s", procname);
+	logger.level = level;
+}
+
+void
+log_use_fd(int fd)
+{
+	if (logger.own_fd)
+		close(logger.fd);
+	logger.fd = fd;
+	logger.own_fd = false;
+}
+
+int
+log_open(const char *path)
+{
+	int fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+	    0640);
+
+	if (fd == -1)
+		return (-1);
+	log_use_fd(fd);
+	logger.own_fd = true;
+	return (0);
+}
+
+uint64_t
+log_dropped(void)
+{
+	return (logger.dropped);
+}
+
+void
+log_set_last_words(void (*fn)(const char *))
+{
+	logger.last_words = fn;
+}
+
+/* Copies text to out with everything unprintable as \xNN. */
+static size_t
+escape(char *out, size_t cap, const char *text)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 5 < cap; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c >= 0x20 && c != 0x7f) {
+			out[n++] = (char)c;
+			continue;
+		}
+		out[n++] = '\\';
+		out[n++] = 'x';
+		out[n++] = hex[c >> 4];
+		out[n++] = hex[c & 15];
+	}
+	return (n);
+}
+
+static void
+emit(enum log_level level, const char *text)
+{
+	char line[LOG_LINE_MAX];
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+	int head;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
+	head = snprintf(line + n, sizeof(line) - n, ".%03ldZ %s[%ld] %s: ",
+	    ts.tv_nsec / 1000000, logger.name, (long)getpid(),
+	    level_names[level]);
+	n += (size_t)head;
+	n += escape(line + n, sizeof(line) - n - 1, text);
+	line[n++] = '\n';
+	if (write(logger.fd, line, n) != (ssize_t)n)
+		logger.dropped++;
+}
+
+static void
+vemit(enum log_level level, bool with_errno, const char *fmt, va_list ap)
+{
+	char text[LOG_LINE_MAX];
+	int saved = errno;
+	size_t n;
+
+	if (level > logger.level)
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	n = strlen(text);
+	if (with_errno)
+		snprintf(text + n, sizeof(text) - n, ": %s", strerror(saved));
+	emit(level, text);
+	errno = saved;
+}
+
+#define DEFINE_LOG(fn, level, with_errno)                                      \
+	void fn(const char *fmt, ...)                                          \
+	{                                                                      \
+		va_list ap;                                                    \
+                                                                               \
+		va_start(ap, fmt);                                             \
+		vemit(level, with_errno, fmt, ap);                             \
+		va_end(ap);                                                    \
+	}
+
+DEFINE_LOG(log_err, LOG_LEVEL_ERR, true)
+DEFINE_LOG(log_errx, LOG_LEVEL_ERR, false)
+DEFINE_LOG(log_warn, LOG_LEVEL_WARN, true)
+DEFINE_LOG(log_warnx, LOG_LEVEL_WARN, false)
+DEFINE_LOG(log_info, LOG_LEVEL_INFO, false)
+DEFINE_LOG(log_debug, LOG_LEVEL_DEBUG, false)
+
+static void __attribute__((noreturn))
+vfatal(bool with_errno, const char *fmt, va_list ap)
+{
+	char text[LOG_LINE_MAX];
+	int saved = errno;
+	size_t n;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	n = strlen(text);
+	if (with_errno)
+		snprintf(text + n, sizeof(text) - n, ": %s", strerror(saved));
+	emit(LOG_LEVEL_ERR, text);
+	if (logger.last_words != NULL)
+		logger.last_words(text);
+	exit(1);
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfatal(true, fmt, ap);
+}
+
+void
+fatalx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfatal(false, fmt, ap);
+}
