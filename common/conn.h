@@ -1,0 +1,76 @@
+/*
+ * A connected stream socket under the loop: TCP or Unix, and later the same
+ * face with TLS under it. The owner hears what it waits for through one
+ * callback; writes are gathered and made directly at the end of the turn,
+ * and only a full socket arms EV_WRITE.
+ */
+#ifndef COMMON_CONN_H
+#define COMMON_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/loop.h"
+#include "common/span.h"
+
+struct conn;
+
+enum conn_event {
+	CONN_READABLE, /* conn_in() has new bytes (at least one) */
+	CONN_DRAINED,  /* all that was written has gone to the kernel, after
+			  having waited for it at least once */
+	CONN_EOF,      /* the peer has finished sending; buffered bytes were
+			  told before */
+	CONN_ERROR,    /* reset or any failure: nothing more will come or go */
+};
+
+/* Runs in the loop; may close the connection. */
+typedef void conn_fn(struct conn *, enum conn_event, void *arg);
+
+/*
+ * Takes over a connected, non-blocking descriptor. TCP_NODELAY is set.
+ * Reading is on. Nothing is called before the next turn.
+ */
+struct conn *conn_new(struct loop *, int fd, conn_fn *, void *arg);
+/* Changes who is told, as when a connection is upgraded. */
+void conn_set_owner(struct conn *, conn_fn *, void *arg);
+
+/* Bytes read and not yet consumed; consume with buf_consume(). */
+struct buf *conn_in(struct conn *);
+/* Stops reading when that many bytes are buffered (default 64 KiB). */
+void conn_set_in_limit(struct conn *, size_t bytes);
+/* Pauses or resumes reading; EOF and errors are still noticed on write,
+ * and, while paused, by EPOLLRDHUP semantics: CONN_EOF or CONN_ERROR. */
+void conn_want_read(struct conn *, bool);
+
+/* The owner appends to this; it is written at the end of the turn. */
+struct buf *conn_out(struct conn *);
+/* Appends and schedules the write; use after touching conn_out(), too. */
+void conn_write(struct conn *, const void *, size_t n);
+void conn_flush_later(struct conn *);
+/* Writes what it can at once. */
+void conn_flush_now(struct conn *);
+/* Bytes that the kernel has not taken yet. */
+size_t conn_unsent(const struct conn *);
+/* When the kernel last took a byte, or when the wait began. */
+monotime_t conn_write_progress(const struct conn *);
+/* Keeps unsent bytes of the kernel's own below this (TCP_NOTSENT_LOWAT). */
+void conn_set_notsent_lowat(struct conn *, int bytes);
+
+/*
+ * Ends the connection. CONN_CLOSE_LINGER writes what is pending, shuts
+ * down the sending side and reads and drops for up to 2 s so that the last
+ * answer is not lost to a reset; CONN_CLOSE_NOW discards. The callback is
+ * not called again. Safe to call twice.
+ */
+enum conn_close { CONN_CLOSE_LINGER, CONN_CLOSE_NOW };
+void conn_close(struct conn *, enum conn_close);
+
+int conn_fd(const struct conn *);
+/* "127.0.0.1:4711" or "unix"; of the peer; for logs. */
+const char *conn_peer(const struct conn *);
+
+#endif
