@@ -1,0 +1,95 @@
+# hubd. `make run` runs the main job, `make check` passes the tests.
+#
+# SAN=1 builds with AddressSanitizer and UndefinedBehaviorSanitizer into
+# build/san/.
+
+CC	= gcc
+PREFIX	= /usr/local
+DESTDIR	=
+PYTHON	= python3
+
+ifdef SAN
+O	:= build/san
+SANFLAGS = -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+else
+O	:= build
+SANFLAGS =
+endif
+
+VERSION	:= 0.1.0
+PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl
+PKGS_HUB    = sqlite3 gmp libconfuse
+PKGS_AGENT  = libcurl libconfuse
+
+OPT	?= -O2 -g
+WARN	= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wswitch-enum -Wvla \
+	-Wno-unused-parameter -Werror
+CFLAGS	= -std=gnu11 $(OPT) $(WARN) $(SANFLAGS) -fstack-protector-strong
+CPPFLAGS = -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
+LDFLAGS	= $(SANFLAGS) -Wl,-z,relro,-z,now
+libs	= $(shell pkg-config --libs $(1) 2>/dev/null)
+
+include build.mk
+include tests/unit/unit.mk
+
+.PHONY: all
+all: $(PROGRAMS)
+
+# ---- objects -------------------------------------------------------------
+
+$(O)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/test/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
+
+obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))
+testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
+
+# ---- programs ------------------------------------------------------------
+
+$(O)/hubd: $(call obj,$(HUBD_SRCS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+
+$(O)/agentd: $(call obj,$(AGENTD_SRCS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_AGENT))
+
+$(O)/hubctl: $(call obj,$(HUBCTL_SRCS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+
+$(O)/provsim: $(call obj,$(PROVSIM_SRCS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON))
+
+$(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+
+$(O)/test/agentd: $(call testobj,$(AGENTD_SRCS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_AGENT))
+
+.PHONY: test-programs
+test-programs: $(addprefix $(O)/test/,$(filter hubd agentd,$(notdir $(PROGRAMS))))
+
+# ---- unit tests ----------------------------------------------------------
+
+UNITS	= $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
+
+define unit_rule
+$(O)/unit/test_$(1): $(call obj,tests/unit/test_$(1).c $(UNIT_$(1)))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB))
+endef
+$(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
+
+.PHONY: unit
+unit: $(patsubst %,$(O)/unit/test_%,$(UNITS))
+	@set -e; for t in $^; do $$t; done
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,36 @@
+# What each program is made of, one file a line.
+
+COMMON_SRCS = \
+	common/alloc.c \
+	common/buf.c \
+	common/failpoint.c \
+	common/log.c \
+
+SHM_SRCS =
+
+# hubd's rooms of decisions: no loop, no sockets, no fork
+API_SRCS =
+ROUTE_SRCS =
+AUTH_SRCS =
+LIMIT_SRCS =
+PRICE_SRCS =
+LEDGER_SRCS =
+
+# hubd's processes
+MASTER_SRCS =
+WORKER_SRCS =
+BILLING_SRCS =
+ADMIN_SRCS =
+CTL_SRCS =
+
+HUBD_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
+	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \
+	$(MASTER_SRCS) $(WORKER_SRCS) $(BILLING_SRCS) $(ADMIN_SRCS)
+
+HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(CTL_SRCS)
+
+AGENTD_SRCS = $(COMMON_SRCS)
+
+PROVSIM_SRCS = $(COMMON_SRCS)
+
+PROGRAMS =
