@@ -1,0 +1,202 @@
+/*
+ * Dialects: the APIs in which users speak. A dialect is one file with one
+ * table of functions; which endpoints there are is endpoints.def, an
+ * allow-list. Everything here is pure: bytes in, decisions out.
+ */
+#ifndef HUBD_API_API_H
+#define HUBD_API_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "common/http1.h"
+#include "common/span.h"
+#include "shm/usage.h"
+
+#define API_MODEL_MAX 128 /* bytes of a model name, terminator included */
+
+enum dialect {
+	DIALECT_OPENAI,
+	DIALECT_COUNT
+};
+const char *dialect_str(enum dialect);
+
+/* How an answer of the endpoint is metered. */
+enum meter_kind {
+	METER_NONE,	  /* answered by the hub itself, or free */
+	METER_CHAT,	  /* chat/completions: usage at the top level */
+	METER_COMPLETION, /* legacy completions */
+	METER_EMBEDDING,
+};
+
+struct endpoint {
+	const char *id;	    /* "chat.completions": travels to the agent */
+	const char *method; /* "POST" */
+	const char *path;   /* "/v1/chat/completions" */
+	enum dialect dialect;
+	enum meter_kind meter;
+	bool local;	    /* answered by the hub itself (models) */
+};
+
+/*
+ * The endpoint of a method and path (no query). With a path that exists
+ * under another method *other_method is set and NULL returned (405), else
+ * NULL is 404. "/openai/v1/..." is the same as "/v1/...".
+ */
+const struct endpoint *endpoint_find(struct span method, struct span path,
+    bool *other_method);
+/* By id, for rows and agents; NULL if there is none. */
+const struct endpoint *endpoint_by_id(struct span id);
+/* All of them, n of them. */
+const struct endpoint *endpoint_all(size_t *n);
+
+/* The dialect whose error shape fits a path that may not exist. */
+enum dialect dialect_of_path(struct span path);
+
+/* The key that a dialect's clients present; n = 0 if there is none. Two
+ * different ones in one request: n = 0 as well. */
+struct span api_key_of(enum dialect, const struct http1_head *);
+
+/* ---- errors (errors.def): code, status, text ---------------------------- */
+
+enum api_error {
+	API_OK = 0,
+#define ERROR(id, status, code, type, text) API_ERR_##id,
+#include "hubd/api/errors.def"
+#undef ERROR
+	API_ERR_COUNT
+};
+int api_error_status(enum api_error);
+const char *api_error_code(enum api_error);
+/*
+ * Appends the body of an error in the dialect's shape. detail replaces the
+ * standard text if not NULL: it is ours, never a provider's or a path.
+ */
+void api_error_body(struct buf *, enum dialect, enum api_error,
+    const char *detail, const char *request_id);
+/* The event that tells a user in mid-stream that the answer failed. */
+void api_error_event(struct buf *, enum dialect, enum api_error,
+    const char *request_id);
+/*
+ * What the body of a provider's refusal may tell the user: for 400, 404,
+ * 413, 422 and 429 its own type, code, param and message in the dialect's
+ * shape, scrubbed of URLs, host names, addresses, paths, keys and account
+ * numbers. Returns false (nothing appended) when it must become 502
+ * upstream_error instead: other statuses, or a body that is not the
+ * dialect's error.
+ */
+bool api_error_scrub(struct buf *, enum dialect, int status,
+    struct span provider_body);
+
+/* ---- what a request asks ------------------------------------------------ */
+
+/* A member's place in the body, for splicing: offsets, end exclusive. */
+struct api_place {
+	uint64_t begin, end; /* end = 0: not there */
+};
+
+struct api_request {
+	char model[API_MODEL_MAX]; /* as the user named it, decoded */
+	struct api_place model_at; /* its value, quotes included */
+	bool stream;
+	bool asked_usage;	   /* stream_options.include_usage is true */
+	struct api_place options_at; /* value of stream_options */
+	struct api_place include_at; /* value of its include_usage */
+	uint64_t options_end;	   /* offset of the closing brace of it */
+	bool options_empty;	   /* it is {} */
+	uint64_t body_end;	   /* offset of the top object's last brace */
+	uint64_t max_output;	   /* max_completion_tokens or max_tokens;
+				      0: not named */
+	uint64_t n;		   /* answers asked for, 1 by default */
+	uint64_t text_bytes;	   /* bytes of strings in the input */
+	uint64_t media;		   /* image parts and the like */
+	enum service_tier tier;	   /* asked for */
+};
+
+/*
+ * One pass over a contiguous body. API_ERR_invalid_request with *why set if
+ * it is not a JSON object, a routing field is there twice, has an escaped
+ * key or a wrong type, or the model is missing, empty or too long.
+ */
+enum api_error api_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
+
+/*
+ * Splices the body in place for a candidate: the model's name if it differs
+ * and, if ask_usage, stream_options.include_usage = true. Everything else
+ * keeps its bytes. Offsets in req are those of the original body: always
+ * start from the original.
+ */
+void api_prepare(const struct api_request *, struct buf *body,
+    struct span model, bool ask_usage);
+
+/* ---- metering ----------------------------------------------------------- */
+
+/*
+ * The meter of one answer. Bytes go through it to the user; it takes usage
+ * only from its path in the structure and holds at most METER_HOLD bytes
+ * (the event of which it is not yet known whether the user may see it).
+ */
+#define METER_HOLD 16384
+
+struct meter;
+
+struct meter_report {
+	struct usage usage;
+	bool has_usage;	     /* the provider reported it */
+	bool finished;	     /* every choice has given a finish reason, or
+				the document or stream is whole */
+	bool failed;	     /* an error event in mid-stream */
+	bool broken;	     /* counts that cannot be true, or not JSON */
+	bool tier_reported;
+	enum service_tier tier;
+	uint64_t text_bytes; /* of generated text, for estimates */
+	uint64_t events;     /* data events that carried output */
+};
+
+/*
+ * stream: the answer is text/event-stream. hide_usage: usage was asked for
+ * by us and not by the user, whose stream must not show the extra chunk
+ * (choices empty, usage set) nor "usage":null members we caused.
+ */
+struct meter *meter_new(const struct endpoint *, bool stream,
+    bool hide_usage);
+void meter_free(struct meter *);
+/* Takes bytes of the answer and appends those for the user to out. */
+void meter_feed(struct meter *, struct span bytes, struct buf *out);
+/* The answer has ended: appends what was still held. */
+void meter_finish(struct meter *, struct buf *out);
+const struct meter_report *meter_get(const struct meter *);
+
+/* ---- estimates ---------------------------------------------------------- */
+
+/* Learnt figures of a model; one process's own. Zero is a fresh one. */
+struct learnt {
+	uint32_t input_milli;  /* bytes per token x 1000, low percentile */
+	uint32_t output_milli; /* bytes per token x 1000 of answers */
+	uint32_t output_p95;   /* tokens */
+	uint32_t seen;
+};
+#define LEARNT_INPUT_START_MILLI  2000
+#define LEARNT_OUTPUT_START_MILLI 4000
+#define LEARNT_OUTPUT_P95_START	  2048
+
+/* Takes in one answer whose usage was reported. */
+void learnt_update(struct learnt *, const struct api_request *,
+    const struct meter_report *);
+/* Upper bounds for the hold: tokens. */
+uint64_t estimate_input_bound(const struct learnt *,
+    const struct api_request *);
+uint64_t estimate_output_bound(const struct learnt *,
+    const struct api_request *);
+/*
+ * Usage for an answer that reported none: input from the request's bytes,
+ * output from the bytes of text that passed. Returns the method's name for
+ * the row ("bytes" or "learnt").
+ */
+const char *estimate_usage(const struct learnt *, const struct endpoint *,
+    const struct api_request *, const struct meter_report *, struct usage *);
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * The store: accounts, keys, agents, price versions, and the ledger. A
+ * backend is one file with one table of functions (struct ledger_ops);
+ * billing is its only user. Calls may block on the disk.
+ *
+ * Money goes in and out as exact decimal text.
+ */
+#ifndef HUBD_LEDGER_LEDGER_H
+#define HUBD_LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ids.h"
+#include "hubd/price/amount.h"
+#include "shm/pricetab.h"
+#include "shm/usage.h"
+
+#define LEDGER_NAME_MAX 64 /* of accounts, keys, agents; with terminator */
+
+struct ledger; /* an open store */
+
+enum ledger_result {
+	LEDGER_OK,
+	LEDGER_CONFLICT, /* exists already, or differs from what is stored */
+	LEDGER_MISSING,	 /* no such account, key, agent */
+	LEDGER_REFUSED,	 /* the store refuses the row by its content */
+	LEDGER_DOWN,	 /* disk full, locked, away: try again later */
+};
+
+struct ledger_account {
+	uint32_t id; /* from 1, never reused */
+	char name[LEDGER_NAME_MAX];
+	bool disabled;
+	bool overdraft_unlimited;
+	char overdraft[AMOUNT_TEXT_MAX];
+	char balance[AMOUNT_TEXT_MAX];
+	char spent[AMOUNT_TEXT_MAX];
+};
+
+struct ledger_key {
+	char id[24]; /* "key_..." */
+	uint32_t number; /* from 1, never reused */
+	uint32_t account;
+	char name[LEDGER_NAME_MAX];
+	uint8_t hash[32];	  /* SHA-256 of the key */
+	uint8_t old_hash[32];	  /* of the key before a rotation */
+	int64_t old_until_ms;	  /* 0: no old key */
+	uint32_t rpm, concurrency; /* 0: no limit */
+	uint64_t tpm;
+	int64_t expires_ms; /* 0: never */
+	int64_t created_ms;
+	bool revoked;
+	char models[192]; /* "a,b*" or "" for all */
+};
+
+struct ledger_agent {
+	uint32_t id; /* from 1, never reused */
+	char name[LEDGER_NAME_MAX];
+	uint8_t token_hash[32];
+	char models[192];
+	char providers[128];
+	uint32_t replicas; /* instances that may serve at once; 0 = 1 */
+	bool revoked, draining;
+};
+
+/* A finished call, as it is billed. Strings are "" when unknown. */
+struct ledger_row {
+	req_id_t id;
+	int64_t time_ms; /* of admission */
+	uint32_t account;
+	char account_name[LEDGER_NAME_MAX]; /* filled by queries */
+	char key[24];
+	char agent[LEDGER_NAME_MAX];
+	char provider[32];
+	char dialect[16];
+	char endpoint[32];
+	char model[PRICE_NAME_MAX];
+	char price[PRICE_NAME_MAX]; /* entry's name */
+	char tier[16];
+	uint64_t price_version;
+	int status;
+	bool stream;
+	char outcome[16]; /* complete cancelled failed timed_out orphaned */
+	unsigned attempts;
+	struct usage usage;
+	char amount[AMOUNT_TEXT_MAX];
+	char estimated[16];  /* "" or the method's name */
+	bool unpriced_kinds; /* a kind counted had no price */
+	int64_t duration_ms;
+};
+
+enum ledger_change_kind { CHANGE_CHARGE, CHANGE_CREDIT, CHANGE_DEBIT };
+
+struct ledger_filter {
+	uint32_t account; /* 0: all */
+	int64_t since_ms; /* 0: all */
+	uint32_t limit;
+};
+
+struct ledger_audit {
+	uint64_t rows, changes, accounts;
+	uint64_t bad_accounts;	/* balance is not the sum of its changes */
+	uint64_t bad_rows;	/* amount is not usage x price (full only), or
+				   row and charge differ */
+	uint64_t suspense;
+	char ledger_sum[AMOUNT_TEXT_MAX];  /* of amounts */
+	char charges_sum[AMOUNT_TEXT_MAX]; /* of charge changes */
+	char first_bad[128];		   /* which, or "" */
+};
+
+struct ledger_ops {
+	const char *name; /* "sqlite" */
+	/* where: the folder (sqlite) or URL. NULL and error on failure. */
+	struct ledger *(*open)(const char *where, char *error, size_t cap);
+	void (*close)(struct ledger *);
+
+	/*
+	 * Books rows in one transaction: each row, its account's balance
+	 * change, and the removal of its checkpoint. results[i]: OK (also
+	 * if an equal row is there already), CONFLICT (a different row is
+	 * there) or REFUSED; such rows are left out and the others are
+	 * booked. Returns OK, or DOWN with nothing booked.
+	 */
+	enum ledger_result (*book)(struct ledger *, const struct ledger_row *,
+	    size_t n, enum ledger_result *results);
+	/* A copy of calls still open, replacing what was there for them. */
+	enum ledger_result (*checkpoint)(struct ledger *,
+	    const struct ledger_row *, size_t n);
+	/* Checkpoints left (after power loss): fn for each. */
+	enum ledger_result (*each_checkpoint)(struct ledger *,
+	    void (*fn)(void *, const struct ledger_row *), void *);
+	/* raw: the row as billing found it, whatever it is. */
+	enum ledger_result (*suspend)(struct ledger *, req_id_t,
+	    const char *reason, const void *raw, size_t n);
+	enum ledger_result (*each_suspense)(struct ledger *,
+	    void (*fn)(void *, const char *id, int64_t time_ms,
+		const char *reason),
+	    void *);
+	/* Newest first. */
+	enum ledger_result (*each_row)(struct ledger *,
+	    const struct ledger_filter *,
+	    void (*fn)(void *, const struct ledger_row *), void *);
+	/* Recomputes sums; full: also every row from usage and version. */
+	enum ledger_result (*audit)(struct ledger *, bool full,
+	    struct ledger_audit *);
+
+	enum ledger_result (*account_add)(struct ledger *, const char *name,
+	    uint32_t *id);
+	/* amount > 0 for credit, < 0 for debit. A ref given twice with the
+	 * same account and amount changes nothing: OK. */
+	enum ledger_result (*account_change)(struct ledger *, uint32_t id,
+	    enum ledger_change_kind, const amount_t *, const char *ref);
+	/* overdraft: NULL leaves it; "unlimited" or decimal text. */
+	enum ledger_result (*account_set)(struct ledger *, uint32_t id,
+	    const char *overdraft, const bool *disabled);
+	enum ledger_result (*account_get)(struct ledger *, uint32_t id,
+	    struct ledger_account *);
+	enum ledger_result (*each_account)(struct ledger *,
+	    void (*fn)(void *, const struct ledger_account *), void *);
+
+	/* number is given by the store; inserts or replaces by id. */
+	enum ledger_result (*key_put)(struct ledger *, struct ledger_key *);
+	enum ledger_result (*each_key)(struct ledger *,
+	    void (*fn)(void *, const struct ledger_key *), void *);
+	/* id 0 inserts (CONFLICT if the name is taken), else replaces. */
+	enum ledger_result (*agent_put)(struct ledger *,
+	    struct ledger_agent *);
+	enum ledger_result (*each_agent)(struct ledger *,
+	    void (*fn)(void *, const struct ledger_agent *), void *);
+
+	/* Stores the blob under the next version number, sets it in it. */
+	enum ledger_result (*price_put)(struct ledger *,
+	    struct price_blob *);
+	/* version 0: the latest. *blob is the caller's to free; MISSING. */
+	enum ledger_result (*price_get)(struct ledger *, uint64_t version,
+	    struct price_blob **);
+
+	enum ledger_result (*backup)(struct ledger *, const char *path,
+	    char *error, size_t cap);
+};
+
+extern const struct ledger_ops ledger_sqlite;
+
+/* The backend that a `store` value names, or NULL. */
+const struct ledger_ops *ledger_ops_of(const char *store);
+
+#endif
