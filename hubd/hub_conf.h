@@ -1,0 +1,67 @@
+/*
+ * hubd.conf as a struct. One table (options.def) says for each option its
+ * type, default, which roles see it and whether a reload changes it; the
+ * parser, the serialiser, the manual's test and -n all use that table.
+ */
+#ifndef HUBD_HUB_CONF_H
+#define HUBD_HUB_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buf.h"
+#include "shm/process.h"
+
+enum hub_unpriced { UNPRICED_REFUSE, UNPRICED_FREE };
+enum hub_disconnect { DISCONNECT_CANCEL, DISCONNECT_DRAIN };
+enum hub_hold { HOLD_STRICT, HOLD_SOFT };
+
+#define CONF_LIST_MAX 16
+
+struct conf_list {
+	char *item[CONF_LIST_MAX];
+	size_t n;
+};
+
+/* Milliseconds each. */
+struct hub_timeouts {
+	int64_t header, body, first_byte, idle, total, write, keepalive;
+	int64_t drain;
+};
+
+struct hub_conf {
+	char *path; /* of the file, for messages */
+	struct conf_list listen, admin_listen, prices;
+	uint32_t workers; /* 0 has become the number of cores */
+	char *state_dir, *run_dir, *store, *limits;
+	char *user, *admin_group;
+	char *log, *access_log;
+	uint32_t log_level; /* enum log_level */
+	enum hub_unpriced unpriced;
+	enum hub_disconnect on_disconnect;
+	bool on_disconnect_set; /* the file names it: no per-model default */
+	enum hub_hold hold;
+	char *default_route; /* a model name, or NULL */
+	uint64_t max_body, buffer_memory, retry_memory, body_memory;
+	uint32_t max_calls, max_keys, max_accounts, max_agents;
+	uint32_t max_attempts;
+	int64_t link_max_age;
+	int64_t ledger_keep; /* ms; 0: for ever */
+	uint32_t limit_share; /* percent */
+	struct hub_timeouts timeout;
+};
+
+/*
+ * Reads and checks a file. NULL refuses it; error then says why, with file
+ * and line. The caller frees it with hub_conf_free().
+ */
+struct hub_conf *hub_conf_read(const char *path, char *error, size_t cap);
+void hub_conf_free(struct hub_conf *); /* NULL is fine */
+
+/* The part that a role may see, as text; and back. */
+void hub_conf_serialise(const struct hub_conf *, enum process_role,
+    struct buf *);
+struct hub_conf *hub_conf_deserialise(const char *text, size_t n);
+
+#endif
