@@ -4,9 +4,13 @@ COMMON_SRCS = \
 	common/alloc.c \
 	common/buf.c \
 	common/failpoint.c \
+	common/jscan.c \
+	common/json.c \
+	common/json_write.c \
 	common/log.c \
 
-SHM_SRCS =
+SHM_SRCS = \
+	shm/usage.c \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS =

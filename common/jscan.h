@@ -72,6 +72,7 @@ struct jscan {
 	const struct jscan_handler *handler;
 	void *arg;
 	uint64_t offset;	   /* bytes read so far */
+	const char *origin;	   /* of the bytes under way, in jscan_feed() */
 	uint64_t begin;		   /* of the token under way */
 	uint64_t size;		   /* of the string under way */
 	enum jscan_result result;

@@ -1,0 +1,680 @@
+/* A JSON scanner in bounded state, fed bytes as they come. */
+#include "common/jscan.h"
+
+#include <assert.h>
+
+enum state {
+	ST_VALUE,	 /* a value must follow */
+	ST_VALUE_OR_END, /* behind '[' */
+	ST_KEY,		 /* behind ',' in an object */
+	ST_KEY_OR_END,	 /* behind '{' */
+	ST_COLON,
+	ST_AFTER, /* behind a value inside of something */
+	ST_STRING,
+	ST_UTF8, /* inside of a multi-byte character */
+	ST_ESCAPE,
+	ST_HEX,
+	ST_LOW_BACKSLASH, /* the second half of a surrogate pair */
+	ST_LOW_U,
+	ST_LITERAL,
+	ST_MINUS,
+	ST_ZERO,
+	ST_INT,
+	ST_POINT,
+	ST_FRACTION,
+	ST_EXP,
+	ST_EXP_SIGN,
+	ST_EXP_DIGITS,
+	ST_END,
+};
+
+static const char *const literals[] = {"true", "false", "null"};
+
+void
+jscan_init(struct jscan *s, const struct jscan_handler *handler, void *arg)
+{
+	s->handler = handler;
+	s->arg = arg;
+	s->offset = s->begin = s->size = 0;
+	s->origin = NULL;
+	s->result = JSCAN_MORE;
+	s->state = ST_VALUE;
+	s->depth = 0;
+	s->code = s->high = s->utf8 = 0;
+	s->nhex = s->literal = 0;
+	s->is_key = s->cut = s->escaped = false;
+	s->stack[0] = 0;
+	s->index[0] = 0;
+	s->text_len = 0;
+}
+
+uint32_t
+jscan_index(const struct jscan *s)
+{
+	unsigned d;
+
+	for (d = s->depth; d > 0; d--) {
+		if (s->stack[d] == '[')
+			return (s->index[d]);
+	}
+	return (0);
+}
+
+static const char *
+bad(struct jscan *s, const char *p)
+{
+	s->result = JSCAN_BAD;
+	return (p);
+}
+
+static uint64_t
+offset_of(const struct jscan *s, const char *p)
+{
+	return (s->offset + (uint64_t)(p - s->origin));
+}
+
+static void
+text_start(struct jscan *s, const char *p)
+{
+	s->begin = offset_of(s, p);
+	s->size = 0;
+	s->text_len = 0;
+	s->cut = s->escaped = false;
+	s->high = 0;
+}
+
+static inline void
+text_add(struct jscan *s, const char *p, size_t n)
+{
+	size_t room = JSCAN_TEXT - s->text_len;
+
+	s->size += n;
+	if (n > room) {
+		s->cut = true;
+		n = room;
+	}
+	memcpy(s->text + s->text_len, p, n);
+	s->text_len += n;
+}
+
+static void
+value_done(struct jscan *s)
+{
+	s->state = ST_AFTER;
+	if (s->depth == 0) {
+		s->state = ST_END;
+		s->result = JSCAN_DONE;
+	}
+}
+
+/* Reports a scalar, or the beginning of an object or array. */
+static bool
+report(struct jscan *s, enum jscan_type type, uint64_t end)
+{
+	struct jscan_value v = {
+	    .type = type,
+	    .text = span_of(s->text, s->text_len),
+	    .cut = s->cut,
+	    .escaped = s->escaped,
+	    .size = s->size,
+	    .begin = s->begin,
+	    .end = end,
+	};
+
+	if (s->handler == NULL || s->handler->on_value == NULL)
+		return (true);
+	if (s->handler->on_value(s, s->arg, s->depth, &v))
+		return (true);
+	s->result = JSCAN_STOPPED;
+	return (false);
+}
+
+static void
+scalar(struct jscan *s, enum jscan_type type, uint64_t end)
+{
+	if (report(s, type, end))
+		value_done(s);
+}
+
+static const char *
+open_container(struct jscan *s, const char *p)
+{
+	if (s->depth == JSCAN_DEPTH)
+		return (bad(s, p));
+	text_start(s, p);
+	if (!report(s, *p == '{' ? JSCAN_OBJECT : JSCAN_ARRAY, 0))
+		return (p + 1);
+	s->depth++;
+	s->stack[s->depth] = (uint8_t)*p;
+	s->index[s->depth] = 0;
+	s->state = *p == '{' ? ST_KEY_OR_END : ST_VALUE_OR_END;
+	return (p + 1);
+}
+
+static const char *
+close_container(struct jscan *s, const char *p)
+{
+	assert(s->depth > 0);
+	s->depth--;
+	if (s->handler != NULL && s->handler->on_close != NULL &&
+	    !s->handler->on_close(s, s->arg, s->depth, offset_of(s, p) + 1)) {
+		s->result = JSCAN_STOPPED;
+		return (p + 1);
+	}
+	value_done(s);
+	return (p + 1);
+}
+
+static const char *
+string_start(struct jscan *s, const char *p, bool is_key)
+{
+	text_start(s, p);
+	s->is_key = is_key;
+	s->state = ST_STRING;
+	return (p + 1);
+}
+
+/* p is at the closing quote. */
+static const char *
+string_end(struct jscan *s, const char *p)
+{
+	const struct jscan_handler *h = s->handler;
+
+	if (!s->is_key) {
+		scalar(s, JSCAN_STRING, offset_of(s, p) + 1);
+		return (p + 1);
+	}
+	if (h != NULL && h->on_key != NULL &&
+	    !h->on_key(s, s->arg, s->depth, span_of(s->text, s->text_len),
+		s->cut, s->escaped, s->begin)) {
+		s->result = JSCAN_STOPPED;
+		return (p + 1);
+	}
+	s->state = ST_COLON;
+	return (p + 1);
+}
+
+static const char *
+number_start(struct jscan *s, const char *p)
+{
+	text_start(s, p);
+	text_add(s, p, 1);
+	s->state = *p == '-' ? ST_MINUS : *p == '0' ? ST_ZERO : ST_INT;
+	return (p + 1);
+}
+
+static const char *
+literal_start(struct jscan *s, const char *p)
+{
+	text_start(s, p);
+	s->literal = *p == 't' ? 0 : *p == 'f' ? 1 : 2;
+	s->nhex = 1;
+	s->state = ST_LITERAL;
+	return (p + 1);
+}
+
+static const char *
+literal_step(struct jscan *s, const char *p)
+{
+	const char *word = literals[s->literal];
+
+	if (*p != word[s->nhex])
+		return (bad(s, p));
+	if (word[++s->nhex] == '\0')
+		scalar(s, JSCAN_TRUE + s->literal, offset_of(s, p) + 1);
+	return (p + 1);
+}
+
+static const char *
+value_start(struct jscan *s, const char *p)
+{
+	switch (*p) {
+	case '"':
+		return (string_start(s, p, false));
+	case '{':
+	case '[':
+		return (open_container(s, p));
+	case 't':
+	case 'f':
+	case 'n':
+		return (literal_start(s, p));
+	case '-':
+	case '0' ... '9':
+		return (number_start(s, p));
+	case ']':
+		if (s->state == ST_VALUE_OR_END)
+			return (close_container(s, p));
+		return (bad(s, p));
+	default:
+		return (bad(s, p));
+	}
+}
+
+/* ---- numbers ------------------------------------------------------------ */
+
+/* The state behind a character of a number; ST_END if it ends there. */
+static enum state
+number_next(enum state state, char c)
+{
+	bool digit = c >= '0' && c <= '9';
+
+	if (digit &&
+	    (state == ST_INT || state == ST_FRACTION || state == ST_EXP_DIGITS))
+		return (state);
+	if (state == ST_MINUS && digit)
+		return (c == '0' ? ST_ZERO : ST_INT);
+	if (state == ST_POINT && digit)
+		return (ST_FRACTION);
+	if ((state == ST_EXP || state == ST_EXP_SIGN) && digit)
+		return (ST_EXP_DIGITS);
+	if (state == ST_EXP && (c == '+' || c == '-'))
+		return (ST_EXP_SIGN);
+	if ((state == ST_ZERO || state == ST_INT) && c == '.')
+		return (ST_POINT);
+	if ((state == ST_ZERO || state == ST_INT || state == ST_FRACTION) &&
+	    (c == 'e' || c == 'E'))
+		return (ST_EXP);
+	return (ST_END);
+}
+
+static bool
+number_whole(enum state state)
+{
+	return (state == ST_ZERO || state == ST_INT || state == ST_FRACTION ||
+		state == ST_EXP_DIGITS);
+}
+
+static const char *
+number_step(struct jscan *s, const char *p, const char *end)
+{
+	const char *from = p;
+	enum state next = s->state;
+
+	while (p < end && (next = number_next(s->state, *p)) != ST_END) {
+		s->state = next;
+		p++;
+	}
+	text_add(s, from, (size_t)(p - from));
+	if (next != ST_END)
+		return (p);
+	if (!number_whole(s->state))
+		return (bad(s, p));
+	scalar(s, JSCAN_NUMBER, offset_of(s, p));
+	return (p);
+}
+
+/* ---- strings ------------------------------------------------------------ */
+
+#define ONES  UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+/* Bytes of w that are '"', '\\', below 0x20 or above 0x7f get their high
+ * bit; bytes above the first such one may get it wrongly. */
+static inline uint64_t
+special(uint64_t w)
+{
+	uint64_t quote = w ^ (ONES * '"'), slash = w ^ (ONES * '\\');
+
+	return (
+	    ((quote - ONES) | (slash - ONES) | (w - ONES * 0x20) | w) & HIGHS);
+}
+
+/* The first byte of a string that is not plain ASCII, or end. */
+static const char *
+plain_run(const char *p, const char *end)
+{
+	uint64_t w, m;
+
+	while (end - p >= 8) {
+		memcpy(&w, p, 8);
+		m = special(w);
+		if (m != 0) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+			return (p + (__builtin_ctzll(m) >> 3));
+#else
+			break;
+#endif
+		}
+		p += 8;
+	}
+	while (p < end && (unsigned char)*p >= 0x20 &&
+	       (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
+		p++;
+	return (p);
+}
+
+/*
+ * What may follow a leading byte: how many bytes, and the range of the
+ * first of them (Unicode table 3-7), packed as count, low, high. 0: it is
+ * no leading byte.
+ */
+static uint32_t
+utf8_lead(unsigned char c)
+{
+	if (c >= 0xc2 && c <= 0xdf)
+		return (1 | 0x80 << 8 | 0xbf << 16);
+	if (c == 0xe0)
+		return (2 | 0xa0 << 8 | 0xbf << 16);
+	if (c == 0xed)
+		return (2 | 0x80 << 8 | 0x9f << 16);
+	if (c >= 0xe1 && c <= 0xef)
+		return (2 | 0x80 << 8 | 0xbf << 16);
+	if (c == 0xf0)
+		return (3 | 0x90 << 8 | 0xbf << 16);
+	if (c == 0xf4)
+		return (3 | 0x80 << 8 | 0x8f << 16);
+	if (c >= 0xf1 && c <= 0xf3)
+		return (3 | 0x80 << 8 | 0xbf << 16);
+	return (0);
+}
+
+/* Reads on in a multi-byte character; false if it is not UTF-8. */
+static inline bool
+utf8_take(uint32_t *utf8, unsigned char c)
+{
+	uint32_t left = *utf8 & 0xff;
+
+	if (c < (*utf8 >> 8 & 0xff) || c > (*utf8 >> 16))
+		return (false);
+	*utf8 = --left == 0 ? 0 : (left | 0x80 << 8 | 0xbf << 16);
+	return (true);
+}
+
+/* Takes characters beyond ASCII until another byte comes. */
+static const char *
+utf8_run(struct jscan *s, const char *p, const char *end)
+{
+	const char *from = p;
+	uint32_t utf8 = s->utf8;
+	bool good = true;
+
+	while (p < end && good) {
+		if (utf8 != 0)
+			good = utf8_take(&utf8, (unsigned char)*p);
+		else if ((unsigned char)*p < 0x80)
+			break;
+		else
+			good = (utf8 = utf8_lead((unsigned char)*p)) != 0;
+		p += good;
+	}
+	text_add(s, from, (size_t)(p - from));
+	s->utf8 = utf8;
+	s->state = utf8 != 0 ? ST_UTF8 : ST_STRING;
+	return (good ? p : bad(s, p));
+}
+
+static const char *
+string_step(struct jscan *s, const char *p, const char *end)
+{
+	const char *run = plain_run(p, end);
+
+	text_add(s, p, (size_t)(run - p));
+	if (run == end)
+		return (run);
+	if (*run == '"')
+		return (string_end(s, run));
+	if ((unsigned char)*run >= 0x80)
+		return (utf8_run(s, run, end));
+	if (*run != '\\')
+		return (bad(s, run));
+	s->escaped = true;
+	s->state = ST_ESCAPE;
+	return (run + 1);
+}
+
+static const char *
+escape_step(struct jscan *s, const char *p)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	const char *at;
+
+	if (*p == 'u') {
+		s->nhex = 0;
+		s->code = 0;
+		s->state = ST_HEX;
+		return (p + 1);
+	}
+	at = *p == '\0' ? NULL : strchr(from, *p);
+	if (at == NULL)
+		return (bad(s, p));
+	text_add(s, to + (at - from), 1);
+	s->state = ST_STRING;
+	return (p + 1);
+}
+
+static void
+text_add_code(struct jscan *s, uint32_t c)
+{
+	char b[4];
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+	size_t i;
+
+	for (i = n; i-- > 1; c >>= 6)
+		b[i] = (char)(0x80 | (c & 0x3f));
+	b[0] = (char)(lead[n] | c);
+	text_add(s, b, n);
+}
+
+/* Four hex digits are read; both halves of a surrogate pair must come. */
+static bool
+code_done(struct jscan *s)
+{
+	bool is_high = s->code >= 0xd800 && s->code <= 0xdbff;
+	bool is_low = s->code >= 0xdc00 && s->code <= 0xdfff;
+
+	if (is_low != (s->high != 0))
+		return (false);
+	if (is_high) {
+		s->high = s->code;
+		s->state = ST_LOW_BACKSLASH;
+		return (true);
+	}
+	if (is_low)
+		s->code =
+		    0x10000 + ((s->high - 0xd800) << 10) + (s->code - 0xdc00);
+	s->high = 0;
+	text_add_code(s, s->code);
+	s->state = ST_STRING;
+	return (true);
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (c - 'a' + 10);
+	if (c >= 'A' && c <= 'F')
+		return (c - 'A' + 10);
+	return (-1);
+}
+
+static const char *
+hex_step(struct jscan *s, const char *p)
+{
+	int digit = hex_digit(*p);
+
+	if (digit < 0)
+		return (bad(s, p));
+	s->code = s->code << 4 | (uint32_t)digit;
+	if (++s->nhex == 4 && !code_done(s))
+		return (bad(s, p));
+	return (p + 1);
+}
+
+/* "\u" between the halves of a surrogate pair. */
+static const char *
+low_step(struct jscan *s, const char *p)
+{
+	if (*p != (s->state == ST_LOW_BACKSLASH ? '\\' : 'u'))
+		return (bad(s, p));
+	s->nhex = 0;
+	s->code = 0;
+	s->state = s->state == ST_LOW_BACKSLASH ? ST_LOW_U : ST_HEX;
+	return (p + 1);
+}
+
+/* ---- structure ---------------------------------------------------------- */
+
+static const char *
+after_step(struct jscan *s, const char *p)
+{
+	bool object = s->stack[s->depth] == '{';
+
+	if (*p == (object ? '}' : ']'))
+		return (close_container(s, p));
+	if (*p != ',')
+		return (bad(s, p));
+	s->index[s->depth]++;
+	s->state = object ? ST_KEY : ST_VALUE;
+	return (p + 1);
+}
+
+static const char *
+key_step(struct jscan *s, const char *p)
+{
+	if (*p == '"')
+		return (string_start(s, p, true));
+	if (*p == '}' && s->state == ST_KEY_OR_END)
+		return (close_container(s, p));
+	return (bad(s, p));
+}
+
+static const char *
+colon_step(struct jscan *s, const char *p)
+{
+	if (*p != ':')
+		return (bad(s, p));
+	s->state = ST_VALUE;
+	return (p + 1);
+}
+
+/* States in which a blank means nothing. */
+static const char *
+between_step(struct jscan *s, const char *p)
+{
+	if (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
+		return (p + 1);
+	switch ((enum state)s->state) {
+	case ST_VALUE:
+	case ST_VALUE_OR_END:
+		return (value_start(s, p));
+	case ST_KEY:
+	case ST_KEY_OR_END:
+		return (key_step(s, p));
+	case ST_COLON:
+		return (colon_step(s, p));
+	case ST_AFTER:
+		return (after_step(s, p));
+	case ST_STRING:
+	case ST_UTF8:
+	case ST_ESCAPE:
+	case ST_HEX:
+	case ST_LOW_BACKSLASH:
+	case ST_LOW_U:
+	case ST_LITERAL:
+	case ST_MINUS:
+	case ST_ZERO:
+	case ST_INT:
+	case ST_POINT:
+	case ST_FRACTION:
+	case ST_EXP:
+	case ST_EXP_SIGN:
+	case ST_EXP_DIGITS:
+	case ST_END:
+		break;
+	}
+	return (bad(s, p));
+}
+
+static inline const char *
+step(struct jscan *s, const char *p, const char *end)
+{
+	switch ((enum state)s->state) {
+	case ST_STRING:
+		return (string_step(s, p, end));
+	case ST_UTF8:
+		return (utf8_run(s, p, end));
+	case ST_ESCAPE:
+		return (escape_step(s, p));
+	case ST_HEX:
+		return (hex_step(s, p));
+	case ST_LOW_BACKSLASH:
+	case ST_LOW_U:
+		return (low_step(s, p));
+	case ST_LITERAL:
+		return (literal_step(s, p));
+	case ST_MINUS:
+	case ST_ZERO:
+	case ST_INT:
+	case ST_POINT:
+	case ST_FRACTION:
+	case ST_EXP:
+	case ST_EXP_SIGN:
+	case ST_EXP_DIGITS:
+		return (number_step(s, p, end));
+	case ST_VALUE:
+	case ST_VALUE_OR_END:
+	case ST_KEY:
+	case ST_KEY_OR_END:
+	case ST_COLON:
+	case ST_AFTER:
+	case ST_END:
+		break;
+	}
+	return (between_step(s, p));
+}
+
+enum jscan_result
+jscan_feed(struct jscan *s, struct span bytes)
+{
+	const char *p = bytes.p, *end = bytes.p + bytes.n;
+
+	if (bytes.n == 0)
+		return (s->result);
+	s->origin = bytes.p;
+	while (p < end && (s->result == JSCAN_MORE || s->result == JSCAN_DONE))
+		p = step(s, p, end);
+	s->offset += (uint64_t)(p - bytes.p);
+	s->origin = NULL;
+	return (s->result);
+}
+
+enum jscan_result
+jscan_finish(struct jscan *s)
+{
+	if (s->result != JSCAN_MORE)
+		return (s->result);
+	if (s->depth == 0 && number_whole(s->state))
+		scalar(s, JSCAN_NUMBER, s->offset);
+	else
+		s->result = JSCAN_BAD;
+	return (s->result);
+}
+
+bool
+jscan_count(struct span number, uint64_t *out)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < number.n && number.p[i] != '.'; i++) {
+		if (number.p[i] < '0' || number.p[i] > '9' ||
+		    __builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(
+			n, (uint64_t)(number.p[i] - '0'), &n))
+			return (false);
+	}
+	if (i == 0)
+		return (false);
+	if (i < number.n && i + 1 == number.n)
+		return (false);
+	for (i++; i < number.n; i++) {
+		if (number.p[i] != '0')
+			return (false);
+	}
+	*out = n;
+	return (true);
+}

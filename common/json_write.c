@@ -1,0 +1,225 @@
+/* Writing JSON into a buffer. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/json.h"
+
+/* Bytes of the well-formed UTF-8 character at p, or 0. */
+static size_t
+utf8_char(const unsigned char *p, size_t n)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t len, i;
+
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		len = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		len = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		len = 4;
+	else
+		return (0);
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	else if (p[0] == 0xed)
+		high = 0x9f;
+	else if (p[0] == 0xf0)
+		low = 0x90;
+	else if (p[0] == 0xf4)
+		high = 0x8f;
+	if (n < len || p[1] < low || p[1] > high)
+		return (0);
+	for (i = 2; i < len; i++) {
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return (0);
+	}
+	return (len);
+}
+
+static void
+quote_control(struct buf *out, unsigned char c)
+{
+	switch (c) {
+	case '"':
+		buf_addstr(out, "\\\"");
+		break;
+	case '\\':
+		buf_addstr(out, "\\\\");
+		break;
+	case '\n':
+		buf_addstr(out, "\\n");
+		break;
+	case '\r':
+		buf_addstr(out, "\\r");
+		break;
+	case '\t':
+		buf_addstr(out, "\\t");
+		break;
+	default:
+		buf_addf(out, "\\u%04x", c);
+	}
+}
+
+void
+json_quote(struct buf *out, struct span s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t i = 0, run = 0, n;
+
+	buf_add(out, "\"", 1);
+	while (i < s.n) {
+		n = p[i] < 0x80 ? 1 : utf8_char(p + i, s.n - i);
+		if (n > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
+			i += n;
+			continue;
+		}
+		buf_add(out, s.p + run, i - run);
+		if (n == 0)
+			buf_addstr(out, "\xef\xbf\xbd");
+		else
+			quote_control(out, p[i]);
+		run = ++i;
+	}
+	buf_add(out, s.p + run, i - run);
+	buf_add(out, "\"", 1);
+}
+
+void
+jout_init(struct jout *o, struct buf *out)
+{
+	o->out = out;
+	o->comma = false;
+}
+
+static void
+separate(struct jout *o)
+{
+	if (o->comma)
+		buf_add(o->out, ",", 1);
+	o->comma = true;
+}
+
+static void
+begin(struct jout *o, const char *bracket)
+{
+	separate(o);
+	buf_addstr(o->out, bracket);
+	o->comma = false;
+}
+
+static void
+end(struct jout *o, const char *bracket)
+{
+	buf_addstr(o->out, bracket);
+	o->comma = true;
+}
+
+void
+jout_begin_object(struct jout *o)
+{
+	begin(o, "{");
+}
+
+void
+jout_end_object(struct jout *o)
+{
+	end(o, "}");
+}
+
+void
+jout_begin_array(struct jout *o)
+{
+	begin(o, "[");
+}
+
+void
+jout_end_array(struct jout *o)
+{
+	end(o, "]");
+}
+
+void
+jout_key(struct jout *o, const char *key)
+{
+	separate(o);
+	json_quote(o->out, span_str(key));
+	buf_add(o->out, ":", 1);
+	o->comma = false;
+}
+
+void
+jout_raw(struct jout *o, const char *text)
+{
+	separate(o);
+	buf_addstr(o->out, text);
+}
+
+void
+jout_str(struct jout *o, const char *s)
+{
+	if (s == NULL)
+		jout_null(o);
+	else
+		jout_span(o, span_str(s));
+}
+
+void
+jout_span(struct jout *o, struct span s)
+{
+	separate(o);
+	json_quote(o->out, s);
+}
+
+void
+jout_int(struct jout *o, int64_t n)
+{
+	separate(o);
+	buf_addf(o->out, "%" PRId64, n);
+}
+
+void
+jout_uint(struct jout *o, uint64_t n)
+{
+	separate(o);
+	buf_addf(o->out, "%" PRIu64, n);
+}
+
+void
+jout_bool(struct jout *o, bool value)
+{
+	jout_raw(o, value ? "true" : "false");
+}
+
+void
+jout_null(struct jout *o)
+{
+	jout_raw(o, "null");
+}
+
+void
+jout_kstr(struct jout *o, const char *key, const char *s)
+{
+	jout_key(o, key);
+	jout_str(o, s);
+}
+
+void
+jout_kint(struct jout *o, const char *key, int64_t n)
+{
+	jout_key(o, key);
+	jout_int(o, n);
+}
+
+void
+jout_kuint(struct jout *o, const char *key, uint64_t n)
+{
+	jout_key(o, key);
+	jout_uint(o, n);
+}
+
+void
+jout_kbool(struct jout *o, const char *key, bool value)
+{
+	jout_key(o, key);
+	jout_bool(o, value);
+}
