@@ -41,7 +41,7 @@ struct price_entry {
 	uint32_t nrates;
 	char name[PRICE_NAME_MAX];	   /* key in the price file */
 	char provider[PRICE_PROVIDER_MAX]; /* litellm_provider, may be "" */
-	char mode[16];			   /* "chat", "embedding", ... */
+	char mode[24];			   /* "chat", "embedding", ... */
 	uint64_t max_output;		   /* tokens; 0: unknown */
 	uint64_t max_input;
 	uint64_t contexts[PRICE_CONTEXTS]; /* ascending, 0: unused */
@@ -78,5 +78,7 @@ const struct price_entry *price_blob_find(const struct price_blob *,
 const struct price_entry *price_blob_next(const struct price_blob *,
     const struct price_entry *);
 uint32_t price_hash(struct span name);
+/* CRC-32 (IEEE) of what the head's crc covers; size must be believed. */
+uint32_t price_blob_crc(const struct price_blob *);
 
 #endif

@@ -41,7 +41,7 @@ int unit_price_parse(struct unit_price *, const char *text, size_t n);
 
 /*
  * Plain notation: no exponent, no trailing zeros, "0" for zero. -1 if it
- * does not fit (more than 10^70 USD: cannot happen with capped inputs).
+ * does not fit (10^69 USD or more: cannot happen with capped inputs).
  */
 int amount_format(const amount_t *, char out[AMOUNT_TEXT_MAX]);
 void unit_price_format(struct unit_price, char out[AMOUNT_TEXT_MAX]);
