@@ -10,6 +10,7 @@ COMMON_SRCS = \
 	common/log.c \
 
 SHM_SRCS = \
+	shm/pricetab.c \
 	shm/usage.c \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
@@ -17,7 +18,12 @@ API_SRCS =
 ROUTE_SRCS =
 AUTH_SRCS =
 LIMIT_SRCS =
-PRICE_SRCS =
+PRICE_SRCS = \
+	hubd/price/amount.c \
+	hubd/price/cost.c \
+	hubd/price/price_field.c \
+	hubd/price/price_find.c \
+
 LEDGER_SRCS =
 
 # hubd's processes

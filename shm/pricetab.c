@@ -40,15 +40,15 @@ price_blob_crc(const struct price_blob *b)
 static const uint32_t *
 buckets_of(const struct price_blob *b)
 {
-	return ((const uint32_t *)(const void *)((const char *)b +
-	    b->buckets_at));
+	return (
+	    (const uint32_t *)(const void *)((const char *)b + b->buckets_at));
 }
 
 static const struct price_entry *
 entry_at(const struct price_blob *b, uint32_t offset)
 {
 	return ((const struct price_entry *)(const void *)((const char *)b +
-	    offset));
+							   offset));
 }
 
 const struct price_entry *
@@ -148,8 +148,8 @@ head_valid(const struct price_blob *b, size_t size)
 		return (false);
 	buckets_end = b->buckets_at + (uint64_t)b->nbuckets * sizeof(uint32_t);
 	return (b->buckets_at >= BLOB_HEAD && b->buckets_at % 4 == 0 &&
-	    buckets_end <= b->entries_at && b->entries_at % 8 == 0 &&
-	    b->entries_at <= b->size);
+		buckets_end <= b->entries_at && b->entries_at % 8 == 0 &&
+		b->entries_at <= b->size);
 }
 
 /* Every used bucket names a place where an entry's name can be read. */

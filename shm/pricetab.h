@@ -63,7 +63,7 @@ struct price_blob {
 };
 
 _Static_assert(sizeof(struct price_rate) == 24, "shared layout");
-_Static_assert(sizeof(struct price_entry) == 256, "shared layout");
+_Static_assert(sizeof(struct price_entry) == 264, "shared layout");
 _Static_assert(sizeof(struct price_blob) == 40, "shared layout");
 
 /*

@@ -1,0 +1,201 @@
+/*
+ * From usage to money: which of an entry's prices a kind of usage is billed
+ * at, the exact product, and the bound that is held before it is known.
+ */
+#include "hubd/price/price.h"
+
+#include <assert.h>
+#include <stdint.h>
+
+typedef unsigned __int128 u128_t;
+
+#define NANO_UNITS UINT64_C(1000000000000000) /* units in a nano-dollar */
+
+/* What a kind without a price of its own is billed as; itself: nothing. */
+static enum usage_kind
+parent_of(enum usage_kind kind)
+{
+	switch (kind) {
+	case USAGE_cache_write_1h:
+		return (USAGE_cache_write);
+	case USAGE_cache_read:
+	case USAGE_cache_write:
+	case USAGE_audio_input:
+	case USAGE_image_input:
+		return (USAGE_input);
+	case USAGE_reasoning:
+	case USAGE_audio_output:
+	case USAGE_image_output:
+		return (USAGE_output);
+	case USAGE_input:
+	case USAGE_output:
+	case USAGE_requests:
+	case USAGE_images:
+	case USAGE_characters:
+	case USAGE_milliseconds:
+	case USAGE_searches:
+	case USAGE_tool_calls:
+	case USAGE_KINDS:
+		break;
+	}
+	return (kind);
+}
+
+static const struct price_rate *
+find_rate(const struct price_entry *e, enum usage_kind kind,
+    enum service_tier tier, unsigned context)
+{
+	uint32_t i;
+
+	for (i = 0; i < e->nrates; i++) {
+		if (e->rates[i].kind == kind && e->rates[i].tier == tier &&
+		    e->rates[i].context == context)
+			return (&e->rates[i]);
+	}
+	return (NULL);
+}
+
+/* How many of the entry's contexts a prompt of that size lies above. */
+static unsigned
+contexts_above(const struct price_entry *e, uint64_t prompt)
+{
+	unsigned n = 0;
+
+	while (n < PRICE_CONTEXTS && e->contexts[n] != 0 &&
+	       prompt > e->contexts[n])
+		n++;
+	return (n);
+}
+
+/*
+ * The price of one kind itself. The size of the prompt weighs more than the
+ * tier: a long prompt is never billed at a short one's price while the
+ * entry has a long one's.
+ */
+static const struct price_rate *
+rate_of_kind(const struct price_entry *e, enum usage_kind kind,
+    enum service_tier tier, unsigned context)
+{
+	const struct price_rate *r;
+
+	for (;; context--) {
+		r = find_rate(e, kind, tier, context);
+		if (r == NULL)
+			r = find_rate(e, kind, TIER_DEFAULT, context);
+		if (r != NULL || context == 0)
+			return (r);
+	}
+}
+
+bool
+price_rate_of(const struct price_entry *e, enum usage_kind kind,
+    enum service_tier tier, uint64_t prompt, struct unit_price *price)
+{
+	unsigned context = contexts_above(e, prompt);
+	const struct price_rate *r;
+	enum usage_kind parent;
+
+	assert(kind < USAGE_KINDS && tier < TIER_COUNT);
+	for (;; kind = parent) {
+		r = rate_of_kind(e, kind, tier, context);
+		if (r != NULL) {
+			*price = r->price;
+			return (true);
+		}
+		parent = parent_of(kind);
+		if (parent == kind)
+			return (false);
+	}
+}
+
+bool
+price_cost(const struct price_entry *e, const struct usage *u,
+    enum service_tier tier, amount_t *sum)
+{
+	uint64_t prompt = usage_sum(u, USAGE_SIDE_INPUT);
+	struct unit_price price;
+	bool complete = true;
+	unsigned kind;
+
+	for (kind = 0; kind < USAGE_KINDS; kind++) {
+		if (u->n[kind] == 0)
+			continue;
+		if (price_rate_of(e, kind, tier, prompt, &price))
+			amount_add_product(sum, price, u->n[kind]);
+		else
+			complete = false;
+	}
+	return (complete);
+}
+
+static u128_t
+wide(struct unit_price p)
+{
+	return ((u128_t)p.hi << 64 | p.lo);
+}
+
+/* The dearest price of a kind over all tiers; 0 if it has none. */
+static u128_t
+dearest_tier(const struct price_entry *e, enum usage_kind kind, uint64_t prompt)
+{
+	struct unit_price p;
+	u128_t max = 0;
+	unsigned tier;
+
+	for (tier = 0; tier < TIER_COUNT; tier++) {
+		if (price_rate_of(e, kind, tier, prompt, &p) && wide(p) > max)
+			max = wide(p);
+	}
+	return (max);
+}
+
+static u128_t
+dearest_of(const struct price_entry *e, const enum usage_kind *kinds, size_t n,
+    uint64_t prompt)
+{
+	u128_t max = 0, p;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		p = dearest_tier(e, kinds[i], prompt);
+		if (p > max)
+			max = p;
+	}
+	return (max);
+}
+
+/* Whole nano-dollars of price x count, rounded up, saturated. */
+static nanousd_t
+guard(u128_t price, uint64_t count)
+{
+	u128_t product, nano;
+
+	if (__builtin_mul_overflow(price, (u128_t)count, &product))
+		return (NANOUSD_MAX);
+	nano = product / NANO_UNITS + (product % NANO_UNITS != 0);
+	if (nano > INT64_MAX)
+		return (NANOUSD_MAX);
+	return ((nanousd_t){(int64_t)nano});
+}
+
+nanousd_t
+price_hold(const struct price_entry *e, uint64_t input, uint64_t output)
+{
+	/* Text may turn out to be written to a cache, or to be thought. */
+	static const enum usage_kind in[] = {
+	    USAGE_input, USAGE_cache_write, USAGE_cache_write_1h};
+	static const enum usage_kind out[] = {USAGE_output, USAGE_reasoning};
+	u128_t per_input = dearest_of(e, in, 3, input);
+	u128_t per_output = dearest_of(e, out, 2, input);
+	nanousd_t hold;
+
+	/* What is priced by the letter or the piece, not by tokens. */
+	if (per_input == 0)
+		per_input = dearest_tier(e, USAGE_characters, input);
+	hold = nanousd_add(guard(per_input, input), guard(per_output, output));
+	if (per_output == 0)
+		hold = nanousd_add(
+		    hold, guard(dearest_tier(e, USAGE_images, input), 1));
+	return (nanousd_add(
+	    hold, guard(dearest_tier(e, USAGE_requests, input), 1)));
+}
