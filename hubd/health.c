@@ -1,0 +1,147 @@
+/* Is the hub alive, is it ready: decided from shared memory. */
+#include "hubd/health.h"
+
+#include "common/json.h"
+#include "common/monotime.h"
+#include "shm/call.h"
+#include "shm/process.h"
+#include "shm/pubtab.h"
+#include "shm/registry.h"
+
+/* The master replaces a worker whose heartbeat is 10 s old. That none beats
+ * for this long means that it does not any more. */
+#define STUCK_MS 30000
+
+static bool
+draining(const struct shm *shm)
+{
+	return (atomic_load(&shm_run_state(shm)->draining) != 0);
+}
+
+static bool
+worker_beats(struct process_row *p, monotime_t now)
+{
+	monotime_t beat = {atomic_load(&p->heartbeat_ns)};
+
+	return (p->role == ROLE_WORKER && process_state_of(p) == PROCESS_LIVE &&
+		monotime_diff_ms(now, beat) < STUCK_MS);
+}
+
+/* No worker has beaten for long, though there was time to start some. */
+static bool
+stuck(const struct shm *shm)
+{
+	struct process_row *rows = process_rows(shm);
+	monotime_t now = monotime_now();
+	monotime_t start = {shm_run_state(shm)->started_mono_ns};
+	uint32_t i;
+
+	if (monotime_diff_ms(now, start) < STUCK_MS)
+		return (false);
+	for (i = 0; i < shm->sizes.nprocs; i++) {
+		if (worker_beats(&rows[i], now))
+			return (false);
+	}
+	return (true);
+}
+
+static bool
+agent_usable(const struct shm *shm, uint32_t agent_row)
+{
+	struct pub_agent agent;
+	uint32_t p;
+
+	if (!pub_agent_read(shm, agent_row, &agent) || agent.revoked ||
+	    agent.draining)
+		return (false);
+	for (p = 0; p < shm->sizes.nprocs; p++) {
+		if (registry_usable(shm, p, agent_row))
+			return (true);
+	}
+	return (false);
+}
+
+static bool
+any_agent(const struct shm *shm)
+{
+	uint32_t i, n = atomic_load(&shm_pub_state(shm)->nagents);
+
+	for (i = 0; i < n && i < shm->sizes.max_agents; i++) {
+		if (agent_usable(shm, i))
+			return (true);
+	}
+	return (false);
+}
+
+/* At least 95 % of the call table is in use. Stops at the first twentieth
+ * that is free: seldom reads more. */
+static bool
+overloaded(const struct shm *shm)
+{
+	struct call_row *rows = call_rows(shm);
+	uint32_t i, unused = 0, max = shm->sizes.max_calls;
+
+	for (i = 0; i < max; i++) {
+		if (call_word_state(atomic_load_explicit(
+			&rows[i].word, memory_order_relaxed)) != CALL_FREE)
+			continue;
+		if (++unused > max / 20)
+			return (false);
+	}
+	return (true);
+}
+
+static const char *
+why_not_healthy(const struct shm *shm)
+{
+	if (!draining(shm) && stuck(shm))
+		return ("no worker answers");
+	return (NULL);
+}
+
+static const char *
+why_not_ready(const struct shm *shm)
+{
+	struct pub_state *pub = shm_pub_state(shm);
+
+	if (draining(shm))
+		return ("draining");
+	if (atomic_load(&pub->loaded) == 0)
+		return ("loading");
+	if (stuck(shm))
+		return ("no worker answers");
+	if (!any_agent(shm))
+		return ("no agent");
+	if (overloaded(shm))
+		return ("overloaded");
+	return (NULL);
+}
+
+/* Said beside a good answer: what an operator would want to know. */
+static const char *
+remark(const struct shm *shm)
+{
+	struct pub_state *pub = shm_pub_state(shm);
+
+	if (draining(shm))
+		return ("draining");
+	if (atomic_load(&pub->loaded) == 0)
+		return ("loading");
+	if (atomic_load(&pub->store_ok) == 0)
+		return ("store is away");
+	return ("");
+}
+
+int
+hub_health(const struct shm *shm, bool ready, struct buf *body)
+{
+	const char *why = ready ? why_not_ready(shm) : why_not_healthy(shm);
+	struct jout j;
+
+	jout_init(&j, body);
+	jout_begin_object(&j);
+	jout_kstr(&j, "status", why == NULL ? "ok" : "unavailable");
+	jout_kstr(&j, "reason", why == NULL ? remark(shm) : why);
+	jout_end_object(&j);
+	return (why == NULL ? 200 : 503);
+}
