@@ -3,11 +3,15 @@
 COMMON_SRCS = \
 	common/alloc.c \
 	common/buf.c \
+	common/conn.c \
+	common/conn_plain.c \
 	common/failpoint.c \
 	common/jscan.c \
 	common/json.c \
 	common/json_write.c \
+	common/ids.c \
 	common/log.c \
+	common/loop.c \
 
 SHM_SRCS = \
 	shm/pricetab.c \

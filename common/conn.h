@@ -40,10 +40,17 @@ void conn_set_owner(struct conn *, conn_fn *, void *arg);
 
 /* Bytes read and not yet consumed; consume with buf_consume(). */
 struct buf *conn_in(struct conn *);
-/* Stops reading when that many bytes are buffered (default 64 KiB). */
+/*
+ * Stops reading while that many bytes are buffered (default 64 KiB). Then
+ * only CONN_ERROR is noticed. Whoever consumes outside CONN_READABLE calls
+ * conn_want_read(c, true) or writes, so that reading goes on.
+ */
 void conn_set_in_limit(struct conn *, size_t bytes);
-/* Pauses or resumes reading; EOF and errors are still noticed on write,
- * and, while paused, by EPOLLRDHUP semantics: CONN_EOF or CONN_ERROR. */
+/*
+ * Pauses or resumes reading. While paused the peer's end is told at once,
+ * as CONN_ERROR or as CONN_EOF, though the kernel may still hold bytes of
+ * his; if reading is resumed after that, these come, and CONN_EOF again.
+ */
 void conn_want_read(struct conn *, bool);
 
 /* The owner appends to this; it is written at the end of the turn. */
@@ -68,6 +75,9 @@ void conn_set_notsent_lowat(struct conn *, int bytes);
  */
 enum conn_close { CONN_CLOSE_LINGER, CONN_CLOSE_NOW };
 void conn_close(struct conn *, enum conn_close);
+/* How many lingering ones this process has: a draining one waits for them.
+ * What is pending may take 30 s without progress and 300 s in all. */
+unsigned conn_lingering(void);
 
 int conn_fd(const struct conn *);
 /* "127.0.0.1:4711" or "unix"; of the peer; for logs. */

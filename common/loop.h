@@ -34,6 +34,12 @@ void loop_stop(struct loop *);
 /* The time at which this turn began. */
 monotime_t loop_now(const struct loop *);
 
+/*
+ * For files that give libevent callbacks of their own: the first line of
+ * each, so that the turn has its time and after_wake has run.
+ */
+void loop_turn_begin(struct loop *);
+
 /* A timer. Set again, it moves; cleared, its callback will not run. */
 struct loop_timer;
 struct loop_timer *loop_timer_new(struct loop *, void (*fn)(void *),
