@@ -6,10 +6,10 @@ COMMON_SRCS = \
 	common/conn.c \
 	common/conn_plain.c \
 	common/failpoint.c \
+	common/ids.c \
 	common/jscan.c \
 	common/json.c \
 	common/json_write.c \
-	common/ids.c \
 	common/log.c \
 	common/loop.c \
 
