@@ -32,6 +32,7 @@ LEDGER_SRCS =
 
 # what hubd's processes share
 HUB_SRCS = \
+	hubd/ctlproto.c \
 	hubd/health.c \
 
 # hubd's processes
@@ -39,7 +40,9 @@ MASTER_SRCS =
 WORKER_SRCS =
 BILLING_SRCS =
 ADMIN_SRCS =
-CTL_SRCS =
+CTL_SRCS = \
+	hubd/ctlproto.c \
+
 
 HUBD_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
 	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \

@@ -1,0 +1,82 @@
+/*
+ * What hubctl and the hub say to each other: commands.def as a table, and
+ * the protocol of the control socket, which billing answers.
+ *
+ * One request a connection: hubctl sends one line of JSON,
+ *	{"cmd":"account add","args":{"name":"acme","credit":"5"}}\n
+ * billing answers one line and closes:
+ *	{"status":0,"data":{...}}\n		data is what -j prints
+ *	{"status":1,"error":"text"}\n	refused; text is for people
+ *
+ * Arguments carry the names of commands.def. Texts and money are strings,
+ * counts are integers, times are integer milliseconds since 1970, spans of
+ * time are integer milliseconds, flags are true.
+ */
+#ifndef HUBD_CTLPROTO_H
+#define HUBD_CTLPROTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CTL_SOCKET	"hubd.ctl"  /* in run_dir; 0660, admin_group */
+#define CTL_REQUEST_MAX (64 * 1024) /* bytes, newline included */
+#define CTL_DEADLINE_MS 10000	    /* for the request to arrive */
+#define CTL_ANSWER_MAX	(64 * 1024 * 1024)
+/* How long hubctl waits: an audit or a backup takes its time. */
+#define CTL_PATIENCE_MS 600000
+
+#define CTL_LEDGER_LIMIT     100   /* rows of show ledger by default */
+#define CTL_LEDGER_LIMIT_MAX 50000 /* ... and at most */
+
+#define CTL_ARGS_MAX 10
+
+enum ctl_type {
+	CTL_TEXT,  /* as it is; lists are texts with commas */
+	CTL_MONEY, /* decimal text; "unlimited" where the command takes it */
+	CTL_COUNT, /* 0 to 2^53 */
+	CTL_TIME,  /* a moment: typed as TIME, sent as ms since 1970 */
+	CTL_SPAN,  /* a length: typed as 15m, 24h, 7d; sent as ms */
+	CTL_FLAG,  /* the bare word */
+};
+
+enum ctl_place {
+	CTL_POSITION, /* must be there, by its place */
+	CTL_MAYBE,    /* may be there, by its place */
+	CTL_KEYWORD,  /* optional: the keyword, then its value */
+	CTL_NEEDED,   /* as KEYWORD, but must be there */
+};
+
+struct ctl_arg {
+	enum ctl_place place;
+	const char *keyword; /* as typed */
+	const char *name;    /* in "args" */
+	enum ctl_type type;
+};
+
+enum ctl_who {
+	CTL_BILLING, /* over the socket */
+	CTL_SHM,     /* hubctl reads shared memory */
+};
+
+enum ctl_command_id {
+#define COMMAND(id, words, who, usage, ...) CTL_CMD_##id,
+#include "hubd/commands.def"
+#undef COMMAND
+	CTL_COMMANDS
+};
+
+struct ctl_command {
+	enum ctl_command_id id;
+	const char *words; /* "account add" */
+	enum ctl_who who;
+	const char *usage;
+	struct ctl_arg args[CTL_ARGS_MAX]; /* keyword NULL ends them */
+};
+
+/* In the order of commands.def; CTL_COMMANDS of them. */
+extern const struct ctl_command ctl_commands[];
+
+/* The command of exactly these words, or NULL. */
+const struct ctl_command *ctl_command_find(const char *words);
+
+#endif
