@@ -5,6 +5,7 @@ COMMON_SRCS = \
 	common/buf.c \
 	common/conn.c \
 	common/conn_plain.c \
+	common/crypto.c \
 	common/failpoint.c \
 	common/ids.c \
 	common/jscan.c \

@@ -1,0 +1,40 @@
+/*
+ * Digests and secrets: SHA-256 (OpenSSL, whose EVP header is included in
+ * crypto.c alone), CRC-32, comparison in constant time, tokens.
+ */
+#ifndef COMMON_CRYPTO_H
+#define COMMON_CRYPTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+#define SHA256_SIZE 32
+
+/* Never fails; ends the process if the library cannot hash at all. */
+void sha256(struct span bytes, uint8_t out[SHA256_SIZE]);
+
+/*
+ * CRC-32 (IEEE 802.3, as zlib's) of n bytes. Go on over several pieces by
+ * passing the last result as crc; start with 0.
+ */
+uint32_t crc32_add(uint32_t crc, const void *bytes, size_t n);
+
+/* The time it takes does not depend on where the bytes differ. */
+bool crypto_equal(const void *a, const void *b, size_t n);
+
+#define TOKEN_RANDOM 43 /* base62 characters: more than 256 bits */
+#define TOKEN_MAX    64 /* prefix and random part, terminator included */
+
+/*
+ * Writes prefix ("sk-hub-") and TOKEN_RANDOM random characters of base62,
+ * terminated. prefix is at most 20 characters.
+ */
+void token_make(const char *prefix, char out[TOKEN_MAX]);
+
+/* Overwrites a secret in a way that is not optimised away. */
+void crypto_wipe(void *, size_t n);
+
+#endif

@@ -1,0 +1,68 @@
+/* Digests against published values; tokens have their shape. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crypto.h"
+
+START_TEST(sha256_matches_fips_180)
+{
+	static const uint8_t abc[SHA256_SIZE] = {0xba, 0x78, 0x16, 0xbf, 0x8f,
+	    0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+	    0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff,
+	    0x61, 0xf2, 0x00, 0x15, 0xad};
+	uint8_t out[SHA256_SIZE];
+
+	sha256(SPAN("abc"), out);
+	ck_assert(crypto_equal(out, abc, sizeof(out)));
+	out[31] ^= 1;
+	ck_assert(!crypto_equal(out, abc, sizeof(out)));
+}
+END_TEST
+
+START_TEST(crc32_matches_the_check_value_in_one_or_many_pieces)
+{
+	const char *s = "123456789";
+	size_t i;
+
+	ck_assert_uint_eq(crc32_add(0, s, 9), 0xcbf43926u);
+	for (i = 0; i <= 9; i++)
+		ck_assert_uint_eq(
+		    crc32_add(crc32_add(0, s, i), s + i, 9 - i), 0xcbf43926u);
+	ck_assert_uint_eq(crc32_add(0, s, 0), 0);
+}
+END_TEST
+
+START_TEST(tokens_have_their_prefix_and_differ)
+{
+	char a[TOKEN_MAX], b[TOKEN_MAX];
+
+	token_make("sk-hub-", a);
+	token_make("sk-hub-", b);
+	ck_assert_uint_eq(strlen(a), 7 + TOKEN_RANDOM);
+	ck_assert_int_eq(strncmp(a, "sk-hub-", 7), 0);
+	ck_assert_uint_eq(strspn(a + 7, "0123456789abcdefghijklmnopqrstuvwxyz"
+					"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+	    TOKEN_RANDOM);
+	ck_assert_str_ne(a, b);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("crypto");
+	TCase *t = tcase_create("crypto");
+	SRunner *r;
+	int failed;
+
+	tcase_add_test(t, sha256_matches_fips_180);
+	tcase_add_test(t, crc32_matches_the_check_value_in_one_or_many_pieces);
+	tcase_add_test(t, tokens_have_their_prefix_and_differ);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return (failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
