@@ -53,6 +53,18 @@ HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS)
 
-PROVSIM_SRCS = $(COMMON_SRCS)
+PROVSIM_SRCS = $(COMMON_SRCS) \
+	tests/sim/answer.c \
+	tests/sim/catalog.c \
+	tests/sim/control.c \
+	tests/sim/journal.c \
+	tests/sim/main.c \
+	tests/sim/peer.c \
+	tests/sim/play.c \
+	tests/sim/request.c \
+	tests/sim/rules.c \
+	tests/sim/synth.c \
+	tests/sim/timers.c \
+
 
 PROGRAMS =

@@ -1,0 +1,195 @@
+/* What a request asks for: endpoint, model, stream, usage wished. */
+#include <string.h>
+
+#include "common/jscan.h"
+#include "tests/sim/sim.h"
+
+static const struct {
+	const char *suffix, *endpoint;
+} endpoints[] = {
+    {"/chat/completions", "chat.completions"},
+    {"/completions", "completions"},
+    {"/embeddings", "embeddings"},
+    {"/models", "models"},
+    {"/responses", "responses"},
+    {"/responses/compact", "responses.compact"},
+    {"/responses/input_tokens", "responses.input_tokens"},
+    {"/images/generations", "images.generations"},
+    {"/audio/transcriptions", "audio.transcriptions"},
+    {"/audio/translations", "audio.translations"},
+    {"/moderations", "moderations"},
+    {"/messages", "messages"},
+    {"/messages/count_tokens", "count_tokens"},
+    {"/complete", "complete"},
+    {":generateContent", "generateContent"},
+    {":streamGenerateContent", "streamGenerateContent"},
+    {":countTokens", "countTokens"},
+    {":batchEmbedContents", "batchEmbedContents"},
+    {":predict", "predict"},
+    {"/cachedContents", "cachedContents"},
+    {"/interactions", "interactions"},
+    {"/converse", "converse"},
+    {"/converse-stream", "converse-stream"},
+    {"/invoke", "invoke"},
+    {"/invoke-with-response-stream", "invoke-with-response-stream"},
+    {"/count-tokens", "count-tokens"},
+    {"/token", "oauth2.token"},
+};
+
+static const char *const streaming[] = {
+    "streamGenerateContent",
+    "converse-stream",
+    "invoke-with-response-stream",
+};
+
+static bool
+span_ends(struct span s, const char *suffix)
+{
+	size_t n = strlen(suffix);
+
+	return (s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0);
+}
+
+/* The longest suffix in the list wins. */
+static const char *
+endpoint_of(struct span path)
+{
+	const char *found = NULL;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints); i++) {
+		size_t n = strlen(endpoints[i].suffix);
+
+		if (n > longest && span_ends(path, endpoints[i].suffix)) {
+			longest = n;
+			found = endpoints[i].endpoint;
+		}
+	}
+	return (found);
+}
+
+struct body_scan {
+	struct sim_request *request;
+	enum { KEY_OTHER, KEY_MODEL, KEY_STREAM, KEY_OPTIONS, KEY_USAGE } key;
+	bool in_options;
+};
+
+static bool
+on_key(struct jscan *scan, void *arg, unsigned depth, struct span key, bool cut,
+    bool escaped, uint64_t begin)
+{
+	struct body_scan *s = arg;
+
+	s->key = KEY_OTHER;
+	if (depth == 1) {
+		s->in_options = span_eq(key, SPAN("stream_options"));
+		if (span_eq(key, SPAN("model")))
+			s->key = KEY_MODEL;
+		else if (span_eq(key, SPAN("stream")))
+			s->key = KEY_STREAM;
+	} else if (depth == 2 && s->in_options &&
+		   span_eq(key, SPAN("include_usage")))
+		s->key = KEY_USAGE;
+	return (true);
+}
+
+static void
+set_model(struct sim_request *r, struct span name)
+{
+	size_t n = name.n < SIM_NAME_MAX ? name.n : SIM_NAME_MAX;
+
+	memcpy(r->model, name.p, n);
+	r->model[n] = '\0';
+}
+
+static bool
+on_value(
+    struct jscan *scan, void *arg, unsigned depth, const struct jscan_value *v)
+{
+	struct body_scan *s = arg;
+
+	if (s->key == KEY_MODEL && v->type == JSCAN_STRING)
+		set_model(s->request, v->text);
+	else if (s->key == KEY_STREAM)
+		s->request->stream = v->type == JSCAN_TRUE;
+	else if (s->key == KEY_USAGE)
+		s->request->include_usage = v->type == JSCAN_TRUE;
+	s->key = KEY_OTHER;
+	return (true);
+}
+
+static void
+inspect_json(struct sim_request *r)
+{
+	static const struct jscan_handler handler = {
+	    .on_key = on_key,
+	    .on_value = on_value,
+	};
+	struct body_scan s = {.request = r};
+	struct jscan scan;
+
+	jscan_init(&scan, &handler, &s);
+	jscan_feed(&scan, r->body);
+}
+
+/* The path segment behind marker, up to '/' or ':', percent-decoded. */
+static bool
+model_in_path(struct sim_request *r, const char *marker)
+{
+	struct span path = r->head->path, name;
+	struct buf text = {0};
+	const char *p;
+	size_t n;
+
+	p = memmem(path.p, path.n, marker, strlen(marker));
+	if (p == NULL)
+		return (false);
+	name.p = p + strlen(marker);
+	n = (size_t)(path.p + path.n - name.p);
+	for (name.n = 0; name.n < n; name.n++)
+		if (name.p[name.n] == '/' || name.p[name.n] == ':')
+			break;
+	if (http1_unescape(name, false, &text) == 0)
+		set_model(r, buf_span(&text));
+	buf_fini(&text);
+	return (true);
+}
+
+/* The multipart field "model", as clients write it. */
+static void
+model_in_form(struct sim_request *r)
+{
+	static const char field[] = "name=\"model\"\r\n\r\n";
+	struct span name;
+	const char *end;
+
+	name.p = memmem(r->body.p, r->body.n, field, sizeof(field) - 1);
+	if (name.p == NULL)
+		return;
+	name.p += sizeof(field) - 1;
+	name.n = (size_t)(r->body.p + r->body.n - name.p);
+	end = memchr(name.p, '\r', name.n);
+	if (end != NULL)
+		name.n = (size_t)(end - name.p);
+	set_model(r, name);
+}
+
+void
+request_inspect(
+    struct sim_request *r, const struct http1_head *head, struct span body)
+{
+	memset(r, 0, sizeof(*r));
+	r->head = head;
+	r->body = body;
+	r->endpoint = endpoint_of(head->path);
+	for (size_t i = 0; i < sizeof(streaming) / sizeof(*streaming); i++)
+		if (r->endpoint && strcmp(r->endpoint, streaming[i]) == 0)
+			r->stream = true;
+	if (body.n > 0 && body.p[0] == '-')
+		model_in_form(r);
+	else if (body.n > 0)
+		inspect_json(r);
+	if (r->model[0] == '\0' && !model_in_path(r, "/deployments/") &&
+	    !model_in_path(r, "/model/"))
+		model_in_path(r, "/models/");
+}
