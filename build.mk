@@ -7,8 +7,8 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crypto.c \
 	common/failpoint.c \
-	common/http1_head.c \
 	common/http1_body.c \
+	common/http1_head.c \
 	common/http1_write.c \
 	common/ids.c \
 	common/jscan.c \
