@@ -29,8 +29,11 @@ LIMIT_SRCS =
 PRICE_SRCS = \
 	hubd/price/amount.c \
 	hubd/price/cost.c \
+	hubd/price/price_check.c \
 	hubd/price/price_field.c \
+	hubd/price/price_file.c \
 	hubd/price/price_find.c \
+	hubd/price/price_pack.c \
 
 LEDGER_SRCS =
 

@@ -25,7 +25,7 @@ struct builder {
 	char *key; /* of the member whose value comes next */
 	struct level levels[DEPTH_MAX];
 	unsigned depth;
-	char why[128]; /* we refused, not yajl */
+	char why[192]; /* we refused, not yajl */
 };
 
 static int refuse(struct builder *b, const char *fmt, ...)
@@ -159,6 +159,7 @@ on_end_map(void *arg)
 	struct builder *b = arg;
 	struct level *l = &b->levels[b->depth - 1];
 	const char **keys = xcalloc(l->members + 1, sizeof(*keys));
+	const char *where = l->container->key;
 	struct json *j;
 	size_t n = 0, i;
 	int ok = 1;
@@ -169,7 +170,10 @@ on_end_map(void *arg)
 	qsort(keys, n, sizeof(*keys), compare_keys);
 	for (i = 1; i < n && ok; i++) {
 		if (strcmp(keys[i - 1], keys[i]) == 0)
-			ok = refuse(b, "the key \"%.64s\" twice", keys[i]);
+			ok = refuse(b, "%s%.64s%sthe key \"%.64s\" twice",
+			    where != NULL ? "in \"" : "",
+			    where != NULL ? where : "",
+			    where != NULL ? "\": " : "", keys[i]);
 	}
 	free(keys);
 	b->depth--;
