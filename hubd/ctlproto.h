@@ -35,6 +35,7 @@ enum ctl_type {
 	CTL_MONEY, /* decimal text; "unlimited" where the command takes it */
 	CTL_COUNT, /* 0 to 2^53 */
 	CTL_TIME,  /* a moment: typed as TIME, sent as ms since 1970 */
+	CTL_AHEAD, /* as TIME, but 24h is in 24 hours; "never" is sent as 0 */
 	CTL_SPAN,  /* a length: typed as 15m, 24h, 7d; sent as ms */
 	CTL_FLAG,  /* the bare word */
 };

@@ -1,0 +1,223 @@
+/* The hub as hubctl meets it: its lock, and billing's control socket. */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/monotime.h"
+#include "hubd/ctl/ctl.h"
+
+#define ANSWER_MS  10000 /* a running hub that is silent for longer is sick */
+#define CONNECT_MS 100	 /* between attempts while billing starts anew */
+#define SILENT	   "a hub runs, but its control socket does not answer"
+
+static bool
+path_in(char *out, size_t cap, const char *dir, const char *name)
+{
+	int n = snprintf(out, cap, "%s/%s", dir, name);
+
+	return (n > 0 && (size_t)n < cap);
+}
+
+enum ctl_hub
+ctl_hub_state(const char *run_dir, char *error, size_t cap)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[PATH_MAX];
+	int fd, r, e;
+
+	if (!path_in(path, sizeof(path), run_dir, "hubd.lock")) {
+		snprintf(error, cap, "%s: path too long", run_dir);
+		return (CTL_HUB_UNKNOWN);
+	}
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return (CTL_HUB_NONE);
+		snprintf(error, cap, "%s: %s", path, strerror(errno));
+		return (CTL_HUB_UNKNOWN);
+	}
+	r = fcntl(fd, F_OFD_GETLK, &lock);
+	e = errno;
+	close(fd);
+	if (r == -1) {
+		snprintf(error, cap, "%s: %s", path, strerror(e));
+		return (CTL_HUB_UNKNOWN);
+	}
+	return (lock.l_type == F_UNLCK ? CTL_HUB_NONE : CTL_HUB_RUNS);
+}
+
+/* ---- one question ------------------------------------------------------- */
+
+/* Waits until fd is ready. false: the deadline has passed. */
+static bool
+await(int fd, short events, monotime_t deadline)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	int64_t left = monotime_diff_ms(deadline, monotime_now());
+	int r;
+
+	if (left <= 0)
+		return (false);
+	r = poll(&p, 1, left > INT_MAX ? INT_MAX : (int)left);
+	return (r > 0 || (r == -1 && errno == EINTR));
+}
+
+static int
+connect_once(const struct sockaddr_un *sa)
+{
+	int e,
+	    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd == -1)
+		return (-1);
+	if (connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0)
+		return (fd);
+	e = errno;
+	close(fd);
+	errno = e;
+	return (-1);
+}
+
+/* Billing may be starting anew: nobody listens, or nobody accepts. */
+static bool
+may_come_back(int e)
+{
+	return (e == ECONNREFUSED || e == ENOENT || e == EAGAIN || e == EINTR);
+}
+
+static int
+dial(const char *path, monotime_t deadline, char *error, size_t cap)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (strlen(path) >= sizeof(sa.sun_path)) {
+		snprintf(error, cap, "%s: path too long", path);
+		return (-1);
+	}
+	memcpy(sa.sun_path, path, strlen(path));
+	while ((fd = connect_once(&sa)) == -1 && may_come_back(errno) &&
+	       !monotime_reached(deadline, monotime_now()))
+		poll(NULL, 0, CONNECT_MS);
+	if (fd == -1)
+		snprintf(error, cap, "%s%s: %s",
+		    may_come_back(errno) ? SILENT ": " : "", path,
+		    strerror(errno));
+	return (fd);
+}
+
+static bool
+send_all(int fd, struct buf *out, monotime_t deadline)
+{
+	ssize_t n;
+
+	while (buf_len(out) > 0) {
+		n = send(fd, buf_ptr(out), buf_len(out), MSG_NOSIGNAL);
+		if (n > 0)
+			buf_consume(out, (size_t)n);
+		else if (n == -1 && errno != EAGAIN && errno != EINTR)
+			return (false);
+		else if (!await(fd, POLLOUT, deadline))
+			return (false);
+	}
+	return (true);
+}
+
+/* Reads up to the end; false: not in time, too much, or an error. */
+static bool
+receive_all(int fd, struct buf *in, monotime_t deadline)
+{
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, buf_reserve(in, 65536), 65536);
+		if (n == 0)
+			return (buf_len(in) > 0);
+		if (n > 0)
+			buf_commit(in, (size_t)n);
+		else if (errno != EAGAIN && errno != EINTR)
+			return (false);
+		else if (!await(fd, POLLIN, deadline))
+			return (false);
+		if (buf_len(in) > CTL_ANSWER_MAX)
+			return (false);
+	}
+}
+
+/* Takes the data out of an answer. NULL: it was a refusal, or is broken. */
+static struct json *
+open_answer(struct buf *in, char *error, size_t cap)
+{
+	struct json *answer, **link, *data = NULL;
+	const char *why;
+
+	if ((answer = json_parse(buf_span(in), error, cap)) == NULL)
+		return (NULL);
+	if (json_get_int(answer, "status", 1) == 0) {
+		for (link = &answer->first; *link != NULL;
+		     link = &(*link)->next) {
+			if (strcmp((*link)->key, "data") != 0)
+				continue;
+			data = *link;
+			*link = data->next;
+			data->next = NULL;
+			break;
+		}
+	}
+	if (data == NULL) {
+		why = json_get_str(answer, "error");
+		snprintf(error, cap, "%s",
+		    why == NULL ? "the hub's answer is broken" : why);
+	}
+	json_free(answer);
+	return (data);
+}
+
+/* Long work is given its time. */
+static int64_t
+patience_ms(const struct ctl_command *c)
+{
+	if (c->id == CTL_CMD_audit || c->id == CTL_CMD_backup)
+		return (CTL_PATIENCE_MS);
+	return (ANSWER_MS);
+}
+
+struct json *
+ctl_ask(const char *run_dir, const struct ctl_request *request, char *error,
+    size_t cap)
+{
+	monotime_t start = monotime_now();
+	monotime_t deadline =
+	    monotime_add_ms(start, patience_ms(request->command));
+	struct buf out = {0}, in = {0};
+	struct json *data = NULL;
+	char path[PATH_MAX];
+	int fd;
+
+	if (!path_in(path, sizeof(path), run_dir, CTL_SOCKET)) {
+		snprintf(error, cap, "%s: path too long", run_dir);
+		return (NULL);
+	}
+	if ((fd = dial(path, monotime_add_ms(start, ANSWER_MS), error, cap)) ==
+	    -1)
+		return (NULL);
+	buf_addf(&out, "{\"cmd\":\"%s\",\"args\":", request->command->words);
+	buf_addspan(&out, buf_span(&request->args));
+	buf_addstr(&out, "}\n");
+	if (buf_len(&out) > CTL_REQUEST_MAX)
+		snprintf(error, cap, "the command is too long");
+	else if (send_all(fd, &out, deadline) && receive_all(fd, &in, deadline))
+		data = open_answer(&in, error, cap);
+	else
+		snprintf(error, cap, SILENT);
+	close(fd);
+	buf_fini(&out);
+	buf_fini(&in);
+	return (data);
+}
