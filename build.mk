@@ -14,6 +14,8 @@ COMMON_SRCS = \
 	common/jscan.c \
 	common/json.c \
 	common/json_write.c \
+	common/sse.c \
+	common/ws.c \
 	common/log.c \
 	common/loop.c \
 

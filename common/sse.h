@@ -21,8 +21,10 @@ struct sse_handler {
 	void (*on_data)(void *arg, struct span piece);
 	/*
 	 * The event is over (empty line). name is "" if it had none;
-	 * has_data says whether it had a data field at all. end is the offset
-	 * behind the event in the bytes given to this sse_feed() call.
+	 * has_data says whether it had a data field at all: by the standard
+	 * it is no event without. end is the offset behind the event in the
+	 * bytes given to this sse_feed() call; the LF of a final CRLF may come
+	 * with the next one.
 	 */
 	void (*on_event)(void *arg, const char *name, bool has_data,
 	    size_t end);

@@ -49,7 +49,8 @@ struct ws_reader {
 	unsigned mask_at;
 	uint8_t control[125];
 	size_t control_len;
-	uint16_t code;	   /* of WS_CLOSE and WS_ERROR (1002, 1007, 1009) */
+	uint16_t code;	   /* of WS_CLOSE (1005: none was sent) and
+			      WS_ERROR (1002, 1007, 1009) */
 	uint32_t utf8;	   /* state of the check of a text message */
 };
 
@@ -58,9 +59,10 @@ void ws_reader_init(struct ws_reader *, enum ws_role);
 /*
  * Reads from the mutable bytes at p (payload is unmasked in place). Returns
  * how many bytes were used and sets *event; for WS_DATA, WS_PING, WS_PONG and
- * WS_CLOSE *data views the payload (of a data frame: the part that is here;
- * a message is a byte stream to its user). Call again while bytes are left
- * and the event is not WS_ERROR.
+ * WS_CLOSE *data views the payload (of a data frame: the part that is here,
+ * none of an empty one; a message is a byte stream to its user; of a close:
+ * the reason). Views of control frames last until the next call. Call again
+ * while bytes are left and the event is neither WS_ERROR nor WS_CLOSE.
  */
 size_t ws_read(struct ws_reader *, char *p, size_t n, enum ws_event *,
     struct span *data);
