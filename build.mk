@@ -14,10 +14,10 @@ COMMON_SRCS = \
 	common/jscan.c \
 	common/json.c \
 	common/json_write.c \
-	common/sse.c \
-	common/ws.c \
 	common/log.c \
 	common/loop.c \
+	common/sse.c \
+	common/ws.c \
 
 SHM_SRCS = \
 	shm/pricetab.c \
