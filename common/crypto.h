@@ -1,6 +1,6 @@
 /*
  * Digests and secrets: SHA-256 (OpenSSL, whose EVP header is included in
- * crypto.c alone), CRC-32, comparison in constant time, tokens.
+ * crypto.c alone), comparison in constant time, tokens.
  */
 #ifndef COMMON_CRYPTO_H
 #define COMMON_CRYPTO_H
@@ -15,12 +15,6 @@
 
 /* Never fails; ends the process if the library cannot hash at all. */
 void sha256(struct span bytes, uint8_t out[SHA256_SIZE]);
-
-/*
- * CRC-32 (IEEE 802.3, as zlib's) of n bytes. Go on over several pieces by
- * passing the last result as crc; start with 0.
- */
-uint32_t crc32_add(uint32_t crc, const void *bytes, size_t n);
 
 /* The time it takes does not depend on where the bytes differ. */
 bool crypto_equal(const void *a, const void *b, size_t n);
