@@ -7,6 +7,7 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crypto.c \
 	common/failpoint.c \
+	common/h2link.c \
 	common/http1_body.c \
 	common/http1_head.c \
 	common/http1_write.c \

@@ -8,3 +8,4 @@ UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_json = common/json.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_crypto = common/crypto.c common/ids.c common/log.c common/alloc.c
+UNIT_h2link = common/h2link.c common/buf.c common/alloc.c common/log.c

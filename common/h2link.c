@@ -1,0 +1,858 @@
+/*
+ * One HTTP/2 session over any byte stream; the only file that knows nghttp2.
+ *
+ * Nothing of the handler runs while a stream could be freed under it: a
+ * closed stream goes to a list and is freed after the outermost call of
+ * h2link_feed() or h2link_pull().
+ */
+#include "common/h2link.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <nghttp2/nghttp2.h>
+
+#include "common/alloc.h"
+#include "common/linkproto.h"
+#include "common/monotime.h"
+
+#define MAX_FIELDS  64
+#define MAX_HEAD    32768
+#define FRAME_HEAD  9
+#define CONN_WINDOW (16 * 1024 * 1024)
+#define KEEP_QUEUE  16384     /* memory that an empty send queue may keep */
+#define WORN_ID	    (1 << 30) /* ids are odd: 2^29 streams */
+#define GROW_MS	    1000      /* a window filled faster than this may grow */
+/*
+ * Users who cancel are resets to the agent; the library's default limit
+ * (1000 and 33 a second) would end the link under them.
+ */
+#define RESET_BURST 1000000
+#define RESET_RATE  100000
+
+struct h2stream {
+	struct h2link *link;
+	LIST_ENTRY(h2stream) entry; /* of live, then of dead */
+	TAILQ_ENTRY(h2stream) writable_entry;
+	void *arg;
+	int32_t id;
+	struct buf out;
+	bool out_end;	  /* nothing follows what is in out */
+	bool deferred;	  /* the library waits for more of out */
+	bool wants_more;  /* tell on_writable when out is low */
+	bool is_writable; /* on the list of those to be told */
+	bool told;	  /* the handler knows the stream */
+	bool head_sent;	  /* client: the request left the queue */
+	bool head_got;	  /* client: the answer's head was told */
+	bool closed;	  /* on_close was called */
+	bool limited;	  /* h2stream_limit_window() */
+	uint32_t window;  /* what the peer may have unacknowledged */
+	size_t unconsumed;
+	uint64_t bulk; /* bytes since bulk_since */
+	monotime_t bulk_since;
+};
+
+LIST_HEAD(stream_list, h2stream);
+
+struct h2link {
+	nghttp2_session *ng;
+	enum h2link_role role;
+	const struct h2link_handler *handler;
+	void *arg;
+	struct h2link_options options;
+	struct stream_list live, dead;
+	TAILQ_HEAD(, h2stream) writable;
+	uint32_t streams; /* on live */
+	uint32_t held;	  /* as the library counts: until RST has gone */
+	unsigned depth;	  /* of feed and pull */
+	bool going, tell_going, broken;
+	bool refusing;	 /* GOAWAY is queued */
+	int32_t last_id; /* the last that our GOAWAY lets live */
+	struct buf *out; /* of the pull under way */
+	size_t out_stop; /* length of out at which to stop */
+	bool paused;
+	struct buf head; /* the head being received, all fields */
+	struct {
+		size_t name, name_len, value_len;
+	} at[MAX_FIELDS];
+	size_t nfields;
+	char error[128];
+};
+
+static void
+wake(struct h2link *l)
+{
+	if (l->depth == 0 && nghttp2_session_want_write(l->ng))
+		l->handler->on_want_send(l->arg);
+}
+
+static void
+set_error(struct h2link *l, const char *what, const char *detail)
+{
+	if (l->error[0] == '\0')
+		snprintf(l->error, sizeof(l->error), "%s: %s", what, detail);
+	l->broken = true;
+}
+
+/* Submitting fails only for want of memory or after the session's end. */
+static void
+check(struct h2link *l, int rv)
+{
+	if (rv != 0 && nghttp2_is_fatal(rv))
+		set_error(l, "session", nghttp2_strerror(rv));
+}
+
+/* ---- streams ------------------------------------------------------------ */
+
+static struct h2stream *
+stream_new(struct h2link *l, int32_t id, void *arg)
+{
+	struct h2stream *s = xcalloc(1, sizeof(*s));
+
+	s->link = l;
+	s->id = id;
+	s->arg = arg;
+	s->window = l->options.window;
+	LIST_INSERT_HEAD(&l->live, s, entry);
+	l->streams++;
+	return (s);
+}
+
+static void
+stream_free(struct h2stream *s)
+{
+	LIST_REMOVE(s, entry);
+	buf_fini(&s->out);
+	free(s);
+}
+
+static void
+stream_unlist_writable(struct h2stream *s)
+{
+	if (!s->is_writable)
+		return;
+	TAILQ_REMOVE(&s->link->writable, s, writable_entry);
+	s->is_writable = false;
+}
+
+/* The one end of a stream, whoever brings it about. */
+static void
+stream_close(struct h2stream *s, uint32_t code)
+{
+	struct h2link *l = s->link;
+
+	if (s->closed)
+		return;
+	s->closed = true;
+	stream_unlist_writable(s);
+	nghttp2_session_set_stream_user_data(l->ng, s->id, NULL);
+	LIST_REMOVE(s, entry);
+	LIST_INSERT_HEAD(&l->dead, s, entry);
+	assert(l->streams > 0);
+	l->streams--;
+	if (s->told)
+		l->handler->on_close(l->arg, s, code);
+}
+
+static void
+reap(struct h2link *l)
+{
+	struct h2stream *s;
+
+	while ((s = LIST_FIRST(&l->dead)) != NULL)
+		stream_free(s);
+}
+
+static struct h2stream *
+stream_by_id(struct h2link *l, int32_t id)
+{
+	return (nghttp2_session_get_stream_user_data(l->ng, id));
+}
+
+/* ---- heads -------------------------------------------------------------- */
+
+static int
+cb_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2link *l = arg;
+	int32_t id = frame->hd.stream_id;
+	struct h2stream *s;
+
+	(void)ng;
+	buf_reset(&l->head, MAX_HEAD);
+	l->nfields = 0;
+	if (l->role == H2LINK_CLIENT ||
+	    frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+		return (0);
+	l->held++;
+	/* It crossed our GOAWAY, which tells the peer to try elsewhere. */
+	if (l->refusing && id > l->last_id) {
+		check(l, nghttp2_submit_rst_stream(
+			     l->ng, 0, id, NGHTTP2_REFUSED_STREAM));
+		return (0);
+	}
+	s = stream_new(l, id, NULL);
+	check(l, nghttp2_session_set_stream_user_data(l->ng, id, s));
+	return (0);
+}
+
+static int
+cb_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
+    size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+    void *arg)
+{
+	struct h2link *l = arg;
+
+	(void)ng;
+	(void)frame;
+	(void)flags;
+	if (l->nfields == MAX_FIELDS || name_len > MAX_HEAD ||
+	    value_len > MAX_HEAD - name_len ||
+	    buf_len(&l->head) > MAX_HEAD - name_len - value_len)
+		return (NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
+	l->at[l->nfields].name = buf_len(&l->head);
+	l->at[l->nfields].name_len = name_len;
+	l->at[l->nfields].value_len = value_len;
+	l->nfields++;
+	buf_add(&l->head, name, name_len);
+	buf_add(&l->head, value, value_len);
+	return (0);
+}
+
+static size_t
+head_fields(struct h2link *l, struct h2_field *f)
+{
+	const char *p = buf_ptr(&l->head);
+	size_t i;
+
+	for (i = 0; i < l->nfields; i++) {
+		f[i].name = span_of(p + l->at[i].name, l->at[i].name_len);
+		f[i].value =
+		    span_of(f[i].name.p + f[i].name.n, l->at[i].value_len);
+	}
+	return (l->nfields);
+}
+
+/* Interim answers (1xx) and trailers are not carried on. */
+static bool
+is_final_head(const struct h2_field *f, size_t n)
+{
+	return (n > 0 && span_eq(f[0].name, SPAN(":status")) &&
+		f[0].value.n == 3 && f[0].value.p[0] != '1');
+}
+
+static void
+on_head(struct h2link *l, struct h2stream *s)
+{
+	struct h2_field f[MAX_FIELDS];
+	size_t n = head_fields(l, f);
+
+	if (l->role == H2LINK_SERVER) {
+		if (s->told)
+			return;
+		s->told = true;
+		l->handler->on_request(l->arg, s, f, n);
+	} else if (!s->head_got && is_final_head(f, n)) {
+		s->head_got = true;
+		l->handler->on_response(l->arg, s, f, n);
+	}
+}
+
+/* ---- what the library tells us ------------------------------------------ */
+
+static void
+on_goaway_recv(struct h2link *l, const nghttp2_goaway *frame)
+{
+	if (!l->going)
+		l->tell_going = true;
+	l->going = true;
+	if (frame->error_code != NGHTTP2_NO_ERROR)
+		set_error(l, "peer", nghttp2_http2_strerror(frame->error_code));
+}
+
+static int
+cb_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2link *l = arg;
+	struct h2stream *s;
+
+	(void)ng;
+	if (frame->hd.type == NGHTTP2_GOAWAY)
+		on_goaway_recv(l, &frame->goaway);
+	else if (frame->hd.type == NGHTTP2_PING &&
+		 (frame->hd.flags & NGHTTP2_FLAG_ACK))
+		l->handler->on_pong(l->arg);
+	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+		return (0);
+	s = stream_by_id(l, frame->hd.stream_id);
+	if (s != NULL && frame->hd.type == NGHTTP2_HEADERS)
+		on_head(l, s);
+	if (s != NULL && !s->closed && s->told &&
+	    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		l->handler->on_end(l->arg, s);
+	return (0);
+}
+
+static int
+cb_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
+    size_t n, void *arg)
+{
+	struct h2link *l = arg;
+	struct h2stream *s = stream_by_id(l, id);
+
+	(void)flags;
+	check(l, nghttp2_session_consume_connection(ng, n));
+	if (s == NULL || !s->told)
+		return (0);
+	if (s->bulk == 0)
+		s->bulk_since = monotime_now();
+	s->bulk += n;
+	s->unconsumed += n;
+	l->handler->on_data(l->arg, s, span_of((const char *)data, n));
+	return (0);
+}
+
+static int
+cb_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *arg)
+{
+	struct h2link *l = arg;
+	struct h2stream *s = stream_by_id(l, id);
+
+	(void)ng;
+	if (l->held > 0)
+		l->held--;
+	if (s == NULL)
+		return (0);
+	/* What never left this side was not seen by the peer. */
+	if (l->role == H2LINK_CLIENT && !s->head_sent)
+		error_code = NGHTTP2_REFUSED_STREAM;
+	stream_close(s, error_code);
+	return (0);
+}
+
+static int
+cb_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+	struct h2link *l = arg;
+	struct h2stream *s;
+
+	if (frame->hd.type == NGHTTP2_GOAWAY &&
+	    frame->goaway.error_code != NGHTTP2_NO_ERROR)
+		set_error(l, "protocol",
+		    nghttp2_http2_strerror(frame->goaway.error_code));
+	if (frame->hd.type != NGHTTP2_HEADERS || l->role != H2LINK_CLIENT)
+		return (0);
+	if ((s = stream_by_id(l, frame->hd.stream_id)) == NULL)
+		return (0);
+	s->head_sent = true;
+	if (s->limited)
+		check(l, nghttp2_session_set_local_window_size(
+			     ng, 0, s->id, (int32_t)s->window));
+	return (0);
+}
+
+static int
+cb_invalid_frame(
+    nghttp2_session *ng, const nghttp2_frame *frame, int lib_error, void *arg)
+{
+	struct h2link *l = arg;
+
+	(void)ng;
+	(void)frame;
+	if (l->error[0] == '\0')
+		snprintf(l->error, sizeof(l->error), "peer's frame: %s",
+		    nghttp2_strerror(lib_error));
+	return (0);
+}
+
+/* ---- sending ------------------------------------------------------------ */
+
+static ssize_t
+cb_read(nghttp2_session *ng, int32_t id, uint8_t *out, size_t max,
+    uint32_t *flags, nghttp2_data_source *source, void *arg)
+{
+	struct h2link *l = arg;
+	struct h2stream *s = stream_by_id(l, id);
+	size_t n;
+
+	(void)ng;
+	(void)out;
+	(void)source;
+	if (s == NULL)
+		return (NGHTTP2_ERR_DEFERRED);
+	n = buf_len(&s->out) < max ? buf_len(&s->out) : max;
+	if (n == 0 && !s->out_end) {
+		s->deferred = true;
+		return (NGHTTP2_ERR_DEFERRED);
+	}
+	*flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+	if (s->out_end && n == buf_len(&s->out))
+		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	return ((ssize_t)n);
+}
+
+static void
+note_drained(struct h2link *l, struct h2stream *s)
+{
+	if (buf_len(&s->out) == 0)
+		buf_reset(&s->out, KEEP_QUEUE);
+	if (!s->wants_more || buf_len(&s->out) > l->options.send_low)
+		return;
+	s->wants_more = false;
+	s->is_writable = true;
+	TAILQ_INSERT_TAIL(&l->writable, s, writable_entry);
+}
+
+static int
+cb_send_data(nghttp2_session *ng, nghttp2_frame *frame,
+    const uint8_t *frame_head, size_t n, nghttp2_data_source *source, void *arg)
+{
+	struct h2link *l = arg;
+	struct h2stream *s = stream_by_id(l, frame->hd.stream_id);
+
+	(void)ng;
+	(void)source;
+	assert(l->out != NULL && frame->data.padlen == 0);
+	if (s == NULL || buf_len(&s->out) < n)
+		return (NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
+	buf_add(l->out, frame_head, FRAME_HEAD);
+	buf_add(l->out, buf_ptr(&s->out), n);
+	buf_consume(&s->out, n);
+	note_drained(l, s);
+	if (buf_len(l->out) < l->out_stop)
+		return (0);
+	l->paused = true;
+	return (NGHTTP2_ERR_PAUSE);
+}
+
+/* 1: there may be more; 0: nothing to send or out is full; -1: broken. */
+static int
+pull_some(struct h2link *l)
+{
+	const uint8_t *p;
+	ssize_t n;
+
+	l->paused = false;
+	n = nghttp2_session_mem_send(l->ng, &p);
+	if (n < 0) {
+		set_error(l, "send", nghttp2_strerror((int)n));
+		return (-1);
+	}
+	buf_add(l->out, p, (size_t)n);
+	if (l->paused || buf_len(l->out) >= l->out_stop)
+		return (0);
+	return (n > 0);
+}
+
+/* Outside of the library, so that the handler may do anything. */
+static bool
+tell_writable(struct h2link *l)
+{
+	struct h2stream *s;
+	bool any = false;
+
+	while ((s = TAILQ_FIRST(&l->writable)) != NULL) {
+		stream_unlist_writable(s);
+		l->handler->on_writable(l->arg, s);
+		any = true;
+	}
+	return (any);
+}
+
+int
+h2link_pull(struct h2link *l, struct buf *out, size_t max)
+{
+	size_t before = buf_len(out);
+	int rv;
+
+	assert(l->depth == 0);
+	l->depth++;
+	l->out = out;
+	l->out_stop = before + max;
+	do {
+		while ((rv = pull_some(l)) > 0)
+			;
+	} while (tell_writable(l) && rv == 0 && buf_len(out) < l->out_stop);
+	l->out = NULL;
+	l->depth--;
+	reap(l);
+	if (l->broken && buf_len(out) == before)
+		return (-1);
+	/* The last frame says why; the next pull is told that it is over. */
+	if (l->broken)
+		l->handler->on_want_send(l->arg);
+	return ((int)(buf_len(out) - before));
+}
+
+int
+h2link_feed(struct h2link *l, struct span bytes)
+{
+	ssize_t n;
+
+	assert(l->depth == 0);
+	if (l->broken)
+		return (-1);
+	l->depth++;
+	n = nghttp2_session_mem_recv(l->ng, (const uint8_t *)bytes.p, bytes.n);
+	if (n < 0)
+		set_error(l, "receive", nghttp2_strerror((int)n));
+	else if (l->tell_going)
+		l->handler->on_goaway(l->arg);
+	l->tell_going = false;
+	l->depth--;
+	reap(l);
+	if (l->broken)
+		return (-1);
+	wake(l);
+	return (0);
+}
+
+/* ---- the session -------------------------------------------------------- */
+
+static void
+set_callbacks(nghttp2_session_callbacks *cb)
+{
+	nghttp2_session_callbacks_set_on_begin_headers_callback(
+	    cb, cb_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(cb, cb_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, cb_frame_recv);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, cb_data);
+	nghttp2_session_callbacks_set_on_stream_close_callback(
+	    cb, cb_stream_close);
+	nghttp2_session_callbacks_set_on_frame_send_callback(cb, cb_frame_send);
+	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+	    cb, cb_invalid_frame);
+	nghttp2_session_callbacks_set_send_data_callback(cb, cb_send_data);
+}
+
+static void
+open_session(struct h2link *l)
+{
+	nghttp2_session_callbacks *cb;
+	nghttp2_option *opt;
+	int rv;
+
+	if (nghttp2_session_callbacks_new(&cb) != 0 ||
+	    nghttp2_option_new(&opt) != 0)
+		abort();
+	set_callbacks(cb);
+	nghttp2_option_set_no_auto_window_update(opt, 1);
+	nghttp2_option_set_no_closed_streams(opt, 1);
+	nghttp2_option_set_max_reserved_remote_streams(opt, 0);
+	nghttp2_option_set_stream_reset_rate_limit(
+	    opt, RESET_BURST, RESET_RATE);
+	if (l->role == H2LINK_CLIENT)
+		rv = nghttp2_session_client_new2(&l->ng, cb, l, opt);
+	else
+		rv = nghttp2_session_server_new2(&l->ng, cb, l, opt);
+	if (rv != 0)
+		abort();
+	nghttp2_option_del(opt);
+	nghttp2_session_callbacks_del(cb);
+}
+
+static void
+send_settings(struct h2link *l)
+{
+	nghttp2_settings_entry set[] = {
+	    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, l->options.window},
+	    {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, l->options.max_streams},
+	    {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, MAX_HEAD},
+	    {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+	};
+	size_t n = l->role == H2LINK_CLIENT ? 4 : 3;
+
+	check(l, nghttp2_submit_settings(l->ng, 0, set, n));
+	check(
+	    l, nghttp2_session_set_local_window_size(l->ng, 0, 0, CONN_WINDOW));
+}
+
+struct h2link *
+h2link_new(enum h2link_role role, const struct h2link_handler *handler,
+    void *arg, const struct h2link_options *options)
+{
+	struct h2link *l = xcalloc(1, sizeof(*l));
+	struct h2link_options *o = &l->options;
+
+	l->role = role;
+	l->handler = handler;
+	l->arg = arg;
+	if (options != NULL)
+		*o = *options;
+	o->window = o->window != 0 ? o->window : 65536;
+	o->window_max = o->window_max != 0 ? o->window_max : 1024 * 1024;
+	o->max_streams =
+	    o->max_streams != 0 ? o->max_streams : LINK_MAX_STREAMS;
+	o->send_low = o->send_low != 0 ? o->send_low : 65536;
+	assert(o->window <= o->window_max && o->window_max <= INT32_MAX);
+	LIST_INIT(&l->live);
+	LIST_INIT(&l->dead);
+	TAILQ_INIT(&l->writable);
+	open_session(l);
+	send_settings(l);
+	return (l);
+}
+
+void
+h2link_free(struct h2link *l)
+{
+	struct h2stream *s;
+
+	if (l == NULL)
+		return;
+	assert(l->depth == 0);
+	reap(l);
+	while ((s = LIST_FIRST(&l->live)) != NULL)
+		stream_free(s);
+	nghttp2_session_del(l->ng);
+	buf_fini(&l->head);
+	free(l);
+}
+
+const char *
+h2link_error(const struct h2link *l)
+{
+	return (l->error[0] != '\0' ? l->error : "none");
+}
+
+uint32_t
+h2link_room(const struct h2link *l)
+{
+	uint32_t max;
+
+	if (l->going || l->broken || l->role != H2LINK_CLIENT ||
+	    !nghttp2_session_check_request_allowed(l->ng))
+		return (0);
+	max = nghttp2_session_get_remote_settings(
+	    l->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	return (max > l->held ? max - l->held : 0);
+}
+
+uint32_t
+h2link_streams(const struct h2link *l)
+{
+	return (l->streams);
+}
+
+bool
+h2link_worn(const struct h2link *l)
+{
+	if (l->role == H2LINK_CLIENT)
+		return (nghttp2_session_get_next_stream_id(l->ng) >= WORN_ID);
+	return (nghttp2_session_get_last_proc_stream_id(l->ng) >= WORN_ID);
+}
+
+bool
+h2link_going(const struct h2link *l)
+{
+	return (l->going);
+}
+
+void
+h2link_ping(struct h2link *l)
+{
+	check(l, nghttp2_submit_ping(l->ng, 0, NULL));
+	wake(l);
+}
+
+void
+h2link_goaway(struct h2link *l)
+{
+	if (l->refusing)
+		return;
+	l->refusing = true;
+	l->last_id = nghttp2_session_get_last_proc_stream_id(l->ng);
+	check(l, nghttp2_submit_goaway(
+		     l->ng, 0, l->last_id, NGHTTP2_NO_ERROR, NULL, 0));
+	wake(l);
+}
+
+/* ---- using streams ------------------------------------------------------ */
+
+static const nghttp2_data_provider provider = {.read_callback = cb_read};
+
+static uint8_t *
+unconst(const char *p)
+{
+	/* The library's type lacks the const; it copies and never writes. */
+	return ((uint8_t *)(uintptr_t)p);
+}
+
+static nghttp2_nv
+make_nv(struct span name, struct span value)
+{
+	return ((nghttp2_nv){unconst(name.p), unconst(value.p), name.n, value.n,
+	    NGHTTP2_NV_FLAG_NONE});
+}
+
+static size_t
+fill_nv(nghttp2_nv *nv, const struct h2_field *f, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		nv[i] = make_nv(f[i].name, f[i].value);
+	return (n);
+}
+
+struct h2stream *
+h2link_request(struct h2link *l, const struct h2_field *f, size_t n,
+    bool body_follows, void *arg)
+{
+	nghttp2_nv nv[MAX_FIELDS];
+	struct h2stream *s;
+	int32_t id;
+
+	assert(n <= MAX_FIELDS - 2);
+	if (h2link_room(l) == 0)
+		return (NULL);
+	/* Every request must have these (RFC 9113 8.3.1). */
+	nv[0] = make_nv(SPAN(":scheme"), SPAN("http"));
+	nv[1] = make_nv(SPAN(":authority"), SPAN("link"));
+	n = 2 + fill_nv(nv + 2, f, n);
+	s = stream_new(l, 0, arg);
+	id = nghttp2_submit_request(
+	    l->ng, NULL, nv, n, body_follows ? &provider : NULL, s);
+	if (id < 0) {
+		check(l, id);
+		l->streams--;
+		stream_free(s);
+		return (NULL);
+	}
+	s->id = id;
+	s->told = true;
+	s->out_end = !body_follows;
+	l->held++;
+	wake(l);
+	return (s);
+}
+
+void
+h2stream_respond(
+    struct h2stream *s, const struct h2_field *f, size_t n, bool body_follows)
+{
+	struct h2link *l = s->link;
+	nghttp2_nv nv[MAX_FIELDS];
+
+	assert(n <= MAX_FIELDS && l->role == H2LINK_SERVER);
+	if (s->closed)
+		return;
+	n = fill_nv(nv, f, n);
+	s->out_end = !body_follows;
+	check(l, nghttp2_submit_response(
+		     l->ng, s->id, nv, n, body_follows ? &provider : NULL));
+	wake(l);
+}
+
+size_t
+h2stream_write(struct h2stream *s, struct span bytes, bool end)
+{
+	struct h2link *l = s->link;
+
+	if (s->closed || s->out_end)
+		return (0);
+	buf_addspan(&s->out, bytes);
+	s->out_end = end;
+	if (s->deferred && (bytes.n > 0 || end)) {
+		s->deferred = false;
+		check(l, nghttp2_session_resume_data(l->ng, s->id));
+	}
+	s->wants_more = buf_len(&s->out) > l->options.send_low && !end;
+	wake(l);
+	return (buf_len(&s->out));
+}
+
+/*
+ * Doubles the window of a stream whose sender fills it within a second while
+ * the reader keeps up: there the window, and not the reader, is the limit.
+ */
+static void
+maybe_grow(struct h2link *l, struct h2stream *s)
+{
+	monotime_t now;
+
+	if (s->limited || s->window >= l->options.window_max ||
+	    s->bulk < s->window)
+		return;
+	now = monotime_now();
+	s->bulk = 0;
+	if (monotime_diff_ms(now, s->bulk_since) >= GROW_MS)
+		return;
+	s->window = s->window <= l->options.window_max / 2
+			? s->window * 2
+			: l->options.window_max;
+	check(l, nghttp2_session_set_local_window_size(
+		     l->ng, 0, s->id, (int32_t)s->window));
+}
+
+void
+h2stream_consumed(struct h2stream *s, size_t n, bool reader_empty)
+{
+	struct h2link *l = s->link;
+
+	if (s->closed)
+		return;
+	assert(n <= s->unconsumed);
+	s->unconsumed -= n;
+	check(l, nghttp2_session_consume_stream(l->ng, s->id, n));
+	if (reader_empty)
+		maybe_grow(l, s);
+	wake(l);
+}
+
+void
+h2stream_limit_window(struct h2stream *s, uint32_t bytes)
+{
+	struct h2link *l = s->link;
+
+	assert(bytes > 0 && bytes <= INT32_MAX);
+	if (s->closed)
+		return;
+	s->limited = true;
+	s->window = bytes;
+	/* A request still queued has no window: see cb_frame_send(). */
+	if (l->role == H2LINK_CLIENT && !s->head_sent)
+		return;
+	check(l, nghttp2_session_set_local_window_size(
+		     l->ng, 0, s->id, (int32_t)bytes));
+	wake(l);
+}
+
+void
+h2stream_reset(struct h2stream *s, uint32_t code)
+{
+	struct h2link *l = s->link;
+
+	if (s->closed)
+		return;
+	check(l, nghttp2_submit_rst_stream(l->ng, 0, s->id, code));
+	stream_close(s, code);
+	wake(l);
+}
+
+void
+h2stream_set_arg(struct h2stream *s, void *arg)
+{
+	s->arg = arg;
+}
+
+void *
+h2stream_arg(const struct h2stream *s)
+{
+	return (s->arg);
+}
+
+int32_t
+h2stream_id(const struct h2stream *s)
+{
+	return (s->id);
+}
+
+size_t
+h2stream_unconsumed(const struct h2stream *s)
+{
+	return (s->unconsumed);
+}
