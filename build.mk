@@ -25,7 +25,18 @@ SHM_SRCS = \
 	shm/usage.c \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
-API_SRCS =
+API_SRCS = \
+	hubd/api/api.c \
+	hubd/api/endpoints.c \
+	hubd/api/errors.c \
+	hubd/api/estimate.c \
+	hubd/api/meter.c \
+	hubd/api/openai.c \
+	hubd/api/openai_inspect.c \
+	hubd/api/openai_reader.c \
+	hubd/api/openai_usage.c \
+	hubd/api/scrub.c \
+
 ROUTE_SRCS =
 AUTH_SRCS =
 LIMIT_SRCS =

@@ -98,6 +98,7 @@ struct api_place {
 };
 
 struct api_request {
+	enum dialect dialect;
 	char model[API_MODEL_MAX]; /* as the user named it, decoded */
 	struct api_place model_at; /* its value, quotes included */
 	bool stream;
@@ -110,6 +111,7 @@ struct api_request {
 	uint64_t max_output;	   /* max_completion_tokens or max_tokens;
 				      0: not named */
 	uint64_t n;		   /* answers asked for, 1 by default */
+	bool no_output;		   /* embeddings: nothing is generated */
 	uint64_t text_bytes;	   /* bytes of strings in the input */
 	uint64_t media;		   /* image parts and the like */
 	enum service_tier tier;	   /* asked for */
@@ -175,11 +177,13 @@ const struct meter_report *meter_get(const struct meter *);
 /* Learnt figures of a model; one process's own. Zero is a fresh one. */
 struct learnt {
 	uint32_t input_milli;  /* bytes per token x 1000, low percentile */
+	uint32_t input_mean_milli; /* the same, mean, for estimated bills */
 	uint32_t output_milli; /* bytes per token x 1000 of answers */
 	uint32_t output_p95;   /* tokens */
 	uint32_t seen;
 };
 #define LEARNT_INPUT_START_MILLI  2000
+#define LEARNT_INPUT_MEAN_START_MILLI 4000
 #define LEARNT_OUTPUT_START_MILLI 4000
 #define LEARNT_OUTPUT_P95_START	  2048
 

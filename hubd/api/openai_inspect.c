@@ -1,0 +1,403 @@
+/* What an OpenAI request asks, and how it is spliced for a candidate. */
+#include <string.h>
+
+#include "common/json.h"
+#include "hubd/api/dialect.h"
+
+/* A token that the user counted himself weighs like an ordinary one. */
+#define BYTES_PER_GIVEN_TOKEN 4
+/* Keys of a part of a message's content are that deep. */
+#define PART_DEPTH 5
+
+enum field {
+	F_MODEL,
+	F_STREAM,
+	F_OPTIONS,
+	F_MAX_COMPLETION,
+	F_MAX_TOKENS,
+	F_N,
+	F_BEST_OF,
+	F_TIER,
+	F_INCLUDE, /* in stream_options */
+	F_ROUTING, /* how many those are */
+	F_MESSAGES,
+	F_PROMPT,
+	F_OTHER,
+	F_QUIET, /* no input: no tokens */
+};
+
+/* Fields that decide routing, money or the shape of the answer. */
+static const struct {
+	const char *name, *twice, *odd, *type;
+} routing[F_ROUTING] = {
+#define ROUTING(f, n)                                            \
+	[f] = {n, "The field \"" n "\" is there twice.",         \
+	    "The field \"" n "\" is spelt in an ambiguous way.", \
+	    "The field \"" n "\" has a wrong type or value."}
+    ROUTING(F_MODEL, "model"),
+    ROUTING(F_STREAM, "stream"),
+    ROUTING(F_OPTIONS, "stream_options"),
+    ROUTING(F_MAX_COMPLETION, "max_completion_tokens"),
+    ROUTING(F_MAX_TOKENS, "max_tokens"),
+    ROUTING(F_N, "n"),
+    ROUTING(F_BEST_OF, "best_of"),
+    ROUTING(F_TIER, "service_tier"),
+    ROUTING(F_INCLUDE, "include_usage"),
+#undef ROUTING
+};
+
+static const char *const quiet[] = {"user", "metadata", "store",
+    "prompt_cache_key", "safety_identifier", "encoding_format",
+    "reasoning_effort", "verbosity", "modalities"};
+
+static const char *const media[] = {
+    "image_url", "input_audio", "file", "video_url", "input_image"};
+
+struct inspector {
+	struct api_request *req;
+	const char *why;
+	enum field field;     /* the top-level member under way */
+	enum field inner;     /* F_INCLUDE while that is under way */
+	unsigned media_depth; /* strings that deep are media, not text */
+	uint32_t seen;
+	uint64_t prompts;
+	uint64_t best_of;
+	bool legacy;
+};
+
+static bool
+refuse(struct inspector *in, const char *why)
+{
+	in->why = why;
+	return (false);
+}
+
+static bool
+listed(const char *const *list, size_t n, struct span key)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (span_eq(key, span_str(list[i])))
+			return (true);
+	}
+	return (false);
+}
+
+/*
+ * Parsers differ in which of two equal keys they take, and some ignore the
+ * case of letters: what could be read in two ways is refused.
+ */
+static bool
+routing_key(struct inspector *in, enum field f, struct span key, bool escaped)
+{
+	if (escaped || !span_eq(key, span_str(routing[f].name)))
+		return (refuse(in, routing[f].odd));
+	if (in->seen & 1u << f)
+		return (refuse(in, routing[f].twice));
+	in->seen |= 1u << f;
+	return (true);
+}
+
+static bool
+top_key(struct inspector *in, struct span key, bool escaped)
+{
+	enum field f;
+
+	in->inner = F_OTHER;
+	for (f = 0; f < F_INCLUDE; f++) {
+		if (!span_ieq(key, span_str(routing[f].name)))
+			continue;
+		in->field = f;
+		return (routing_key(in, f, key, escaped));
+	}
+	in->field = F_OTHER;
+	if (span_eq(key, SPAN("messages")))
+		in->field = F_MESSAGES;
+	else if (span_eq(key, SPAN("prompt")) || span_eq(key, SPAN("input")))
+		in->field = F_PROMPT;
+	else if (listed(quiet, sizeof(quiet) / sizeof(quiet[0]), key))
+		in->field = F_QUIET;
+	return (true);
+}
+
+static bool
+on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
+    bool escaped, uint64_t begin)
+{
+	struct inspector *in = arg;
+
+	(void)s, (void)begin;
+	if (depth <= in->media_depth)
+		in->media_depth = 0;
+	if (depth == 1)
+		return (top_key(in, cut ? span_of(NULL, 0) : key, escaped));
+	if (depth == 2 && in->field == F_OPTIONS) {
+		in->inner = F_OTHER;
+		in->req->options_empty = false;
+		if (!span_ieq(key, span_str(routing[F_INCLUDE].name)))
+			return (true);
+		in->inner = F_INCLUDE;
+		return (routing_key(in, F_INCLUDE, key, escaped));
+	}
+	if (depth == PART_DEPTH && in->field == F_MESSAGES &&
+	    listed(media, sizeof(media) / sizeof(media[0]), key)) {
+		in->req->media++;
+		in->media_depth = depth;
+	}
+	return (true);
+}
+
+static bool
+take_model(struct inspector *in, const struct jscan_value *v)
+{
+	size_t i;
+
+	if (v->type != JSCAN_STRING)
+		return (refuse(in, routing[F_MODEL].type));
+	if (v->size == 0)
+		return (refuse(in, "The model's name is empty."));
+	if (v->cut || v->size >= API_MODEL_MAX)
+		return (refuse(in, "The model's name is too long."));
+	for (i = 0; i < v->text.n; i++) {
+		if ((unsigned char)v->text.p[i] < 0x20 || v->text.p[i] == 0x7f)
+			return (refuse(in, routing[F_MODEL].type));
+	}
+	memcpy(in->req->model, v->text.p, v->text.n);
+	in->req->model[v->text.n] = '\0';
+	in->req->model_at = (struct api_place){v->begin, v->end};
+	return (true);
+}
+
+static bool
+take_bool(
+    struct inspector *in, enum field f, const struct jscan_value *v, bool *out)
+{
+	if (v->type != JSCAN_TRUE && v->type != JSCAN_FALSE &&
+	    v->type != JSCAN_NULL)
+		return (refuse(in, routing[f].type));
+	*out = v->type == JSCAN_TRUE;
+	return (true);
+}
+
+/* The larger one counts if two fields name it. */
+static bool
+take_count(struct inspector *in, const struct jscan_value *v, uint64_t *out)
+{
+	uint64_t n;
+
+	if (v->type == JSCAN_NULL)
+		return (true);
+	if (v->type != JSCAN_NUMBER || v->cut || !jscan_count(v->text, &n) ||
+	    n > USAGE_MAX_COUNT)
+		return (refuse(in, routing[in->field].type));
+	if (n > *out)
+		*out = n;
+	return (true);
+}
+
+static bool
+take_tier(struct inspector *in, const struct jscan_value *v)
+{
+	if (v->type == JSCAN_NULL)
+		return (true);
+	if (v->type != JSCAN_STRING || v->cut)
+		return (refuse(in, routing[F_TIER].type));
+	in->req->tier = service_tier_parse(v->text.p, v->text.n);
+	return (true);
+}
+
+static bool
+take_options(struct inspector *in, const struct jscan_value *v)
+{
+	if (v->type != JSCAN_OBJECT && v->type != JSCAN_NULL)
+		return (refuse(in, routing[F_OPTIONS].type));
+	in->req->options_at = (struct api_place){v->begin, v->end};
+	in->req->options_empty = v->type == JSCAN_OBJECT;
+	return (true);
+}
+
+static bool
+top_value(struct inspector *in, const struct jscan_value *v)
+{
+	struct api_request *req = in->req;
+
+	switch (in->field) {
+	case F_MODEL:
+		return (take_model(in, v));
+	case F_STREAM:
+		return (take_bool(in, F_STREAM, v, &req->stream));
+	case F_OPTIONS:
+		return (take_options(in, v));
+	case F_MAX_COMPLETION:
+	case F_MAX_TOKENS:
+		return (take_count(in, v, &req->max_output));
+	case F_N:
+		return (take_count(in, v, &req->n));
+	case F_BEST_OF:
+		return (take_count(in, v, &in->best_of));
+	case F_TIER:
+		return (take_tier(in, v));
+	case F_INCLUDE:
+	case F_ROUTING:
+	case F_MESSAGES:
+	case F_PROMPT:
+	case F_OTHER:
+	case F_QUIET:
+		break;
+	}
+	return (true);
+}
+
+/* What the provider will count as input, as far as it can be seen. */
+static void
+weigh(struct inspector *in, unsigned depth, const struct jscan_value *v)
+{
+	if (in->field == F_PROMPT && depth == 2 &&
+	    (v->type == JSCAN_STRING || v->type == JSCAN_ARRAY))
+		in->prompts++;
+	if (in->media_depth != 0 && depth >= in->media_depth)
+		return;
+	if (v->type == JSCAN_STRING)
+		in->req->text_bytes += v->size;
+	else if (v->type == JSCAN_NUMBER && in->field == F_PROMPT)
+		in->req->text_bytes += BYTES_PER_GIVEN_TOKEN;
+}
+
+static bool
+on_value(
+    struct jscan *s, void *arg, unsigned depth, const struct jscan_value *v)
+{
+	struct inspector *in = arg;
+
+	(void)s;
+	if (depth == 0)
+		return (v->type == JSCAN_OBJECT
+			    ? true
+			    : refuse(in, "The body is not a JSON object."));
+	if (depth == 1 && in->field < F_ROUTING)
+		return (top_value(in, v));
+	if (depth == 2 && in->inner == F_INCLUDE) {
+		in->req->include_at = (struct api_place){v->begin, v->end};
+		return (take_bool(in, F_INCLUDE, v, &in->req->asked_usage));
+	}
+	if (in->field != F_QUIET)
+		weigh(in, depth, v);
+	return (true);
+}
+
+static bool
+on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
+{
+	struct inspector *in = arg;
+
+	(void)s;
+	if (depth == 0)
+		in->req->body_end = offset - 1;
+	if (depth == 1 && in->field == F_OPTIONS) {
+		in->req->options_at.end = offset;
+		in->req->options_end = offset - 1;
+	}
+	return (true);
+}
+
+static const struct jscan_handler inspecting = {on_key, on_value, on_close};
+
+/* Each prompt of a list is answered n or best_of times. */
+static void
+count_answers(struct inspector *in)
+{
+	struct api_request *req = in->req;
+
+	if (req->n == 0)
+		req->n = 1;
+	if (!in->legacy)
+		return;
+	if (in->best_of > req->n)
+		req->n = in->best_of;
+	if (in->prompts > 1 &&
+	    __builtin_mul_overflow(req->n, in->prompts, &req->n))
+		req->n = UINT64_MAX;
+}
+
+enum api_error
+openai_inspect(const struct endpoint *ep, struct span body,
+    struct api_request *req, const char **why)
+{
+	struct inspector in = {.req = req,
+	    .field = F_OTHER,
+	    .inner = F_OTHER,
+	    .legacy = ep->meter == METER_COMPLETION};
+	struct jscan s;
+
+	jscan_init(&s, &inspecting, &in);
+	jscan_feed(&s, body);
+	if (jscan_finish(&s) == JSCAN_BAD)
+		in.why = "The body is not valid JSON.";
+	else if (in.why == NULL && req->model_at.end == 0)
+		in.why = "The field \"model\" is missing.";
+	req->no_output = ep->meter == METER_EMBEDDING;
+	count_answers(&in);
+	*why = in.why;
+	return (in.why == NULL ? API_OK : API_ERR_invalid_request);
+}
+
+static void
+splice_model(const struct api_request *req, struct buf *body, struct span model)
+{
+	struct buf quoted = {0};
+
+	if (span_eq(model, span_str(req->model)))
+		return;
+	json_quote(&quoted, model);
+	buf_splice(body, req->model_at.begin,
+	    req->model_at.end - req->model_at.begin, buf_ptr(&quoted),
+	    buf_len(&quoted));
+	buf_fini(&quoted);
+}
+
+static void
+splice_text(struct buf *body, struct api_place at, const char *text)
+{
+	buf_splice(body, at.begin, at.end - at.begin, text, strlen(text));
+}
+
+static struct api_place
+before(uint64_t offset)
+{
+	return ((struct api_place){offset, offset});
+}
+
+static void
+splice_usage(const struct api_request *req, struct buf *body)
+{
+	if (req->asked_usage)
+		return;
+	if (req->include_at.end != 0)
+		splice_text(body, req->include_at, "true");
+	else if (req->options_end != 0)
+		splice_text(body, before(req->options_end),
+		    req->options_empty ? "\"include_usage\":true"
+				       : ",\"include_usage\":true");
+	else if (req->options_at.end != 0)
+		splice_text(body, req->options_at, "{\"include_usage\":true}");
+	else
+		splice_text(body, before(req->body_end),
+		    ",\"stream_options\":{\"include_usage\":true}");
+}
+
+/* The later place first, so that the earlier one keeps its offset. */
+void
+openai_prepare(const struct api_request *req, struct buf *body,
+    struct span model, bool ask_usage)
+{
+	bool options_first = req->options_at.end != 0 &&
+			     req->options_at.begin < req->model_at.begin;
+
+	if (options_first)
+		splice_model(req, body, model);
+	if (ask_usage)
+		splice_usage(req, body);
+	if (!options_first)
+		splice_model(req, body, model);
+}

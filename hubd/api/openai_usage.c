@@ -1,0 +1,79 @@
+/* From an OpenAI usage object to our disjoint kinds. */
+#include "hubd/api/reader.h"
+
+static bool
+was_seen(const struct raw_usage *raw, enum raw_count c)
+{
+	return (raw->seen & 1u << c);
+}
+
+/* A part of what is left of its parent: the total is right, whatever the
+ * details say. */
+static uint64_t
+take(uint64_t *left, uint64_t part)
+{
+	uint64_t n = part < *left ? part : *left;
+
+	*left -= n;
+	return (n);
+}
+
+/* Three names of one figure. */
+static uint64_t
+cached(const struct raw_usage *raw)
+{
+	if (was_seen(raw, RAW_CACHED))
+		return (raw->n[RAW_CACHED]);
+	if (was_seen(raw, RAW_CACHE_HIT))
+		return (raw->n[RAW_CACHE_HIT]);
+	return (raw->n[RAW_NUM_CACHED]);
+}
+
+/*
+ * Reasoning that completion_tokens does not hold: xAI says how much it was,
+ * Gemini's OpenAI endpoint lets it be seen in the total alone.
+ */
+static uint64_t
+reasoning_outside(const struct raw_usage *raw)
+{
+	uint64_t sum = raw->n[RAW_PROMPT] + raw->n[RAW_COMPLETION];
+	uint64_t rest;
+
+	if (!was_seen(raw, RAW_TOTAL) || !was_seen(raw, RAW_PROMPT) ||
+	    !was_seen(raw, RAW_COMPLETION) || raw->n[RAW_TOTAL] <= sum)
+		return (0);
+	rest = raw->n[RAW_TOTAL] - sum;
+	if (raw->n[RAW_REASONING] != 0 && raw->n[RAW_REASONING] != rest)
+		return (0);
+	return (rest);
+}
+
+bool
+openai_usage(const struct raw_usage *raw, struct usage *u)
+{
+	uint64_t in = raw->n[RAW_PROMPT], out = raw->n[RAW_COMPLETION];
+	uint64_t outside;
+	unsigned i;
+
+	*u = (struct usage){0};
+	if (raw->bad)
+		return (false);
+	for (i = 0; i < RAW_COUNT; i++) {
+		if (raw->n[i] > USAGE_MAX_COUNT)
+			return (false);
+	}
+	outside = reasoning_outside(raw);
+	if (!was_seen(raw, RAW_PROMPT) && raw->n[RAW_TOTAL] > out)
+		in = raw->n[RAW_TOTAL] - out;
+	u->n[USAGE_cache_read] = take(&in, cached(raw));
+	u->n[USAGE_cache_write] = take(&in, raw->n[RAW_CACHE_WRITE]);
+	u->n[USAGE_audio_input] = take(&in, raw->n[RAW_AUDIO_IN]);
+	u->n[USAGE_image_input] = take(&in, raw->n[RAW_IMAGE_IN]);
+	u->n[USAGE_input] = in;
+	u->n[USAGE_reasoning] =
+	    outside ? outside : take(&out, raw->n[RAW_REASONING]);
+	u->n[USAGE_audio_output] = take(&out, raw->n[RAW_AUDIO_OUT]);
+	u->n[USAGE_image_output] = take(&out, raw->n[RAW_IMAGE_OUT]);
+	u->n[USAGE_output] = out;
+	return (true);
+}
