@@ -7,7 +7,10 @@
 enum chunk_state {
 	SIZE_FIRST, /* the first digit */
 	SIZE,
+	EXTENSION_FIRST, /* behind a semicolon */
 	EXTENSION,
+	EXTENSION_QUOTED,
+	EXTENSION_ESCAPED, /* behind a backslash in quotes */
 	SIZE_LF,
 	DATA,
 	DATA_CR,
@@ -72,17 +75,28 @@ take_size(struct http1_body *b, char c)
 	if (b->state == SIZE_FIRST || digit >= 0)
 		return (false);
 	b->extra = 0;
-	b->state = c == '\r' ? SIZE_LF : EXTENSION;
+	b->state = c == '\r' ? SIZE_LF : EXTENSION_FIRST;
 	return (c == '\r' || c == ';');
 }
 
+/* Extensions mean nothing to us, but must end where everybody sees it. */
 static bool
 take_extension(struct http1_body *b, char c)
 {
-	if (c == '\r') {
+	if (c == '\r' && b->state == EXTENSION) {
 		b->state = SIZE_LF;
 		return (true);
 	}
+	if (b->state == EXTENSION_ESCAPED)
+		b->state = EXTENSION_QUOTED;
+	else if (b->state == EXTENSION_QUOTED)
+		b->state = c == '"'    ? EXTENSION
+			   : c == '\\' ? EXTENSION_ESCAPED
+				       : EXTENSION_QUOTED;
+	else
+		b->state = c == '"'   ? EXTENSION_QUOTED
+			   : c == ';' ? EXTENSION_FIRST
+				      : EXTENSION;
 	return (is_text(c) && ++b->extra < HTTP1_MAX_CHUNK_EXT);
 }
 
@@ -129,7 +143,10 @@ take_framing(struct http1_body *b, char c)
 	case SIZE_FIRST:
 	case SIZE:
 		return (take_size(b, c));
+	case EXTENSION_FIRST:
 	case EXTENSION:
+	case EXTENSION_QUOTED:
+	case EXTENSION_ESCAPED:
 		return (take_extension(b, c));
 	case DATA_CR:
 		b->state = DATA_LF;
