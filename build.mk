@@ -6,6 +6,7 @@ COMMON_SRCS = \
 	common/conn.c \
 	common/conn_plain.c \
 	common/crypto.c \
+	common/crc32.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
@@ -22,6 +23,15 @@ COMMON_SRCS = \
 
 SHM_SRCS = \
 	shm/pricetab.c \
+	shm/bucket.c \
+	shm/call.c \
+	shm/cells.c \
+	shm/counters.c \
+	shm/layout.c \
+	shm/process.c \
+	shm/pubtab.c \
+	shm/registry.c \
+	shm/shm.c \
 	shm/usage.c \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork

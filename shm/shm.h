@@ -66,8 +66,9 @@ struct shm {
 	struct shm_header *run; /* NULL if only pub is mapped */
 	struct shm_header *pub;
 	struct shm_sizes sizes;
-	int run_fd, pub_fd;
+	int run_fd, pub_fd; /* owned: shm_detach() closes them */
 	bool run_writable, pub_writable;
+	void *table[SHM_TABLES]; /* checked addresses */
 };
 
 enum shm_access {
@@ -105,7 +106,8 @@ void shm_detach(struct shm *);
 /*
  * Opens an old hubd.run by path and maps it read-write for recovery,
  * whatever its sizes, if its magic is right and its layout can be read.
- * NULL with errno: ENOENT there is none; ENOEXEC it cannot be read.
+ * The caller knows by the lock that its hub is gone: every process in it is
+ * made DEAD. NULL with errno: ENOENT there is none; ENOEXEC it cannot be read.
  */
 struct shm *shm_open_old(const char *path);
 /* Renames a file that cannot be read aside (path.unreadable.TIME). */

@@ -12,3 +12,7 @@ UNIT_h2link = common/h2link.c common/buf.c common/alloc.c common/log.c
 UNIT_http1 = common/http1_head.c common/http1_body.c common/http1_write.c \
 	common/buf.c common/alloc.c common/log.c
 UNIT_http1_llhttp = $(UNIT_http1)
+SHM_FOR_UNIT = shm/shm.c shm/layout.c shm/process.c common/alloc.c common/log.c
+UNIT_shm = $(SHM_FOR_UNIT) shm/registry.c shm/pubtab.c shm/counters.c
+UNIT_call = $(SHM_FOR_UNIT) shm/call.c common/crc32.c
+UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c

@@ -1,0 +1,139 @@
+/* The registry of agents: rows of their process, skipped once it is dead. */
+#include "shm/registry.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "shm/twocopy.h"
+
+struct registry_row *
+registry_at(const struct shm *shm, uint32_t process_row, uint32_t agent_row)
+{
+	struct registry_row *rows = shm_table(shm, SHM_T_REGISTRY);
+
+	assert(process_row < shm->sizes.nprocs &&
+	       agent_row < shm->sizes.max_agents);
+	return (&rows[(size_t)process_row * shm->sizes.max_agents + agent_row]);
+}
+
+static void
+write_announce(struct registry_row *row, const struct registry_announce *a)
+{
+	twocopy_write(&row->seq, row->announce, sizeof(*a), a);
+}
+
+static void
+forget(struct registry_row *row)
+{
+	static const struct registry_announce none;
+
+	atomic_store(&row->generation, 0);
+	atomic_store(&row->links, 0);
+	atomic_store(&row->draining, 0);
+	atomic_store(&row->calls, 0);
+	atomic_store(&row->errors, 0);
+	atomic_store(&row->latency_us, 0);
+	atomic_store(&row->served, 0);
+	/* the sequence goes on, or a reader could mistake old for new */
+	if (atomic_load(&row->seq) != 0)
+		write_announce(row, &none);
+}
+
+/* The own row, made new first if an earlier process has used it. */
+static struct registry_row *
+own_row(const struct shm *shm, process_ref_t me, uint32_t agent_row)
+{
+	struct registry_row *row = registry_at(shm, me.row, agent_row);
+
+	if (atomic_load(&row->generation) != me.generation) {
+		forget(row);
+		atomic_store(&row->generation, me.generation);
+	}
+	return (row);
+}
+
+static void
+changed(const struct shm *shm)
+{
+	atomic_fetch_add(&shm_run_state(shm)->registry_version, 1);
+}
+
+void
+registry_announce(const struct shm *shm, process_ref_t me, uint32_t agent_row,
+    const struct registry_announce *a)
+{
+	write_announce(own_row(shm, me, agent_row), a);
+	changed(shm);
+}
+
+void
+registry_set_links(const struct shm *shm, process_ref_t me, uint32_t agent_row,
+    uint32_t links, uint32_t draining)
+{
+	struct registry_row *row = own_row(shm, me, agent_row);
+
+	assert(draining <= links);
+	atomic_store(&row->draining, draining);
+	atomic_store(&row->links, links);
+	changed(shm);
+}
+
+void
+registry_clear(const struct shm *shm, uint32_t process_row)
+{
+	uint32_t a;
+
+	for (a = 0; a < shm->sizes.max_agents; a++) {
+		struct registry_row *row = registry_at(shm, process_row, a);
+
+		if (atomic_load(&row->generation) != 0)
+			forget(row);
+	}
+	changed(shm);
+}
+
+static bool
+is_live(
+    const struct shm *shm, uint32_t process_row, const struct registry_row *row)
+{
+	return (process_is_live(
+	    shm, (process_ref_t){process_row, atomic_load(&row->generation)}));
+}
+
+bool
+registry_usable(const struct shm *shm, uint32_t process_row, uint32_t agent_row)
+{
+	const struct registry_row *row =
+	    registry_at(shm, process_row, agent_row);
+	uint32_t links = atomic_load(&row->links);
+
+	return (links > 0 && links > atomic_load(&row->draining) &&
+		is_live(shm, process_row, row));
+}
+
+bool
+registry_read(const struct shm *shm, uint32_t process_row, uint32_t agent_row,
+    struct registry_announce *a)
+{
+	const struct registry_row *row =
+	    registry_at(shm, process_row, agent_row);
+
+	if (!is_live(shm, process_row, row) ||
+	    twocopy_read(&row->seq, row->announce, sizeof(*a), a) == 0)
+		return (false);
+	return (a->agent != 0 && is_live(shm, process_row, row));
+}
+
+uint32_t
+registry_load(const struct shm *shm, uint32_t agent_row)
+{
+	uint32_t p, sum = 0;
+
+	for (p = 0; p < shm->sizes.nprocs; p++) {
+		const struct registry_row *row = registry_at(shm, p, agent_row);
+
+		if (atomic_load(&row->links) > 0 && is_live(shm, p, row))
+			sum += atomic_load(&row->calls);
+	}
+	return (sum);
+}
