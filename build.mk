@@ -22,12 +22,12 @@ COMMON_SRCS = \
 	common/ws.c \
 
 SHM_SRCS = \
-	shm/pricetab.c \
 	shm/bucket.c \
 	shm/call.c \
 	shm/cells.c \
 	shm/counters.c \
 	shm/layout.c \
+	shm/pricetab.c \
 	shm/process.c \
 	shm/pubtab.c \
 	shm/registry.c \
