@@ -1,0 +1,67 @@
+"""Fixtures of the system tests: real processes, by turns in three shapes.
+
+site: a hub, an agent and the simulator, shared by the tests of a session:
+	direct	four workers, two links: some calls are relayed
+	single	one worker, one link: none is
+	relayed	four workers, one link, and every call goes by the relay
+solo: a site of one worker for what does not depend on the shape.
+"""
+
+import pytest
+
+import procs
+import priced
+
+TOPOLOGIES = {
+    "direct": dict(workers=4, links=2),
+    "single": dict(workers=1, links=1),
+    "relayed": dict(workers=4, links=1,
+                    failpoints={"route.force_relay": "force\n"}),
+}
+
+
+@pytest.fixture(scope="session", params=TOPOLOGIES)
+def site(request):
+    s = procs.Site(priced.PRICES, **TOPOLOGIES[request.param])
+    yield s
+    s.close()
+
+
+@pytest.fixture(scope="session")
+def solo():
+    s = procs.Site(priced.PRICES, workers=1, links=1)
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def sites():
+    """Makes sites of a test's own: sites(workers=2, options={...})."""
+    made = []
+
+    def make(prices=priced.PRICES, **kwargs):
+        made.append(procs.Site(prices, **kwargs))
+        return made[-1]
+    make.made = made
+    yield make
+    for s in made:
+        s.close()
+
+
+@pytest.fixture
+def key(request):
+    """A key with money and without limits, at the site of the test."""
+    names = [n for n in ("site", "solo") if n in request.fixturenames]
+    return request.getfixturevalue(names[0]).key()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the logs of the processes it was about."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for name in ("site", "solo", "sites"):
+        value = getattr(item, "funcargs", {}).get(name)
+        for s in getattr(value, "made", [value] if value else []):
+            report.sections.append((f"logs of {name}", s.logs()))

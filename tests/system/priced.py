@@ -1,0 +1,58 @@
+"""The price file of the tests: every model that they use.
+
+Prices are texts, so that the file holds each digit as written here, and are
+odd on purpose: a sum that went through a float would show it.
+"""
+
+import json
+
+import procs
+
+PLAIN = {"input_cost_per_token": "2.5e-06",
+         "output_cost_per_token": "0.00001"}
+FULL = {"input_cost_per_token": "1.3700000000000001e-07",
+        "cache_read_input_token_cost": "1.37e-08",
+        "cache_creation_input_token_cost": "1.7125e-07",
+        "input_cost_per_audio_token": "0.000040000000000000003",
+        "output_cost_per_token": "5.48e-07",
+        "output_cost_per_reasoning_token": "5.490000000000007e-07",
+        "output_cost_per_audio_token": "8.0000000000001e-05"}
+TINY = {"input_cost_per_token": "1e-15", "output_cost_per_token": "3e-15"}
+
+PRICES = {"sim-chat": PLAIN, "sim-tiny-i1-o1": TINY}
+
+
+def shape(name, prices=PLAIN):
+    """Names a synthetic model that the tests use, with its prices."""
+    PRICES[name] = prices
+    return name
+
+
+LONG = shape("sim-c2000-d50")          # a stream of 100 s
+SHORT = shape("sim-c5-d10-i11-o45", FULL)
+CACHED = shape("sim-c5-i1000-h900-o77-r70", FULL)
+SLOW = shape("sim-f500-i3-o4")
+BIG = shape("sim-b300000-i3-o4")       # beyond what a plain reply is held to
+HUGE = shape("sim-b67108864-c2-i3-o4")
+HEAVY = shape("sim-i600-o300")
+
+for name in ("own-chat", "own-tools", "own-stream", "own-silent",
+             "own-broken", "own-embed", "own-text", "own-error-400",
+             "own-error-429", "own-bound"):
+    shape(name, FULL)
+shape("rec-unnamed", FULL)
+
+
+def _recorded():
+    manifest = procs.RECORDINGS / "manifest.json"
+    if not manifest.exists():
+        return []
+    return [e for e in json.loads(manifest.read_text())
+            if e["provider"] in ("openai", "compat") and e["endpoint"] in
+            ("chat.completions", "completions", "embeddings")]
+
+
+RECORDED = _recorded()
+for entry in RECORDED:
+    if entry["request_model"]["body"]:
+        shape(entry["request_model"]["body"], FULL)

@@ -1,0 +1,448 @@
+"""Real processes under test: the simulator, the hub, an agent.
+
+Each lives in a folder of its own under a fresh temporary folder and listens
+on loopback ports that were free a moment ago. Nothing here sleeps for a fixed
+time in the hope that something has happened: await_() asks again until a
+deadline.
+"""
+
+import getpass
+import http.client
+import json
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+OWN = ROOT / "tests" / "sim" / "data"
+SHARED = ROOT.parent / "shared"
+RECORDINGS = SHARED / "recordings"
+
+
+def await_(what, condition, seconds=10.0):
+    """Asks condition() until it is true; its value. Raises after a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        select.select([], [], [], 0.02)
+
+
+def free_port():
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def program(name):
+    """The test build if there is one: it has the failpoints."""
+    for path in (BUILD / "test" / name, BUILD / name):
+        if path.exists():
+            return str(path)
+    raise FileNotFoundError(f"{name} is not built")
+
+
+def fetch(port, method, path, body=None, headers=None, timeout=30):
+    """One request on a connection of its own: status, fields, body."""
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+        c.request(method, path, body, headers or {})
+        r = c.getresponse()
+        return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+    finally:
+        c.close()
+
+
+class Process:
+    """A child with its log in a file; stopped by its pid alone."""
+
+    def __init__(self, folder, name):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.name = name
+        self.log = self.folder / f"{name}.log"
+        self.child = None
+
+    def spawn(self, argv, env=None, stdout=None):
+        with open(self.log, "ab") as log:
+            self.child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=stdout or log,
+                stderr=log, cwd=self.folder,
+                env={**os.environ, **(env or {})})
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def stop(self, sig=signal.SIGTERM, seconds=15):
+        """Ends it; its exit status. A child that stays is killed."""
+        if self.child is None:
+            return None
+        if self.running():
+            self.child.send_signal(sig)
+        try:
+            status = self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise
+        finally:
+            if self.child.stdout:
+                self.child.stdout.close()
+        self.child = None
+        return status
+
+    def tail(self, lines=60):
+        try:
+            text = self.log.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+class Sim(Process):
+    """The provider simulator and its control channel."""
+
+    KEY = "sk-provider-0123456789"
+
+    def __init__(self, folder, key=KEY, name="sim"):
+        super().__init__(folder, name)
+        argv = [str(BUILD / "provsim"), "-l", "127.0.0.1:0", "-d", str(OWN)]
+        if RECORDINGS.is_dir():
+            argv += ["-d", str(RECORDINGS)]
+        if key:
+            argv += ["-k", key]
+        self.spawn(argv, stdout=subprocess.PIPE)
+        line = self.child.stdout.readline().decode()
+        assert line.startswith("listening on "), self.tail()
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def _post(self, verb, rule):
+        status, _, body = fetch(self.port, "POST", f"/_sim/{verb}", rule)
+        assert status == 200, body
+
+    def next(self, file=None, **rule):
+        """What the next request of the file's endpoint gets."""
+        self._post("next", {**({"file": file} if file else {}), **rule})
+
+    def bind(self, model, file=None, **rule):
+        """What a model answers from now on."""
+        self._post("bind", {"model": model,
+                            **({"file": file} if file else {}), **rule})
+
+    def reset(self):
+        self._post("reset", {})
+
+    def requests(self, model=None):
+        """The requests of late, oldest first, as dicts."""
+        lines = fetch(self.port, "GET", "/_sim/log")[2].decode().splitlines()
+        found = [json.loads(line) for line in lines]
+        for r in found:
+            r["fields"] = {k.lower(): v for k, v in r["headers"]}
+        return [r for r in found if model is None or r["model"] == model]
+
+    def stats(self):
+        return json.loads(fetch(self.port, "GET", "/_sim/stats")[2])
+
+
+class CtlError(Exception):
+    """hubctl refused; status is its exit status."""
+
+    def __init__(self, status, text):
+        super().__init__(f"hubctl exit {status}: {text}")
+        self.status, self.text = status, text
+
+
+def conf_text(options):
+    """libconfuse syntax of a dict; nested dicts are sections."""
+    out = []
+    for key, value in options.items():
+        if isinstance(value, dict):
+            out.append(f"{key} {{\n{conf_text(value)}}}\n")
+        elif isinstance(value, (list, tuple)):
+            out.append(f"{key} = {{{', '.join(map(json.dumps, value))}}}\n")
+        elif isinstance(value, bool):
+            out.append(f"{key} = {'true' if value else 'false'}\n")
+        elif isinstance(value, int):
+            out.append(f"{key} = {value}\n")
+        else:
+            out.append(f"{key} = {json.dumps(value)}\n")
+    return "".join(out)
+
+
+def price_text(prices):
+    """A price file; numbers are texts so that each digit is as written."""
+    entries = []
+    for model, fields in prices.items():
+        members = [f'    {json.dumps(k)}: {v}' for k, v in fields.items()]
+        members += ['    "litellm_provider": "openai"', '    "mode": "chat"']
+        entries.append(f"  {json.dumps(model)}: {{\n" +
+                       ",\n".join(members) + "\n  }")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+class Hub(Process):
+    """A hub with stores and sockets of its own."""
+
+    def __init__(self, folder, prices, workers=1, failpoints=None,
+                 options=None, env=None):
+        super().__init__(folder, "hubd")
+        self.prices = self.folder / "prices.json"
+        self.prices.write_text(price_text(prices))
+        self.conf = self.folder / "hubd.conf"
+        self.failpoints = self.folder / "failpoints"
+        self.failpoints.mkdir(exist_ok=True)
+        for name, text in (failpoints or {}).items():
+            (self.failpoints / name).write_text(text)
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.run_dir = tempfile.mkdtemp(prefix="hubd.", dir=memory)
+        self.state_dir = self.folder / "state"
+        self.state_dir.mkdir(exist_ok=True)
+        self.options = {"workers": workers, **(options or {})}
+        self.env = env or {}
+
+    def write_conf(self):
+        self.port, self.admin_port = free_port(), free_port()
+        self.rewrite_conf()
+
+    def rewrite_conf(self):
+        """Writes the file anew, as before a reload: ports stay."""
+        self.conf.write_text(conf_text({
+            "listen": [f"127.0.0.1:{self.port}"],
+            "admin_listen": [f"127.0.0.1:{self.admin_port}"],
+            "state_dir": str(self.state_dir),
+            "run_dir": self.run_dir,
+            "user": getpass.getuser(),
+            "prices": [str(self.prices)],
+            "max_calls": 4096, "max_keys": 1024, "max_accounts": 1024,
+            **self.options}))
+
+    def launch(self):
+        self.spawn([program("hubd"), "-d", "-f", str(self.conf)],
+                   {"FAILPOINT_DIR": str(self.failpoints), **self.env})
+
+    def start(self):
+        """Starts and awaits life. A port taken meanwhile: once more."""
+        for _ in range(5):
+            self.write_conf()
+            self.launch()
+            try:
+                await_("healthz", self.settled)
+            except TimeoutError:
+                raise AssertionError(f"hubd does not start:\n{self.tail()}")
+            if self.running():
+                return self
+            if "in use" not in self.tail():
+                break
+        raise AssertionError(f"hubd ended at its start:\n{self.tail()}")
+
+    def settled(self):
+        return not self.running() or self.health("healthz")
+
+    def health(self, which, port=None):
+        """True if the health endpoint answers 200."""
+        try:
+            return fetch(port or self.port, "GET", "/" + which,
+                         timeout=5)[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def await_ready(self, seconds=15):
+        try:
+            await_("readyz", lambda: self.health("readyz"), seconds)
+        except TimeoutError:
+            raise AssertionError(f"hub not ready:\n{self.tail()}")
+
+    def ctl(self, *args, json_out=True):
+        """hubctl -j; its document, or its text with json_out=False."""
+        argv = [str(BUILD / "hubctl"), *(["-j"] if json_out else []),
+                "-f", str(self.conf), *map(str, args)]
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        if p.returncode != 0:
+            raise CtlError(p.returncode, p.stderr.strip())
+        if not json_out:
+            return p.stdout
+        return json.loads(p.stdout) if p.stdout.strip() else None
+
+    def account(self, name, credit="1000"):
+        return self.ctl("account", "add", name, "credit", credit)
+
+    def balance(self, name):
+        """The row of show accounts."""
+        rows = self.ctl("show", "accounts", name)["accounts"]
+        assert len(rows) == 1, rows
+        return rows[0]
+
+    def key(self, account, *limits):
+        """A new key and its id, once the hub admits it."""
+        made = self.ctl("key", "add", account, *limits)
+        await_("the key to be known",
+               lambda: self.get_models(made["key"])[0] == 200)
+        return made["key"], made["id"]
+
+    def get_models(self, key):
+        return fetch(self.port, "GET", "/v1/models", headers=bearer(key))
+
+    def row(self, request_id, seconds=10):
+        """The ledger row of a request, once it is booked."""
+        return self.rows([request_id], seconds)[request_id]
+
+    def rows(self, ids, seconds=10):
+        """Rows by request id."""
+        def look():
+            rows = self.ctl("show", "ledger", "limit",
+                            str(max(100, 4 * len(ids))))["rows"]
+            found = {r["id"]: r for r in rows if r["id"] in ids}
+            assert len(rows) == len({r["id"] for r in rows}), "doubled rows"
+            return found if len(found) == len(set(ids)) else None
+        return await_(f"ledger rows of {len(ids)} requests", look, seconds)
+
+    def quiet(self, seconds=10):
+        """Awaits that no call is in flight."""
+        await_("no calls",
+               lambda: not self.ctl("show", "calls")["calls"], seconds)
+
+    def stop(self, *args, **kwargs):
+        try:
+            return super().stop(*args, **kwargs)
+        finally:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
+
+
+class Agent(Process):
+    """An agent that dials a hub and reaches simulators."""
+
+    def __init__(self, folder, hub, sims, name="edge", links=2,
+                 models=("*",), token=None, options=None, grants=()):
+        super().__init__(folder, f"agentd-{name}")
+        self.hub, self.agent = hub, name
+        self.token = token or hub.ctl("agent", "add", name, *grants)["token"]
+        self.conf = self.folder / "agentd.conf"
+        providers = "".join(
+            f'provider "{p}" {{\n' + conf_text({
+                "type": "openai",
+                "base_url": f"http://127.0.0.1:{sim.port}/v1",
+                "api_key": Sim.KEY, "models": list(models)}) + "}\n"
+            for p, sim in sims.items())
+        self.conf.write_text(conf_text({
+            "name": name, "hubs": [f"ws://127.0.0.1:{hub.port}"],
+            "token": self.token, "links": links, **(options or {})}) +
+            providers)
+
+    def start(self):
+        self.spawn([program("agentd"), "-d", "-f", str(self.conf)],
+                   {"FAILPOINT_DIR": str(self.hub.failpoints)})
+        return self
+
+    def shown(self):
+        """Its row of show agents, or None."""
+        rows = self.hub.ctl("show", "agents")["agents"]
+        return next((r for r in rows if r["name"] == self.agent), None)
+
+    def await_up(self, links=None, seconds=15):
+        def up():
+            row = self.shown()
+            return row and row["state"] == "up" and (
+                links is None or row["links"] >= links)
+        try:
+            await_("the agent to be up", up, seconds)
+        except TimeoutError:
+            raise AssertionError(
+                f"agent not up: {self.shown()}\n{self.tail()}\n"
+                f"-- hub --\n{self.hub.tail()}")
+        return self
+
+
+def bearer(key):
+    return {"Authorization": f"Bearer {key}",
+            "Content-Type": "application/json"}
+
+
+class Site:
+    """A simulator, a hub and an agent that belong together."""
+
+    def __init__(self, prices, workers=1, links=1, failpoints=None,
+                 options=None, models=("*",)):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
+        self.parts = []
+        self.kept = []
+        self.accounts = 0
+        try:
+            self.sim = self.add(Sim(self.folder / "sim"))
+            self.hub = self.add(Hub(self.folder / "hub", prices, workers,
+                                    failpoints, options))
+            self.hub.start()
+            self.agent = self.add(Agent(self.folder / "agent", self.hub,
+                                        {"openai": self.sim}, links=links,
+                                        models=models))
+            self.agent.start().await_up(links)
+            self.hub.await_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, part):
+        self.parts.append(part)
+        return part
+
+    def account(self, credit="1000"):
+        """A fresh account; its name."""
+        self.accounts += 1
+        name = f"acct-{self.accounts}"
+        self.hub.account(name, credit)
+        return name
+
+    def key(self, *limits, credit="1000"):
+        """A key of an account of its own."""
+        return self.hub.key(self.account(credit), *limits)[0]
+
+    def post(self, key, path, body, headers=None, timeout=30):
+        return fetch(self.hub.port, "POST", "/v1/" + path, body,
+                     {**bearer(key), **(headers or {})}, timeout)
+
+    def chat(self, key, model="sim-chat", timeout=30, **more):
+        body = {"model": model,
+                "messages": [{"role": "user", "content": "hello"}], **more}
+        return self.post(key, "chat/completions", body, timeout=timeout)
+
+    def logs(self):
+        return "\n".join(f"---- {p.log} ----\n{p.tail()}"
+                         for p in self.parts)
+
+    def close(self):
+        errors = []
+        for part in reversed(self.parts):
+            try:
+                part.stop()
+            except Exception as e:  # stop the others all the same
+                errors.append(f"{part.name}: {e!r}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        assert not errors, errors
+
+
+def error_code(body):
+    """The code of an error in OpenAI's shape."""
+    doc = json.loads(body)
+    assert set(doc["error"]) >= {"message", "type", "code"}, doc
+    return doc["error"]["code"]
+
+
+UUID7 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-"
+                   r"[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
