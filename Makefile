@@ -88,6 +88,22 @@ $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 unit: $(patsubst %,$(O)/unit/test_%,$(UNITS))
 	@set -e; for t in $^; do $$t; done
 
+# ---- system tests --------------------------------------------------------
+
+VENV	= build/venv
+
+$(VENV)/.done: tests/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r $<
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.done
+
+.PHONY: system
+system: all test-programs venv
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/system
+
 .PHONY: clean
 clean:
 	rm -rf build

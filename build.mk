@@ -83,7 +83,16 @@ HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS)
 
-PROVSIM_SRCS = $(COMMON_SRCS) \
+PROVSIM_SRCS = \
+	common/alloc.c \
+	common/buf.c \
+	common/http1_body.c \
+	common/http1_head.c \
+	common/http1_write.c \
+	common/jscan.c \
+	common/json.c \
+	common/json_write.c \
+	common/log.c \
 	tests/sim/answer.c \
 	tests/sim/catalog.c \
 	tests/sim/control.c \
@@ -96,5 +105,4 @@ PROVSIM_SRCS = $(COMMON_SRCS) \
 	tests/sim/synth.c \
 	tests/sim/timers.c \
 
-
-PROGRAMS =
+PROGRAMS = $(O)/provsim

@@ -141,9 +141,11 @@ def test_pipelining(sim):
 
 
 def test_chunked_request(sim):
-    assert fetch(sim.port, "POST", CHAT,
-                 iter([b'{"model":', b'"sim-chat"}']),
-                 {"Transfer-Encoding": "chunked"})[0] == 200
+    c = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=10)
+    c.request("POST", CHAT, iter([b'{"model":', b'"sim-chat"}']),
+              encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    assert c.getresponse().status == 200
+    c.close()
 
 
 def test_unknown_fault_or_file_is_told(sim):
