@@ -72,14 +72,27 @@ WORKER_SRCS =
 BILLING_SRCS =
 ADMIN_SRCS =
 CTL_SRCS = \
+	hubd/ctl/client.c \
+	hubd/ctl/decimal.c \
+	hubd/ctl/hubctl.c \
+	hubd/ctl/out_json.c \
+	hubd/ctl/out_text.c \
+	hubd/ctl/parse.c \
+	hubd/ctl/rundir.c \
+	hubd/ctl/show.c \
+	hubd/ctl/show_agents.c \
+	hubd/ctl/show_limits.c \
+	hubd/ctl/show_models.c \
+	hubd/ctl/table.c \
+	hubd/ctl/top.c \
+	hubd/ctl/when.c \
 	hubd/ctlproto.c \
-
 
 HUBD_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
 	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \
 	$(MASTER_SRCS) $(WORKER_SRCS) $(BILLING_SRCS) $(ADMIN_SRCS)
 
-HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(CTL_SRCS)
+HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS)
 
@@ -106,3 +119,4 @@ PROVSIM_SRCS = \
 	tests/sim/timers.c \
 
 PROGRAMS = $(O)/provsim
+PROGRAMS += $(O)/hubctl

@@ -281,7 +281,7 @@ take_positions(struct parser *p)
 		if (p->argc == 0 && a[i].place == CTL_MAYBE)
 			continue;
 		if (p->argc == 0)
-			return (refuse(p, "is missing", a[i].keyword));
+			return (refuse(p, "missing", a[i].keyword));
 		if (!put_value(p, &a[i], p->argv[0]))
 			return (false);
 		p->given[i] = true;
@@ -327,7 +327,7 @@ take_arguments(struct parser *p)
 	}
 	for (i = 0; i < CTL_ARGS_MAX && a[i].keyword != NULL; i++) {
 		if (a[i].place == CTL_NEEDED && !p->given[i])
-			return (refuse(p, "is missing", a[i].keyword));
+			return (refuse(p, "missing", a[i].keyword));
 	}
 	return (true);
 }

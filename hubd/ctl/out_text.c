@@ -1,0 +1,267 @@
+/* A command's document as a person likes to read it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hubd/ctl/out.h"
+#include "hubd/ctl/table.h"
+
+/* How the array of that name is shown by a command, or by any. */
+struct view {
+	const char *member;
+	enum ctl_command_id command; /* CTL_COMMANDS: any */
+	struct column columns[TABLE_COLUMNS];
+	struct column second[TABLE_COLUMNS]; /* under each row, or none */
+};
+
+static const struct view views[] = {
+    {"workers", CTL_CMD_show_workers,
+	{{COLUMN_NUMBER, "SLOT", "slot"}, {COLUMN_NUMBER, "PID", "pid"},
+	    {COLUMN_NUMBER, "GEN", "generation"}, {COLUMN_ID, "STATE", "state"},
+	    {COLUMN_NUMBER, "LINKS", "links"},
+	    {COLUMN_NUMBER, "STREAMS", "streams"},
+	    {COLUMN_NUMBER, "CLIENTS", "clients"},
+	    {COLUMN_LENGTH, "HEARTBEAT", "heartbeat_ms"},
+	    {COLUMN_NAME, "LAST WORDS", "last_words"}},
+	{{0}}},
+    {"workers", CTL_COMMANDS,
+	{{COLUMN_NUMBER, "SLOT", "slot"}, {COLUMN_NUMBER, "PID", "pid"},
+	    {COLUMN_NUMBER, "GENERATION", "generation"}},
+	{{0}}},
+    {"agents", CTL_COMMANDS,
+	{{COLUMN_NAME, "NAME", "name"}, {COLUMN_ID, "STATE", "state"},
+	    {COLUMN_NUMBER, "LINKS", "links"},
+	    {COLUMN_NUMBER, "CALLS", "calls"},
+	    {COLUMN_LENGTH, "LATENCY", "latency_ms"},
+	    {COLUMN_LENGTH, "SKEW", "clock_skew_ms"},
+	    {COLUMN_NAME, "VERSION", "version"},
+	    {COLUMN_LIST, "PROVIDERS", "providers"},
+	    {COLUMN_LIST, "MODELS", "models"}},
+	{{0}}},
+    {"models", CTL_COMMANDS,
+	{{COLUMN_NAME, "MODEL", "model"}, {COLUMN_NAME, "PROVIDER", "provider"},
+	    {COLUMN_NUMBER, "AGENTS", "agents"},
+	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
+	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
+	{{0}}},
+    {"candidates", CTL_COMMANDS,
+	{{COLUMN_NAME, "AGENT", "agent"}, {COLUMN_NAME, "PROVIDER", "provider"},
+	    {COLUMN_ID, "SERVES", "serves"}, {COLUMN_NUMBER, "CALLS", "calls"},
+	    {COLUMN_LENGTH, "LATENCY", "latency_ms"},
+	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
+	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
+	{{0}}},
+    {"calls", CTL_COMMANDS,
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_NAME, "ACCOUNT", "account"},
+	    {COLUMN_NAME, "AGENT", "agent"}, {COLUMN_NAME, "MODEL", "model"},
+	    {COLUMN_ID, "STATE", "state"}, {COLUMN_LENGTH, "AGE", "age_ms"}},
+	{{0}}},
+    {"keys", CTL_CMD_show_limits,
+	{{COLUMN_ID, "KEY", "key"}, {COLUMN_NAME, "ACCOUNT", "account"},
+	    {COLUMN_NUMBER, "CALLS", "calls"},
+	    {COLUMN_LIMIT, "OF", "concurrency"},
+	    {COLUMN_NUMBER, "LEFT", "rpm_left"}, {COLUMN_LIMIT, "RPM", "rpm"},
+	    {COLUMN_NUMBER, "LEFT", "tpm_left"}, {COLUMN_LIMIT, "TPM", "tpm"}},
+	{{0}}},
+    {"accounts", CTL_CMD_show_limits,
+	{{COLUMN_NAME, "ACCOUNT", "account"}, {COLUMN_NUMBER, "CALLS", "calls"},
+	    {COLUMN_MONEY, "HELD USD", "held"},
+	    {COLUMN_MONEY, "AVAILABLE USD", "available"}},
+	{{0}}},
+    {"accounts", CTL_COMMANDS,
+	{{COLUMN_NAME, "ACCOUNT", "name"}, {COLUMN_ID, "STATE", "state"},
+	    {COLUMN_MONEY, "BALANCE USD", "balance"},
+	    {COLUMN_MONEY, "HELD USD", "held"},
+	    {COLUMN_MONEY, "SPENT USD", "spent"}},
+	{{0}}},
+    {"keys", CTL_COMMANDS,
+	{{COLUMN_ID, "KEY", "id"}, {COLUMN_NAME, "ACCOUNT", "account"},
+	    {COLUMN_NAME, "NAME", "name"}, {COLUMN_ID, "STATE", "state"},
+	    {COLUMN_LIMIT, "RPM", "rpm"}, {COLUMN_LIMIT, "TPM", "tpm"},
+	    {COLUMN_LIMIT, "CALLS", "concurrency"},
+	    {COLUMN_ID, "EXPIRES", "expires"},
+	    {COLUMN_LIST, "MODELS", "models"}},
+	{{0}}},
+    {"prices", CTL_COMMANDS,
+	{{COLUMN_NAME, "MODEL", "model"}, {COLUMN_NAME, "PROVIDER", "provider"},
+	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
+	    {COLUMN_PER_MILLION, "CACHED", "cache_read"},
+	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
+	{{0}}},
+    {"rows", CTL_CMD_show_ledger,
+	{{COLUMN_ID, "TIME", "time"}, {COLUMN_NAME, "ACCOUNT", "account"},
+	    {COLUMN_NAME, "MODEL", "model"},
+	    {COLUMN_NUMBER, "STATUS", "status"}, {COLUMN_INPUT, "IN", "usage"},
+	    {COLUMN_OUTPUT, "OUT", "usage"}, {COLUMN_MONEY, "USD", "amount"}},
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_ID, "OUTCOME", "outcome"},
+	    {COLUMN_NAME, "AGENT", "agent"},
+	    {COLUMN_NAME, "PROVIDER", "provider"},
+	    {COLUMN_ID, "ESTIMATED", "estimated"}}},
+    {"suspense", CTL_COMMANDS,
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_ID, "TIME", "time"},
+	    {COLUMN_NAME, "REASON", "reason"}},
+	{{0}}},
+};
+
+static const struct view *
+view_of(const char *member, const struct ctl_command *command)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		if (strcmp(views[i].member, member) == 0 &&
+		    (views[i].command == command->id ||
+			views[i].command == CTL_COMMANDS))
+			return (&views[i]);
+	}
+	return (NULL);
+}
+
+/* ---- single values ------------------------------------------------------ */
+
+/* Members that are lengths of time say so in their names. */
+static enum column_kind
+kind_of(const char *key)
+{
+	size_t n = strlen(key);
+
+	return (n > 3 && strcmp(key + n - 3, "_ms") == 0 ? COLUMN_LENGTH
+							 : COLUMN_ID);
+}
+
+static bool
+is_table(const struct json *v)
+{
+	return (v->type == JSON_ARRAY &&
+		(v->first == NULL || v->first->type == JSON_OBJECT));
+}
+
+static size_t
+longest_key(const struct json *object)
+{
+	const struct json *v;
+	size_t n, longest = 0;
+
+	for (v = object->first; v != NULL; v = v->next) {
+		n = strlen(v->key);
+		if (!is_table(v) && n > longest)
+			longest = n;
+	}
+	return (longest);
+}
+
+static void
+put_line(struct buf *out, const struct json *v, size_t width)
+{
+	buf_addf(out, "%-*s  ", (int)width, v->key);
+	table_cell(out, kind_of(v->key), v);
+	buf_addstr(out, "\n");
+}
+
+/* ---- tables ------------------------------------------------------------- */
+
+/* Columns for rows that no view knows: their members, in order. */
+static void
+put_unknown_table(struct buf *out, const struct json *rows)
+{
+	struct column columns[TABLE_COLUMNS] = {{0}};
+	const struct json *v = rows->first == NULL ? NULL : rows->first->first;
+	size_t i;
+
+	for (i = 0; v != NULL && i < TABLE_COLUMNS - 1; i++, v = v->next) {
+		columns[i].kind =
+		    v->type == JSON_NUMBER ? COLUMN_NUMBER : COLUMN_NAME;
+		columns[i].title = columns[i].member = v->key;
+	}
+	table_put(out, rows, columns, NULL);
+}
+
+static void
+put_array(
+    struct buf *out, const struct ctl_command *command, const struct json *rows)
+{
+	const struct view *view = view_of(rows->key, command);
+
+	if (rows->first == NULL)
+		buf_addf(out, "no %s\n", rows->key);
+	else if (view == NULL)
+		put_unknown_table(out, rows);
+	else
+		table_put(out, rows, view->columns,
+		    view->second[0].kind == COLUMN_END ? NULL : view->second);
+}
+
+static void
+put_members(struct buf *out, const struct json *object, size_t width)
+{
+	const struct json *v;
+
+	for (v = object->first; v != NULL; v = v->next) {
+		if (!is_table(v) && v->type != JSON_OBJECT)
+			put_line(out, v, width);
+	}
+}
+
+static void
+put_tables(struct buf *out, const struct ctl_command *command,
+    const struct json *object)
+{
+	const struct json *v;
+
+	for (v = object->first; v != NULL; v = v->next) {
+		if (!is_table(v))
+			continue;
+		if (buf_len(out) > 0)
+			buf_addstr(out, "\n");
+		put_array(out, command, v);
+	}
+}
+
+/* ---- status ------------------------------------------------------------- */
+
+static const char *
+text_of(const struct json *object, const char *member)
+{
+	const struct json *v = json_get(object, member);
+
+	return (v == NULL || v->text == NULL ? "-" : v->text);
+}
+
+static void
+put_status(struct buf *out, const struct json *s)
+{
+	const struct json *billing = json_get(s, "billing");
+	struct json up = {.type = JSON_NUMBER};
+	char ms[32];
+
+	snprintf(
+	    ms, sizeof(ms), "%" PRId64, json_get_int(s, "uptime_s", 0) * 1000);
+	up.text = ms;
+	buf_addf(out, "hubd %s, pid %s, %s, up ", text_of(s, "version"),
+	    text_of(s, "pid"), text_of(s, "state"));
+	table_cell(out, COLUMN_LENGTH, &up);
+	buf_addf(out, "\nprices   version %s\n", text_of(s, "price_version"));
+	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
+	buf_addf(out, "calls    %s\n", text_of(s, "calls"));
+	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
+	    text_of(billing, "pid"), text_of(billing, "pending"),
+	    text_of(billing, "suspense"), text_of(billing, "store"));
+	buf_addstr(
+	    out, json_get_bool(billing, "store_up", true) ? "\n" : " (away)\n");
+}
+
+static void
+show(
+    struct buf *out, const struct ctl_command *command, const struct json *data)
+{
+	if (data->type != JSON_OBJECT)
+		return;
+	if (command->id == CTL_CMD_show_status)
+		put_status(out, data);
+	else
+		put_members(out, data, longest_key(data));
+	put_tables(out, command, data);
+}
+
+const struct output out_text = {show};
