@@ -38,7 +38,7 @@ HEAVY = shape("sim-i600-o300")
 
 for name in ("own-chat", "own-tools", "own-stream", "own-silent",
              "own-broken", "own-embed", "own-text", "own-error-400",
-             "own-error-429", "own-bound"):
+             "own-error-429", "own-bound", "own-stubborn"):
     shape(name, FULL)
 shape("rec-unnamed", FULL)
 

@@ -145,6 +145,21 @@ def test_stream_without_usage_is_estimated_and_never_free(site, client):
                                        row["usage"])
 
 
+def test_provider_that_refuses_stream_options(site, key):
+    """Asked once more without, and never with from then on; estimated."""
+    site.sim.next("own/error-options.json", model="own-stubborn")
+    site.sim.bind("own-stubborn", "own/chat-stream-silent.sse")
+    for _ in range(2):
+        status, fields, body = site.chat(key, "own-stubborn", stream=True)
+        assert status == 200 and b"[DONE]" in body
+        assert site.hub.row(fields["x-request-id"])["estimated"]
+    sent = [json.loads(r["body"]) for r in site.sim.requests("own-stubborn")]
+    assert "stream_options" in sent[0]
+    assert "stream_options" not in sent[1]
+    if site.hub.options["workers"] == 1:
+        assert len(sent) == 3
+
+
 def test_error_in_mid_stream_reaches_the_client(site, client):
     with pytest.raises(openai.APIError):
         for _ in client.chat.completions.create(

@@ -69,7 +69,7 @@ def visible(body):
     for event in events_of(body):
         doc = data_of(event)
         if isinstance(doc, dict) and "usage" in doc:
-            if not doc.get("choices") and doc["usage"]:
+            if doc.get("choices") == [] and doc["usage"]:
                 continue
             if doc["usage"] is None:
                 del doc["usage"]
