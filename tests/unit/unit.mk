@@ -16,3 +16,5 @@ SHM_FOR_UNIT = shm/shm.c shm/layout.c shm/process.c common/alloc.c common/log.c
 UNIT_shm = $(SHM_FOR_UNIT) shm/registry.c shm/pubtab.c shm/counters.c
 UNIT_call = $(SHM_FOR_UNIT) shm/call.c common/crc32.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
+UNIT_conn = common/conn.c common/conn_plain.c common/loop.c common/buf.c \
+	common/alloc.c common/log.c
