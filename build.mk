@@ -5,8 +5,8 @@ COMMON_SRCS = \
 	common/buf.c \
 	common/conn.c \
 	common/conn_plain.c \
-	common/crypto.c \
 	common/crc32.c \
+	common/crypto.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
