@@ -47,6 +47,10 @@ $(O)/test/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# The schema is taken into the object as it is.
+$(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
+	etc/ledger_sqlite.sql
+
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))
 testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
 

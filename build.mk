@@ -59,7 +59,15 @@ PRICE_SRCS = \
 	hubd/price/price_find.c \
 	hubd/price/price_pack.c \
 
-LEDGER_SRCS =
+LEDGER_SRCS = \
+	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/schema_sqlite.c \
+	hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_prices.c \
+	hubd/ledger/sqlite_rows.c \
+
 
 # what hubd's processes share
 HUB_SRCS = \

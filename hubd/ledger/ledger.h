@@ -40,13 +40,13 @@ struct ledger_account {
 };
 
 struct ledger_key {
-	char id[24]; /* "key_..." */
+	char id[24];	 /* "key_..." */
 	uint32_t number; /* from 1, never reused */
 	uint32_t account;
 	char name[LEDGER_NAME_MAX];
-	uint8_t hash[32];	  /* SHA-256 of the key */
-	uint8_t old_hash[32];	  /* of the key before a rotation */
-	int64_t old_until_ms;	  /* 0: no old key */
+	uint8_t hash[32];	   /* SHA-256 of the key */
+	uint8_t old_hash[32];	   /* of the key before a rotation */
+	int64_t old_until_ms;	   /* 0: no old key */
 	uint32_t rpm, concurrency; /* 0: no limit */
 	uint64_t tpm;
 	int64_t expires_ms; /* 0: never */
@@ -101,9 +101,9 @@ struct ledger_filter {
 
 struct ledger_audit {
 	uint64_t rows, changes, accounts;
-	uint64_t bad_accounts;	/* balance is not the sum of its changes */
-	uint64_t bad_rows;	/* amount is not usage x price (full only), or
-				   row and charge differ */
+	uint64_t bad_accounts; /* balance is not the sum of its changes */
+	uint64_t bad_rows;     /* amount is not usage x price (full only), or
+				  row and charge differ */
 	uint64_t suspense;
 	char ledger_sum[AMOUNT_TEXT_MAX];  /* of amounts */
 	char charges_sum[AMOUNT_TEXT_MAX]; /* of charge changes */
@@ -126,8 +126,8 @@ struct ledger_ops {
 	enum ledger_result (*book)(struct ledger *, const struct ledger_row *,
 	    size_t n, enum ledger_result *results);
 	/* A copy of calls still open, replacing what was there for them. */
-	enum ledger_result (*checkpoint)(struct ledger *,
-	    const struct ledger_row *, size_t n);
+	enum ledger_result (*checkpoint)(
+	    struct ledger *, const struct ledger_row *, size_t n);
 	/* Checkpoints left (after power loss): fn for each. */
 	enum ledger_result (*each_checkpoint)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_row *), void *);
@@ -135,19 +135,19 @@ struct ledger_ops {
 	enum ledger_result (*suspend)(struct ledger *, req_id_t,
 	    const char *reason, const void *raw, size_t n);
 	enum ledger_result (*each_suspense)(struct ledger *,
-	    void (*fn)(void *, const char *id, int64_t time_ms,
-		const char *reason),
+	    void (*fn)(
+		void *, const char *id, int64_t time_ms, const char *reason),
 	    void *);
 	/* Newest first. */
 	enum ledger_result (*each_row)(struct ledger *,
 	    const struct ledger_filter *,
 	    void (*fn)(void *, const struct ledger_row *), void *);
 	/* Recomputes sums; full: also every row from usage and version. */
-	enum ledger_result (*audit)(struct ledger *, bool full,
-	    struct ledger_audit *);
+	enum ledger_result (*audit)(
+	    struct ledger *, bool full, struct ledger_audit *);
 
-	enum ledger_result (*account_add)(struct ledger *, const char *name,
-	    uint32_t *id);
+	enum ledger_result (*account_add)(
+	    struct ledger *, const char *name, uint32_t *id);
 	/* amount > 0 for credit, < 0 for debit. A ref given twice with the
 	 * same account and amount changes nothing: OK. */
 	enum ledger_result (*account_change)(struct ledger *, uint32_t id,
@@ -155,8 +155,8 @@ struct ledger_ops {
 	/* overdraft: NULL leaves it; "unlimited" or decimal text. */
 	enum ledger_result (*account_set)(struct ledger *, uint32_t id,
 	    const char *overdraft, const bool *disabled);
-	enum ledger_result (*account_get)(struct ledger *, uint32_t id,
-	    struct ledger_account *);
+	enum ledger_result (*account_get)(
+	    struct ledger *, uint32_t id, struct ledger_account *);
 	enum ledger_result (*each_account)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_account *), void *);
 
@@ -165,20 +165,18 @@ struct ledger_ops {
 	enum ledger_result (*each_key)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_key *), void *);
 	/* id 0 inserts (CONFLICT if the name is taken), else replaces. */
-	enum ledger_result (*agent_put)(struct ledger *,
-	    struct ledger_agent *);
+	enum ledger_result (*agent_put)(struct ledger *, struct ledger_agent *);
 	enum ledger_result (*each_agent)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_agent *), void *);
 
 	/* Stores the blob under the next version number, sets it in it. */
-	enum ledger_result (*price_put)(struct ledger *,
-	    struct price_blob *);
+	enum ledger_result (*price_put)(struct ledger *, struct price_blob *);
 	/* version 0: the latest. *blob is the caller's to free; MISSING. */
-	enum ledger_result (*price_get)(struct ledger *, uint64_t version,
-	    struct price_blob **);
+	enum ledger_result (*price_get)(
+	    struct ledger *, uint64_t version, struct price_blob **);
 
-	enum ledger_result (*backup)(struct ledger *, const char *path,
-	    char *error, size_t cap);
+	enum ledger_result (*backup)(
+	    struct ledger *, const char *path, char *error, size_t cap);
 };
 
 extern const struct ledger_ops ledger_sqlite;

@@ -1,5 +1,12 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
+UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
+	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
+	common/json.c common/buf.c common/alloc.c common/log.c
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c \
 	hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \

@@ -1,0 +1,22 @@
+/* The table of store backends. */
+#include "hubd/ledger/ledger.h"
+
+#include <string.h>
+
+static const struct ledger_ops *const backends[] = {
+    &ledger_sqlite,
+};
+
+const struct ledger_ops *
+ledger_ops_of(const char *store)
+{
+	size_t i, n;
+
+	for (i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
+		n = strlen(backends[i]->name);
+		if (strncmp(store, backends[i]->name, n) == 0 &&
+		    (store[n] == '\0' || store[n] == ':'))
+			return (backends[i]);
+	}
+	return (NULL);
+}

@@ -1,0 +1,457 @@
+/*
+ * The SQLite backend: opening the file, statements, transactions, backup.
+ * The only file that knows SQLite's interface.
+ */
+#include "hubd/ledger/ledger_sqlite.h"
+
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+
+#define DB_FILE	       "hubd.db"
+#define SCHEMA_VERSION "1"
+#define BUSY_MS	       2000
+#define STMTS_MAX      64
+#define CIFS_MAGIC     0xff534d42
+
+struct kept_stmt {
+	const char *sql;
+	sqlite3_stmt *stmt;
+};
+
+struct ledger {
+	sqlite3 *db;
+	struct kept_stmt kept[STMTS_MAX];
+	size_t nkept;
+};
+
+/* ---- statements ---------------------------------------------------------- */
+
+static sqlite3_stmt *
+prepare(struct ledger *l, const char *sql)
+{
+	sqlite3_stmt *stmt;
+
+	if (sqlite3_prepare_v3(l->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt,
+		NULL) != SQLITE_OK) {
+		log_warnx("ledger: %s", sqlite3_errmsg(l->db));
+		return (NULL);
+	}
+	assert(l->nkept < STMTS_MAX);
+	l->kept[l->nkept++] = (struct kept_stmt){sql, stmt};
+	return (stmt);
+}
+
+struct query
+db_query(struct ledger *l, const char *sql)
+{
+	size_t i;
+
+	for (i = 0; i < l->nkept; i++) {
+		if (l->kept[i].sql == sql)
+			return ((struct query){.stmt = l->kept[i].stmt});
+	}
+	return ((struct query){.stmt = prepare(l, sql)});
+}
+
+void
+db_bind_int(struct query *q, int64_t n)
+{
+	if (q->stmt != NULL)
+		sqlite3_bind_int64(q->stmt, ++q->bound, n);
+}
+
+void
+db_bind_text(struct query *q, const char *s)
+{
+	if (q->stmt != NULL)
+		sqlite3_bind_text(q->stmt, ++q->bound, s, -1, SQLITE_STATIC);
+}
+
+void
+db_bind_blob(struct query *q, const void *p, size_t n)
+{
+	if (q->stmt != NULL)
+		sqlite3_bind_blob64(
+		    q->stmt, ++q->bound, n == 0 ? "" : p, n, SQLITE_STATIC);
+}
+
+static enum db_step
+step_of(sqlite3 *db, int rc)
+{
+	switch (rc) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+		return (DB_UNIQUE);
+	case SQLITE_CONSTRAINT_FOREIGNKEY:
+		return (DB_FOREIGN);
+	default:
+		break;
+	}
+	switch (rc & 0xff) {
+	case SQLITE_ROW:
+		return (DB_ROW);
+	case SQLITE_DONE:
+		return (DB_DONE);
+	case SQLITE_CONSTRAINT:
+	case SQLITE_TOOBIG:
+	case SQLITE_MISMATCH:
+		return (DB_REFUSED);
+	default:
+		log_warnx("ledger: %s", sqlite3_errmsg(db));
+		return (DB_DOWN);
+	}
+}
+
+enum db_step
+db_step(struct query *q)
+{
+	if (q->stmt == NULL)
+		return (DB_DOWN);
+	q->column = 0;
+	return (step_of(sqlite3_db_handle(q->stmt), sqlite3_step(q->stmt)));
+}
+
+int64_t
+db_int(struct query *q)
+{
+	return (sqlite3_column_int64(q->stmt, q->column++));
+}
+
+void
+db_text(struct query *q, char *out, size_t cap)
+{
+	const unsigned char *s = sqlite3_column_text(q->stmt, q->column++);
+
+	snprintf(out, cap, "%s", s != NULL ? (const char *)s : "");
+}
+
+const void *
+db_blob(struct query *q, size_t *n)
+{
+	const void *p = sqlite3_column_blob(q->stmt, q->column);
+
+	*n = (size_t)sqlite3_column_bytes(q->stmt, q->column++);
+	return (p);
+}
+
+void
+db_end(struct query *q)
+{
+	if (q->stmt == NULL)
+		return;
+	sqlite3_reset(q->stmt);
+	sqlite3_clear_bindings(q->stmt);
+}
+
+enum db_step
+db_run(struct query *q)
+{
+	enum db_step step = db_step(q);
+
+	db_end(q);
+	return (step);
+}
+
+enum ledger_result
+db_result(enum db_step step)
+{
+	switch (step) {
+	case DB_ROW:
+	case DB_DONE:
+		return (LEDGER_OK);
+	case DB_UNIQUE:
+		return (LEDGER_CONFLICT);
+	case DB_FOREIGN:
+		return (LEDGER_MISSING);
+	case DB_REFUSED:
+		return (LEDGER_REFUSED);
+	case DB_DOWN:
+		break;
+	}
+	return (LEDGER_DOWN);
+}
+
+int64_t
+db_last_id(struct ledger *l)
+{
+	return (sqlite3_last_insert_rowid(l->db));
+}
+
+int
+db_changes(struct ledger *l)
+{
+	return (sqlite3_changes(l->db));
+}
+
+int64_t
+db_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* ---- transactions -------------------------------------------------------- */
+
+enum ledger_result
+db_begin(struct ledger *l)
+{
+	struct query q = db_query(l, "BEGIN IMMEDIATE");
+
+	return (db_run(&q) == DB_DONE ? LEDGER_OK : LEDGER_DOWN);
+}
+
+enum ledger_result
+db_commit(struct ledger *l)
+{
+	struct query q = db_query(l, "COMMIT");
+
+	if (db_run(&q) == DB_DONE)
+		return (LEDGER_OK);
+	db_rollback(l);
+	return (LEDGER_DOWN);
+}
+
+void
+db_rollback(struct ledger *l)
+{
+	/* A full disk may have ended the transaction already. */
+	if (!sqlite3_get_autocommit(l->db))
+		sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static int
+execute(struct ledger *l, const char *sql, char *error, size_t cap)
+{
+	char *why = NULL;
+
+	if (sqlite3_exec(l->db, sql, NULL, NULL, &why) == SQLITE_OK)
+		return (0);
+	snprintf(error, cap, "store: %s", why != NULL ? why : "out of memory");
+	sqlite3_free(why);
+	return (-1);
+}
+
+/* WAL needs shared memory between processes, which no network has. */
+static int
+refuse_network(const char *where, char *error, size_t cap)
+{
+	struct statfs fs;
+
+	if (statfs(where, &fs) == -1) {
+		snprintf(error, cap, "store: %s: %s", where, strerror(errno));
+		return (-1);
+	}
+	switch ((unsigned long)fs.f_type & 0xffffffff) {
+	case NFS_SUPER_MAGIC:
+	case SMB_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case CIFS_MAGIC:
+		snprintf(
+		    error, cap, "store: %s is on a network file system", where);
+		return (-1);
+	default:
+		return (0);
+	}
+}
+
+/* Makes the file ours alone before SQLite opens it. */
+static int
+create_private(const char *path, int flags, char *error, size_t cap)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
+
+	if (fd == -1) {
+		snprintf(error, cap, "store: %s: %s", path, strerror(errno));
+		return (-1);
+	}
+	close(fd);
+	return (0);
+}
+
+static int
+open_file(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	if (create_private(path, 0, error, cap) == -1)
+		return (-1);
+	if (sqlite3_open_v2(path, &l->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+		NULL) != SQLITE_OK) {
+		snprintf(
+		    error, cap, "store: %s: %s", path, sqlite3_errmsg(l->db));
+		return (-1);
+	}
+	sqlite3_extended_result_codes(l->db, 1);
+	sqlite3_busy_timeout(l->db, BUSY_MS);
+	return (execute(l,
+	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
+	    error, cap));
+}
+
+/* What a one-value query says, or "" if it fails. */
+static void
+ask(struct ledger *l, const char *sql, char *out, size_t cap)
+{
+	sqlite3_stmt *stmt = NULL;
+	const unsigned char *s;
+
+	out[0] = '\0';
+	if (sqlite3_prepare_v2(l->db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW &&
+	    (s = sqlite3_column_text(stmt, 0)) != NULL)
+		snprintf(out, cap, "%s", (const char *)s);
+	sqlite3_finalize(stmt);
+}
+
+static int
+make_schema(struct ledger *l, char *error, size_t cap)
+{
+	char n[16];
+
+	if (execute(l, "BEGIN IMMEDIATE", error, cap) == -1)
+		return (-1);
+	ask(l, "SELECT count(*) FROM sqlite_schema", n, sizeof(n));
+	if ((strcmp(n, "0") == 0 &&
+		execute(l, ledger_sqlite_schema, error, cap) == -1) ||
+	    execute(l, "COMMIT", error, cap) == -1) {
+		db_rollback(l);
+		return (-1);
+	}
+	return (0);
+}
+
+static int
+check_schema(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	char version[16], mode[16];
+
+	ask(l, "PRAGMA journal_mode", mode, sizeof(mode));
+	if (strcmp(mode, "wal") != 0) {
+		snprintf(
+		    error, cap, "store: %s: no write-ahead log here", path);
+		return (-1);
+	}
+	ask(l, "SELECT value FROM meta WHERE name = 'schema'", version,
+	    sizeof(version));
+	if (strcmp(version, SCHEMA_VERSION) != 0) {
+		snprintf(error, cap,
+		    "store: %s: schema \"%s\", this hubd knows only \"%s\"",
+		    path, version, SCHEMA_VERSION);
+		return (-1);
+	}
+	return (0);
+}
+
+static void
+sqlite_close(struct ledger *l)
+{
+	size_t i;
+
+	if (l == NULL)
+		return;
+	for (i = 0; i < l->nkept; i++)
+		sqlite3_finalize(l->kept[i].stmt);
+	sqlite3_close(l->db);
+	free(l);
+}
+
+static struct ledger *
+sqlite_open(const char *where, char *error, size_t cap)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+	char *path = xasprintf("%s/%s", where, DB_FILE);
+
+	if (refuse_network(where, error, cap) == -1 ||
+	    open_file(l, path, error, cap) == -1 ||
+	    make_schema(l, error, cap) == -1 ||
+	    check_schema(l, path, error, cap) == -1) {
+		sqlite_close(l);
+		l = NULL;
+	}
+	free(path);
+	return (l);
+}
+
+/* ---- backup -------------------------------------------------------------- */
+
+static int
+copy_into(struct ledger *l, sqlite3 *to)
+{
+	sqlite3_backup *b = sqlite3_backup_init(to, "main", l->db, "main");
+
+	if (b == NULL)
+		return (-1);
+	sqlite3_backup_step(b, -1);
+	if (sqlite3_backup_finish(b) != SQLITE_OK)
+		return (-1);
+	/* One file, that can be carried away and read anywhere. */
+	return (sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL,
+		    NULL) == SQLITE_OK
+		    ? 0
+		    : -1);
+}
+
+static enum ledger_result
+sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	sqlite3 *to = NULL;
+	int rc = -1;
+
+	if (create_private(path, O_EXCL, error, cap) == -1)
+		return (LEDGER_REFUSED);
+	if (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL) ==
+	    SQLITE_OK)
+		rc = copy_into(l, to);
+	if (rc == -1) {
+		snprintf(
+		    error, cap, "backup: %s: %s", path, sqlite3_errmsg(to));
+		unlink(path);
+	}
+	sqlite3_close(to);
+	return (rc == 0 ? LEDGER_OK : LEDGER_DOWN);
+}
+
+const struct ledger_ops ledger_sqlite = {
+    .name = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .book = sqlite_book,
+    .checkpoint = sqlite_checkpoint,
+    .each_checkpoint = sqlite_each_checkpoint,
+    .suspend = sqlite_suspend,
+    .each_suspense = sqlite_each_suspense,
+    .each_row = sqlite_each_row,
+    .audit = sqlite_audit,
+    .account_add = sqlite_account_add,
+    .account_change = sqlite_account_change,
+    .account_set = sqlite_account_set,
+    .account_get = sqlite_account_get,
+    .each_account = sqlite_each_account,
+    .key_put = sqlite_key_put,
+    .each_key = sqlite_each_key,
+    .agent_put = sqlite_agent_put,
+    .each_agent = sqlite_each_agent,
+    .price_put = sqlite_price_put,
+    .price_get = sqlite_price_get,
+    .backup = sqlite_backup,
+};

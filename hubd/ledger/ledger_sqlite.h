@@ -1,0 +1,131 @@
+/*
+ * Private to the SQLite backend: statements and transactions for the files
+ * that hold its operations. SQLite's own header is included in
+ * ledger_sqlite.c alone.
+ */
+#ifndef HUBD_LEDGER_LEDGER_SQLITE_H
+#define HUBD_LEDGER_LEDGER_SQLITE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hubd/ledger/ledger.h"
+
+struct sqlite3_stmt;
+
+/* The text of etc/ledger_sqlite.sql. */
+extern const char ledger_sqlite_schema[];
+
+enum db_step {
+	DB_ROW,
+	DB_DONE,
+	DB_UNIQUE,  /* refused: exists already */
+	DB_FOREIGN, /* refused: refers to nothing */
+	DB_REFUSED, /* refused by another constraint */
+	DB_DOWN,    /* disk full, locked, broken */
+};
+
+/*
+ * A prepared statement in use. Values are bound one after the other, then
+ * db_step() until it is not DB_ROW, columns read one after the other. What
+ * is bound must live until db_end(). A statement that could not be made
+ * takes all calls and steps to DB_DOWN.
+ */
+struct query {
+	struct sqlite3_stmt *stmt;
+	int bound, column;
+};
+
+/* sql is a string constant: its address is the key under which the
+ * statement is kept. */
+struct query db_query(struct ledger *, const char *sql);
+void db_bind_int(struct query *, int64_t);
+void db_bind_text(struct query *, const char *);
+void db_bind_blob(struct query *, const void *, size_t);
+enum db_step db_step(struct query *);
+int64_t db_int(struct query *);
+/* Copies a text, cut to cap, terminated. */
+void db_text(struct query *, char *out, size_t cap);
+/* Valid until the next db_step() or db_end(). */
+const void *db_blob(struct query *, size_t *n);
+void db_end(struct query *);
+/* Steps once and ends: for statements without rows. */
+enum db_step db_run(struct query *);
+
+/* OK or DOWN. A failed commit has been rolled back. */
+enum ledger_result db_begin(struct ledger *);
+enum ledger_result db_commit(struct ledger *);
+void db_rollback(struct ledger *);
+int64_t db_last_id(struct ledger *);
+/* Rows that the last statement changed. */
+int db_changes(struct ledger *);
+enum ledger_result db_result(enum db_step);
+/* Wall clock. */
+int64_t db_now_ms(void);
+
+/* The columns of ledger and checkpoint, in the order of row_bind(). */
+#define ROW_COLUMNS                                                       \
+	"id, time_ms, account, key, agent, provider, dialect, endpoint, " \
+	"model, price, tier, price_version, status, stream, outcome, "    \
+	"attempts, usage, amount, estimated, unpriced_kinds, duration_ms"
+#define ROW_VALUES \
+	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define USAGE_TEXT_MAX 768 /* of a usage as JSON */
+
+/* The texts of a row that are bound by reference. */
+struct row_texts {
+	char id[REQ_ID_TEXT];
+	char usage[USAGE_TEXT_MAX];
+	char amount[AMOUNT_TEXT_MAX];
+};
+
+void row_bind(struct query *, const struct ledger_row *, struct row_texts *);
+void row_read(struct query *, struct ledger_row *);
+
+/* The operations (struct ledger_ops), by file. */
+enum ledger_result sqlite_book(
+    struct ledger *, const struct ledger_row *, size_t, enum ledger_result *);
+enum ledger_result
+sqlite_checkpoint(struct ledger *, const struct ledger_row *, size_t);
+enum ledger_result sqlite_each_checkpoint(
+    struct ledger *, void (*)(void *, const struct ledger_row *), void *);
+enum ledger_result
+sqlite_suspend(struct ledger *, req_id_t, const char *, const void *, size_t);
+enum ledger_result sqlite_each_suspense(struct ledger *,
+    void (*)(void *, const char *, int64_t, const char *), void *);
+enum ledger_result
+sqlite_each_row(struct ledger *, const struct ledger_filter *,
+    void (*)(void *, const struct ledger_row *), void *);
+enum ledger_result sqlite_audit(struct ledger *, bool, struct ledger_audit *);
+enum ledger_result
+sqlite_account_add(struct ledger *, const char *, uint32_t *);
+enum ledger_result sqlite_account_change(struct ledger *, uint32_t,
+    enum ledger_change_kind, const amount_t *, const char *);
+enum ledger_result
+sqlite_account_set(struct ledger *, uint32_t, const char *, const bool *);
+enum ledger_result
+sqlite_account_get(struct ledger *, uint32_t, struct ledger_account *);
+enum ledger_result sqlite_each_account(
+    struct ledger *, void (*)(void *, const struct ledger_account *), void *);
+enum ledger_result sqlite_key_put(struct ledger *, struct ledger_key *);
+enum ledger_result sqlite_each_key(
+    struct ledger *, void (*)(void *, const struct ledger_key *), void *);
+enum ledger_result sqlite_agent_put(struct ledger *, struct ledger_agent *);
+enum ledger_result sqlite_each_agent(
+    struct ledger *, void (*)(void *, const struct ledger_agent *), void *);
+enum ledger_result sqlite_price_put(struct ledger *, struct price_blob *);
+enum ledger_result
+sqlite_price_get(struct ledger *, uint64_t, struct price_blob **);
+
+/*
+ * Adds a change to an account's balance, and a charge to what it spent,
+ * inside a transaction. OK, MISSING or DOWN.
+ */
+enum ledger_result account_apply(
+    struct ledger *, uint32_t id, const amount_t *change, bool charge);
+/* One row of balance_change, inside a transaction. */
+enum db_step change_insert(struct ledger *, uint32_t account, int64_t time_ms,
+    enum ledger_change_kind, const char *amount, const char *ref);
+
+#endif

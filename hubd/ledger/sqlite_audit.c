@@ -1,0 +1,322 @@
+/*
+ * The audit: adds everything up again and compares. Sums are made here,
+ * exactly; SQL only hands out the rows.
+ */
+#include "hubd/ledger/ledger_sqlite.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "hubd/price/price.h"
+
+#define VERSIONS_KEPT 8
+
+/* What the changes of one account add up to. */
+struct tally {
+	struct ledger_account account;
+	amount_t *balance, *charges;
+};
+
+struct audit {
+	struct ledger *l;
+	struct ledger_audit *out;
+	struct tally *tallies; /* ascending by id */
+	size_t n, room;
+	struct price_blob *versions[VERSIONS_KEPT];
+	unsigned next_version; /* place of the one to be replaced */
+	amount_t *scratch, *ledger_sum, *charges_sum;
+};
+
+static void first_bad(struct audit *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+first_bad(struct audit *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (a->out->first_bad[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(a->out->first_bad, sizeof(a->out->first_bad), fmt, ap);
+	va_end(ap);
+}
+
+/* False and zero if the text is no amount. */
+static bool
+read_amount(amount_t *a, const char *text)
+{
+	if (amount_parse(a, text, strlen(text)) == 0)
+		return (true);
+	amount_zero(a);
+	return (false);
+}
+
+static bool
+equals(struct audit *a, const char *text, const amount_t *expected)
+{
+	return (read_amount(a->scratch, text) &&
+		amount_cmp(a->scratch, expected) == 0);
+}
+
+/* ---- balances ------------------------------------------------------------ */
+
+static void
+on_account(void *arg, const struct ledger_account *account)
+{
+	struct audit *a = arg;
+
+	if (a->n == a->room) {
+		a->room = a->room == 0 ? 64 : a->room * 2;
+		a->tallies =
+		    xrealloc(a->tallies, a->room * sizeof(*a->tallies));
+	}
+	a->tallies[a->n++] =
+	    (struct tally){*account, amount_new(), amount_new()};
+}
+
+static int
+compare_id(const void *key, const void *tally)
+{
+	const uint32_t *id = key;
+	const struct tally *t = tally;
+
+	return ((*id > t->account.id) - (*id < t->account.id));
+}
+
+static void
+add_change(struct audit *a, uint32_t account, bool charge)
+{
+	struct tally *t = bsearch(
+	    &account, a->tallies, a->n, sizeof(*a->tallies), compare_id);
+
+	if (t != NULL)
+		amount_add(t->balance, a->scratch);
+	if (!charge)
+		return;
+	/* Charges are negative; what was charged is not. */
+	amount_neg(a->scratch);
+	if (t != NULL)
+		amount_add(t->charges, a->scratch);
+	amount_add(a->charges_sum, a->scratch);
+}
+
+static enum ledger_result
+sum_changes(struct audit *a)
+{
+	struct query q = db_query(a->l,
+	    "SELECT id, account, kind = 'charge', amount FROM balance_change");
+	char text[AMOUNT_TEXT_MAX];
+	enum db_step step;
+	uint32_t account;
+	int64_t id;
+	bool charge;
+
+	while ((step = db_step(&q)) == DB_ROW) {
+		id = db_int(&q);
+		account = (uint32_t)db_int(&q);
+		charge = db_int(&q) != 0;
+		db_text(&q, text, sizeof(text));
+		if (!read_amount(a->scratch, text))
+			first_bad(a, "balance change %" PRId64, id);
+		add_change(a, account, charge);
+		a->out->changes++;
+	}
+	db_end(&q);
+	return (db_result(step));
+}
+
+static void
+judge_accounts(struct audit *a)
+{
+	const struct tally *t;
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		t = &a->tallies[i];
+		a->out->accounts++;
+		if (equals(a, t->account.balance, t->balance) &&
+		    equals(a, t->account.spent, t->charges))
+			continue;
+		a->out->bad_accounts++;
+		first_bad(a, "account %s", t->account.name);
+	}
+}
+
+static enum ledger_result
+audit_balances(struct audit *a)
+{
+	enum ledger_result rc;
+
+	rc = sqlite_each_account(a->l, on_account, a);
+	if (rc == LEDGER_OK)
+		rc = sum_changes(a);
+	if (rc == LEDGER_OK)
+		judge_accounts(a);
+	return (rc);
+}
+
+/* ---- rows ---------------------------------------------------------------- */
+
+/* The price table of a row, from the few kept; NULL: there is none. */
+static const struct price_blob *
+version_of(struct audit *a, uint64_t version)
+{
+	struct price_blob *b;
+	unsigned i;
+
+	for (i = 0; i < VERSIONS_KEPT; i++) {
+		if (a->versions[i] != NULL &&
+		    a->versions[i]->version == version)
+			return (a->versions[i]);
+	}
+	if (version == 0 || sqlite_price_get(a->l, version, &b) != LEDGER_OK)
+		return (NULL);
+	i = a->next_version++ % VERSIONS_KEPT;
+	free(a->versions[i]);
+	a->versions[i] = b;
+	return (b);
+}
+
+/* Is the amount what usage and price version say? */
+static bool
+recompute(struct audit *a, const struct ledger_row *r)
+{
+	enum service_tier tier = service_tier_parse(r->tier, strlen(r->tier));
+	const struct price_entry *e = NULL;
+	const struct price_blob *b;
+	amount_t *cost = amount_new();
+	bool good;
+
+	if (r->price[0] != '\0' &&
+	    (b = version_of(a, r->price_version)) != NULL)
+		e = price_blob_find(b, span_str(r->price));
+	if (e != NULL)
+		price_cost(e, &r->usage, tier, cost);
+	/* Without a price, only nothing can have been billed. */
+	good = (e != NULL || r->price[0] == '\0') && equals(a, r->amount, cost);
+	amount_free(cost);
+	return (good);
+}
+
+/* charge: the amount of the change with the row's id, "" if none. */
+static bool
+row_good(
+    struct audit *a, const struct ledger_row *r, const char *charge, bool full)
+{
+	amount_t *amount = amount_new();
+	bool good;
+
+	good = read_amount(amount, r->amount);
+	amount_add(a->ledger_sum, amount);
+	amount_neg(amount);
+	good = good && equals(a, charge, amount);
+	amount_free(amount);
+	return (good && (!full || recompute(a, r)));
+}
+
+static enum ledger_result
+audit_rows(struct audit *a, bool full)
+{
+	struct query q = db_query(a->l,
+	    "SELECT l.id, l.time_ms, l.account, key, agent, provider, "
+	    "dialect, endpoint, model, price, tier, price_version, status, "
+	    "stream, outcome, attempts, usage, l.amount, estimated, "
+	    "unpriced_kinds, duration_ms, coalesce(c.amount, '') "
+	    "FROM ledger l LEFT JOIN balance_change c ON c.kind = 'charge' "
+	    "AND c.ref = l.id AND c.account = l.account");
+	char charge[AMOUNT_TEXT_MAX], id[REQ_ID_TEXT];
+	struct ledger_row r;
+	enum db_step step;
+
+	while ((step = db_step(&q)) == DB_ROW) {
+		row_read(&q, &r);
+		db_text(&q, charge, sizeof(charge));
+		a->out->rows++;
+		if (row_good(a, &r, charge, full))
+			continue;
+		a->out->bad_rows++;
+		req_id_format(r.id, id);
+		first_bad(a, "row %s", id);
+	}
+	db_end(&q);
+	return (db_result(step));
+}
+
+/* Charges without a row. */
+static enum ledger_result
+audit_strays(struct audit *a)
+{
+	struct query q = db_query(a->l,
+	    "SELECT ref FROM balance_change c WHERE kind = 'charge' AND "
+	    "NOT EXISTS (SELECT 1 FROM ledger l WHERE l.id = c.ref)");
+	char ref[REQ_ID_TEXT];
+	enum db_step step;
+
+	while ((step = db_step(&q)) == DB_ROW) {
+		db_text(&q, ref, sizeof(ref));
+		a->out->bad_rows++;
+		first_bad(a, "charge %s", ref);
+	}
+	db_end(&q);
+	return (db_result(step));
+}
+
+static enum ledger_result
+count_suspense(struct audit *a)
+{
+	struct query q = db_query(a->l, "SELECT count(*) FROM suspense");
+	enum db_step step = db_step(&q);
+
+	if (step == DB_ROW)
+		a->out->suspense = (uint64_t)db_int(&q);
+	db_end(&q);
+	return (db_result(step));
+}
+
+static void
+audit_fini(struct audit *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		amount_free(a->tallies[i].balance);
+		amount_free(a->tallies[i].charges);
+	}
+	free(a->tallies);
+	for (i = 0; i < VERSIONS_KEPT; i++)
+		free(a->versions[i]);
+	amount_free(a->scratch);
+	amount_free(a->ledger_sum);
+	amount_free(a->charges_sum);
+}
+
+enum ledger_result
+sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
+{
+	struct audit a = {.l = l, .out = out};
+	enum ledger_result rc;
+
+	memset(out, 0, sizeof(*out));
+	/* All of it from one state of the store. */
+	if (db_begin(l) != LEDGER_OK)
+		return (LEDGER_DOWN);
+	a.scratch = amount_new();
+	a.ledger_sum = amount_new();
+	a.charges_sum = amount_new();
+	if ((rc = audit_balances(&a)) == LEDGER_OK &&
+	    (rc = audit_rows(&a, full)) == LEDGER_OK &&
+	    (rc = audit_strays(&a)) == LEDGER_OK)
+		rc = count_suspense(&a);
+	db_rollback(l);
+	if (rc == LEDGER_OK &&
+	    (amount_format(a.ledger_sum, out->ledger_sum) == -1 ||
+		amount_format(a.charges_sum, out->charges_sum) == -1))
+		rc = LEDGER_REFUSED;
+	audit_fini(&a);
+	return (rc);
+}

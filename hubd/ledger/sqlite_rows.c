@@ -1,0 +1,432 @@
+/* Ledger rows in SQLite: booking, checkpoints, suspense, listing. */
+#include "hubd/ledger/ledger_sqlite.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/failpoint.h"
+#include "common/json.h"
+
+/* The sum of what one batch charges one account. */
+struct account_sum {
+	uint32_t account;
+	amount_t *sum;
+};
+
+struct batch {
+	struct ledger *l;
+	struct account_sum *sums;
+	size_t nsums;
+	amount_t *amount; /* of the row at hand */
+};
+
+/* ---- a row and its columns ----------------------------------------------- */
+
+/* {"input":12,"output":3}; false if a count has no place in the store. */
+static bool
+usage_write(const struct usage *u, char out[USAGE_TEXT_MAX])
+{
+	size_t at = 1;
+	unsigned i;
+
+	out[0] = '{';
+	for (i = 0; i < USAGE_KINDS; i++) {
+		if (u->n[i] == 0)
+			continue;
+		if (u->n[i] > INT64_MAX)
+			return (false);
+		at += (size_t)snprintf(out + at, USAGE_TEXT_MAX - at,
+		    "%s\"%s\":%llu", at > 1 ? "," : "", usage_kind_str(i),
+		    (unsigned long long)u->n[i]);
+		assert(at < USAGE_TEXT_MAX - 1);
+	}
+	out[at] = '}';
+	out[at + 1] = '\0';
+	return (true);
+}
+
+/* What is no count of a known kind is read as none; audit then finds it. */
+static void
+usage_read(const char *text, struct usage *u)
+{
+	struct json *j = json_parse(span_str(text), NULL, 0);
+	int64_t n;
+	unsigned i;
+
+	for (i = 0; i < USAGE_KINDS; i++) {
+		n = json_get_int(j, usage_kind_str(i), 0);
+		u->n[i] = n > 0 ? (uint64_t)n : 0;
+	}
+	json_free(j);
+}
+
+/* Makes the texts of a row; false: the store refuses it. */
+static bool
+row_texts_make(
+    const struct ledger_row *r, amount_t *scratch, struct row_texts *t)
+{
+	size_t n = strnlen(r->amount, sizeof(r->amount));
+
+	req_id_format(r->id, t->id);
+	return (usage_write(&r->usage, t->usage) &&
+		amount_parse(scratch, r->amount, n) == 0 &&
+		amount_sign(scratch) >= 0 &&
+		amount_format(scratch, t->amount) == 0);
+}
+
+void
+row_bind(struct query *q, const struct ledger_row *r, struct row_texts *t)
+{
+	db_bind_text(q, t->id);
+	db_bind_int(q, r->time_ms);
+	db_bind_int(q, r->account);
+	db_bind_text(q, r->key);
+	db_bind_text(q, r->agent);
+	db_bind_text(q, r->provider);
+	db_bind_text(q, r->dialect);
+	db_bind_text(q, r->endpoint);
+	db_bind_text(q, r->model);
+	db_bind_text(q, r->price);
+	db_bind_text(q, r->tier);
+	db_bind_int(q, (int64_t)r->price_version);
+	db_bind_int(q, r->status);
+	db_bind_int(q, r->stream);
+	db_bind_text(q, r->outcome);
+	db_bind_int(q, r->attempts);
+	db_bind_text(q, t->usage);
+	db_bind_text(q, t->amount);
+	db_bind_text(q, r->estimated);
+	db_bind_int(q, r->unpriced_kinds);
+	db_bind_int(q, r->duration_ms);
+}
+
+void
+row_read(struct query *q, struct ledger_row *r)
+{
+	char id[REQ_ID_TEXT], usage[USAGE_TEXT_MAX];
+
+	memset(r, 0, sizeof(*r));
+	db_text(q, id, sizeof(id));
+	req_id_parse(id, &r->id);
+	r->time_ms = db_int(q);
+	r->account = (uint32_t)db_int(q);
+	db_text(q, r->key, sizeof(r->key));
+	db_text(q, r->agent, sizeof(r->agent));
+	db_text(q, r->provider, sizeof(r->provider));
+	db_text(q, r->dialect, sizeof(r->dialect));
+	db_text(q, r->endpoint, sizeof(r->endpoint));
+	db_text(q, r->model, sizeof(r->model));
+	db_text(q, r->price, sizeof(r->price));
+	db_text(q, r->tier, sizeof(r->tier));
+	r->price_version = (uint64_t)db_int(q);
+	r->status = (int)db_int(q);
+	r->stream = db_int(q) != 0;
+	db_text(q, r->outcome, sizeof(r->outcome));
+	r->attempts = (unsigned)db_int(q);
+	db_text(q, usage, sizeof(usage));
+	usage_read(usage, &r->usage);
+	db_text(q, r->amount, sizeof(r->amount));
+	db_text(q, r->estimated, sizeof(r->estimated));
+	r->unpriced_kinds = db_int(q) != 0;
+	r->duration_ms = db_int(q);
+}
+
+/* ---- booking ------------------------------------------------------------- */
+
+static enum db_step
+forget_checkpoint(struct ledger *l, const char *id)
+{
+	struct query q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
+
+	db_bind_text(&q, id);
+	return (db_run(&q));
+}
+
+static enum db_step
+row_delete(struct ledger *l, const char *id)
+{
+	struct query q = db_query(l, "DELETE FROM ledger WHERE id = ?");
+
+	db_bind_text(&q, id);
+	return (db_run(&q));
+}
+
+/* DB_ROW: the stored row is equal in every column. */
+static enum db_step
+row_compare(struct ledger *l, const struct ledger_row *r, struct row_texts *t)
+{
+	struct query q = db_query(
+	    l, "SELECT 1 FROM ledger WHERE (" ROW_COLUMNS ") = " ROW_VALUES);
+
+	row_bind(&q, r, t);
+	return (db_run(&q));
+}
+
+static enum db_step
+row_insert(struct ledger *l, const struct ledger_row *r, struct row_texts *t)
+{
+	struct query q = db_query(
+	    l, "INSERT INTO ledger (" ROW_COLUMNS ") VALUES " ROW_VALUES);
+
+	row_bind(&q, r, t);
+	return (db_run(&q));
+}
+
+static amount_t *
+sum_of(struct batch *b, uint32_t account)
+{
+	size_t i;
+
+	for (i = 0; i < b->nsums; i++) {
+		if (b->sums[i].account == account)
+			return (b->sums[i].sum);
+	}
+	b->sums[b->nsums] = (struct account_sum){account, amount_new()};
+	return (b->sums[b->nsums++].sum);
+}
+
+/* A row of that id is there: equal or not? */
+static enum ledger_result
+settle_existing(
+    struct batch *b, const struct ledger_row *r, struct row_texts *t)
+{
+	switch (row_compare(b->l, r, t)) {
+	case DB_ROW:
+		return (db_result(forget_checkpoint(b->l, t->id)));
+	case DB_DONE:
+		return (LEDGER_CONFLICT);
+	case DB_UNIQUE:
+	case DB_FOREIGN:
+	case DB_REFUSED:
+	case DB_DOWN:
+		break;
+	}
+	return (LEDGER_DOWN);
+}
+
+/* Row and charge; a row whose charge is refused does not stay either. */
+static enum ledger_result
+book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
+{
+	char charge[AMOUNT_TEXT_MAX];
+	enum db_step step;
+
+	amount_neg(b->amount);
+	if (amount_format(b->amount, charge) == -1)
+		return (row_delete(b->l, t->id) == DB_DONE ? LEDGER_REFUSED
+							   : LEDGER_DOWN);
+	step = change_insert(
+	    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
+	if (step == DB_DOWN)
+		return (LEDGER_DOWN);
+	if (step != DB_DONE)
+		return (row_delete(b->l, t->id) == DB_DONE ? LEDGER_REFUSED
+							   : LEDGER_DOWN);
+	amount_add(sum_of(b, r->account), b->amount);
+	return (db_result(forget_checkpoint(b->l, t->id)));
+}
+
+static enum ledger_result
+book_one(struct batch *b, const struct ledger_row *r)
+{
+	struct row_texts t;
+
+	if (!row_texts_make(r, b->amount, &t))
+		return (LEDGER_REFUSED);
+	switch (row_insert(b->l, r, &t)) {
+	case DB_DONE:
+		return (book_new(b, r, &t));
+	case DB_UNIQUE:
+		return (settle_existing(b, r, &t));
+	case DB_FOREIGN:
+	case DB_REFUSED:
+		return (LEDGER_REFUSED);
+	case DB_ROW:
+	case DB_DOWN:
+		break;
+	}
+	return (LEDGER_DOWN);
+}
+
+static enum ledger_result
+book_all(struct batch *b, const struct ledger_row *rows, size_t n,
+    enum ledger_result *results)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		results[i] = book_one(b, &rows[i]);
+		if (results[i] == LEDGER_DOWN)
+			return (LEDGER_DOWN);
+	}
+	for (i = 0; i < b->nsums; i++) {
+		if (account_apply(b->l, b->sums[i].account, b->sums[i].sum,
+			true) != LEDGER_OK)
+			return (LEDGER_DOWN);
+	}
+	return (LEDGER_OK);
+}
+
+enum ledger_result
+sqlite_book(struct ledger *l, const struct ledger_row *rows, size_t n,
+    enum ledger_result *results)
+{
+	struct batch b = {.l = l};
+	enum ledger_result rc;
+	size_t i;
+
+	if (db_begin(l) != LEDGER_OK)
+		return (LEDGER_DOWN);
+	b.sums = xcalloc(n + 1, sizeof(*b.sums));
+	b.amount = amount_new();
+	rc = book_all(&b, rows, n, results);
+	if (rc == LEDGER_OK && FAILPOINT("ledger.in_transaction"))
+		rc = LEDGER_DOWN;
+	if (rc == LEDGER_OK)
+		rc = db_commit(l);
+	else
+		db_rollback(l);
+	for (i = 0; i < b.nsums; i++)
+		amount_free(b.sums[i].sum);
+	amount_free(b.amount);
+	free(b.sums);
+	return (rc);
+}
+
+/* ---- checkpoints --------------------------------------------------------- */
+
+static enum db_step
+checkpoint_one(struct ledger *l, const struct ledger_row *r, amount_t *scratch)
+{
+	struct query q =
+	    db_query(l, "INSERT OR REPLACE INTO checkpoint (" ROW_COLUMNS
+			") VALUES " ROW_VALUES);
+	struct row_texts t;
+
+	if (!row_texts_make(r, scratch, &t))
+		return (DB_REFUSED);
+	row_bind(&q, r, &t);
+	return (db_run(&q));
+}
+
+/* A row that the store refuses is left out: its call is still open, and
+ * is booked or suspended when it ends. */
+enum ledger_result
+sqlite_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
+{
+	amount_t *scratch;
+	enum db_step step = DB_DONE;
+	size_t i;
+
+	if (db_begin(l) != LEDGER_OK)
+		return (LEDGER_DOWN);
+	scratch = amount_new();
+	for (i = 0; i < n && step != DB_DOWN; i++)
+		step = checkpoint_one(l, &rows[i], scratch);
+	amount_free(scratch);
+	if (step != DB_DOWN)
+		return (db_commit(l));
+	db_rollback(l);
+	return (LEDGER_DOWN);
+}
+
+enum ledger_result
+sqlite_each_checkpoint(
+    struct ledger *l, void (*fn)(void *, const struct ledger_row *), void *arg)
+{
+	struct query q =
+	    db_query(l, "SELECT " ROW_COLUMNS " FROM checkpoint ORDER BY id");
+	struct ledger_row r;
+	enum db_step step;
+
+	while ((step = db_step(&q)) == DB_ROW) {
+		row_read(&q, &r);
+		fn(arg, &r);
+	}
+	db_end(&q);
+	return (db_result(step));
+}
+
+/* ---- suspense ------------------------------------------------------------ */
+
+enum ledger_result
+sqlite_suspend(struct ledger *l, req_id_t id, const char *reason,
+    const void *raw, size_t n)
+{
+	struct query q = db_query(l,
+	    "INSERT OR IGNORE INTO suspense (id, time_ms, reason, raw) "
+	    "VALUES (?, ?, ?, ?)");
+	char text[REQ_ID_TEXT];
+
+	req_id_format(id, text);
+	if (db_begin(l) != LEDGER_OK)
+		return (LEDGER_DOWN);
+	db_bind_text(&q, text);
+	db_bind_int(&q, db_now_ms());
+	db_bind_text(&q, reason);
+	db_bind_blob(&q, raw, n);
+	/* Its checkpoint must not be billed after a restart either. */
+	if (db_run(&q) == DB_DONE && forget_checkpoint(l, text) == DB_DONE)
+		return (db_commit(l));
+	db_rollback(l);
+	return (LEDGER_DOWN);
+}
+
+enum ledger_result
+sqlite_each_suspense(struct ledger *l,
+    void (*fn)(void *, const char *, int64_t, const char *), void *arg)
+{
+	struct query q = db_query(
+	    l, "SELECT id, time_ms, reason FROM suspense ORDER BY seq");
+	char id[REQ_ID_TEXT], reason[256];
+	enum db_step step;
+	int64_t time_ms;
+
+	while ((step = db_step(&q)) == DB_ROW) {
+		db_text(&q, id, sizeof(id));
+		time_ms = db_int(&q);
+		db_text(&q, reason, sizeof(reason));
+		fn(arg, id, time_ms, reason);
+	}
+	db_end(&q);
+	return (db_result(step));
+}
+
+/* ---- listing ------------------------------------------------------------- */
+
+/* Two texts, so that each is answered from its index. */
+#define LIST_ORDER " ORDER BY time_ms DESC, l.id DESC LIMIT ?"
+#define LIST_COLUMNS                                                     \
+	"SELECT l.id, time_ms, account, key, agent, provider, dialect, " \
+	"endpoint, model, price, tier, price_version, status, stream, "  \
+	"outcome, attempts, usage, amount, estimated, unpriced_kinds, "  \
+	"duration_ms, a.name FROM ledger l JOIN account a ON a.id = account "
+
+enum ledger_result
+sqlite_each_row(struct ledger *l, const struct ledger_filter *f,
+    void (*fn)(void *, const struct ledger_row *), void *arg)
+{
+	struct query q;
+	struct ledger_row r;
+	enum db_step step;
+
+	if (f->account == 0) {
+		q = db_query(l, LIST_COLUMNS "WHERE time_ms >= ?" LIST_ORDER);
+	} else {
+		q = db_query(l, LIST_COLUMNS
+		    "WHERE account = ? AND time_ms >= ?" LIST_ORDER);
+		db_bind_int(&q, f->account);
+	}
+	db_bind_int(&q, f->since_ms == 0 ? INT64_MIN : f->since_ms);
+	db_bind_int(&q, f->limit);
+	while ((step = db_step(&q)) == DB_ROW) {
+		row_read(&q, &r);
+		db_text(&q, r.account_name, sizeof(r.account_name));
+		fn(arg, &r);
+	}
+	db_end(&q);
+	return (db_result(step));
+}
