@@ -419,7 +419,7 @@ static const struct {
 } frauds[] = {
     {"UPDATE ledger SET amount = '0.4' WHERE amount = '0.5'", 1, 0},
     {"UPDATE ledger SET amount = 'abc' WHERE amount = '0.5'", 1, 0},
-    {"UPDATE ledger SET account = 2 WHERE amount = '0.5'", 2, 0},
+    {"UPDATE ledger SET account = 2 WHERE amount = '0.5'", 1, 0},
     {"UPDATE balance_change SET amount = '-0.4' WHERE amount = '-0.5'", 1, 1},
     {"UPDATE account SET balance = '9' WHERE id = 1", 0, 1},
     {"UPDATE account SET spent = '0' WHERE id = 1", 0, 1},
