@@ -1,0 +1,351 @@
+/* Where a request may go: the candidates for a model. */
+#include "hubd/route/route.h"
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/ids.h"
+#include "hubd/auth/auth.h"
+
+#define ROUTER_SLOTS 1024 /* cached routes; a clash replaces */
+
+struct router {
+	const struct shm *shm;
+	char default_route[PRICE_NAME_MAX];
+	bool free_unpriced;
+	struct route *slot[ROUTER_SLOTS];
+};
+
+struct router *
+router_new(const struct shm *shm)
+{
+	struct router *r = xcalloc(1, sizeof(*r));
+
+	r->shm = shm;
+	return (r);
+}
+
+static void
+forget_all(struct router *r)
+{
+	for (size_t i = 0; i < ROUTER_SLOTS; i++) {
+		route_unref(r->slot[i]);
+		r->slot[i] = NULL;
+	}
+}
+
+void
+router_free(struct router *r)
+{
+	if (r == NULL)
+		return;
+	forget_all(r);
+	free(r);
+}
+
+void
+router_configure(
+    struct router *r, const char *default_route, bool free_unpriced)
+{
+	snprintf(r->default_route, sizeof(r->default_route), "%s",
+	    default_route != NULL ? default_route : "");
+	r->free_unpriced = free_unpriced;
+	forget_all(r);
+}
+
+void
+route_unref(struct route *route)
+{
+	if (route == NULL || --route->refs > 0)
+		return;
+	for (uint32_t i = 0; i < route->nentries; i++)
+		free(route->entries[i]);
+	free(route);
+}
+
+static bool
+provider_serves(const struct registry_announce *a,
+    const struct registry_provider *p, const char *model)
+{
+	uint32_t at = p->globs_at;
+
+	for (uint32_t i = 0; i < p->nglobs && at < sizeof(a->globs); i++) {
+		const char *glob = a->globs + at;
+		size_t n = strnlen(glob, sizeof(a->globs) - at);
+
+		if (n == sizeof(a->globs) - at)
+			return (false);
+		if (fnmatch(glob, model, 0) == 0)
+			return (true);
+		at += (uint32_t)n + 1;
+	}
+	return (false);
+}
+
+static bool
+rights_allow(
+    const struct pub_agent *agent, const char *provider, const char *model)
+{
+	return (!agent->revoked && !agent->draining &&
+		auth_list_allows(agent->models, model) &&
+		auth_list_allows(agent->providers, provider));
+}
+
+/* Our own copy of an entry, shared by candidates of the same price. */
+static const struct price_entry *
+pin_entry(struct route *route, const struct price_entry *entry)
+{
+	struct price_entry *copy;
+
+	for (uint32_t i = 0; i < route->nentries; i++)
+		if (strcmp(route->entries[i]->name, entry->name) == 0)
+			return (route->entries[i]);
+	copy = xmalloc(entry->size);
+	memcpy(copy, entry, entry->size);
+	route->entries[route->nentries++] = copy;
+	return (copy);
+}
+
+static bool
+has_candidate(
+    const struct route *route, uint32_t agent_row, const char *provider)
+{
+	for (uint32_t i = 0; i < route->n; i++)
+		if (route->c[i].agent_row == agent_row &&
+		    strcmp(route->c[i].provider, provider) == 0)
+			return (true);
+	return (false);
+}
+
+static void
+add_candidate(const struct router *r, struct route *route, uint32_t row,
+    const struct registry_announce *a, const struct registry_provider *p,
+    const char *model)
+{
+	const struct price_blob *blob = pub_prices(r->shm);
+	const struct price_entry *entry = NULL;
+	struct candidate *c;
+
+	if (route->n == ROUTE_CANDIDATES || has_candidate(route, row, p->name))
+		return;
+	if (blob != NULL)
+		entry = price_find(blob, span_str(p->name), span_str(p->type),
+		    span_str(model));
+	if (entry == NULL && !r->free_unpriced)
+		return;
+	c = &route->c[route->n++];
+	memset(c, 0, sizeof(*c));
+	c->agent_row = row;
+	c->agent_id = a->agent;
+	c->capacity = a->capacity;
+	c->weight = p->weight > 0 ? p->weight : 1;
+	snprintf(c->provider, sizeof(c->provider), "%s", p->name);
+	snprintf(c->model, sizeof(c->model), "%s", model);
+	if (entry != NULL) {
+		c->entry = pin_entry(route, entry);
+		c->price_at =
+		    (uint32_t)((const char *)entry - (const char *)blob);
+	}
+}
+
+/* Calls fn for every provider of every agent that can be reached. */
+static void
+each_provider(const struct shm *shm, void *arg,
+    void (*fn)(void *arg, uint32_t row, const struct pub_agent *,
+	const struct registry_announce *, const struct registry_provider *))
+{
+	uint32_t nagents = atomic_load(&shm_pub_state(shm)->nagents);
+	struct registry_announce a;
+	struct pub_agent agent;
+
+	for (uint32_t row = 0; row < nagents; row++) {
+		if (!pub_agent_read(shm, row, &agent))
+			continue;
+		for (uint32_t p = 0; p < shm->sizes.nprocs; p++) {
+			if (!registry_usable(shm, p, row) ||
+			    !registry_read(shm, p, row, &a))
+				continue;
+			for (uint32_t i = 0;
+			     i < a.nproviders && i < REGISTRY_PROVIDERS; i++)
+				fn(arg, row, &agent, &a, &a.providers[i]);
+		}
+	}
+}
+
+struct collect {
+	const struct router *router;
+	struct route *route;
+	const char *model;
+};
+
+static void
+collect_one(void *arg, uint32_t row, const struct pub_agent *agent,
+    const struct registry_announce *a, const struct registry_provider *p)
+{
+	struct collect *c = arg;
+
+	if (rights_allow(agent, p->name, c->model) &&
+	    provider_serves(a, p, c->model))
+		add_candidate(c->router, c->route, row, a, p, c->model);
+}
+
+static bool
+is_priced(const struct shm *shm, const char *model)
+{
+	const struct price_blob *blob = pub_prices(shm);
+
+	return (blob != NULL && price_blob_find(blob, span_str(model)) != NULL);
+}
+
+static void
+fill(const struct router *r, struct route *route)
+{
+	struct collect c = {r, route, route->model};
+	bool priced = is_priced(r->shm, route->model);
+
+	each_provider(r->shm, &c, collect_one);
+	if (route->n == 0 && r->default_route[0] != '\0') {
+		c.model = r->default_route;
+		priced = priced || is_priced(r->shm, c.model);
+		each_provider(r->shm, &c, collect_one);
+	}
+	route->error = route->n > 0 ? API_OK
+		       : priced	    ? API_ERR_no_agent
+				    : API_ERR_model_not_found;
+}
+
+static uint64_t
+prices_in_force(const struct shm *shm)
+{
+	const struct price_blob *blob = pub_prices(shm);
+
+	return (blob != NULL ? blob->version : 0);
+}
+
+static bool
+is_current(const struct shm *shm, const struct route *route, const char *model)
+{
+	return (strcmp(route->model, model) == 0 &&
+		route->registry_version ==
+		    atomic_load(&shm_run_state(shm)->registry_version) &&
+		route->keys_version ==
+		    atomic_load(&shm_pub_state(shm)->keys_version) &&
+		route->price_version == prices_in_force(shm));
+}
+
+struct route *
+router_find(struct router *r, const char *model)
+{
+	struct route **slot, *route;
+
+	slot = &r->slot[price_hash(span_str(model)) % ROUTER_SLOTS];
+	if (*slot == NULL || !is_current(r->shm, *slot, model)) {
+		route = xcalloc(1, sizeof(*route));
+		route->refs = 1;
+		snprintf(route->model, sizeof(route->model), "%s", model);
+		/* Versions first: a change while we look makes it stale. */
+		route->registry_version =
+		    atomic_load(&shm_run_state(r->shm)->registry_version);
+		route->keys_version =
+		    atomic_load(&shm_pub_state(r->shm)->keys_version);
+		route->price_version = prices_in_force(r->shm);
+		fill(r, route);
+		route_unref(*slot);
+		*slot = route;
+	}
+	(*slot)->refs++;
+	return (*slot);
+}
+
+static bool
+is_full(const struct shm *shm, const struct candidate *c, uint32_t *load)
+{
+	*load = registry_load(shm, c->agent_row);
+	return (c->capacity > 0 && *load >= c->capacity);
+}
+
+/* a before b: fewer calls for its weight. */
+static bool
+less_loaded(const struct candidate *a, uint32_t load_a,
+    const struct candidate *b, uint32_t load_b)
+{
+	return ((uint64_t)(load_a + 1) * b->weight <
+		(uint64_t)(load_b + 1) * a->weight);
+}
+
+int
+route_pick(const struct shm *shm, const struct route *route, uint32_t *tried,
+    bool *full)
+{
+	uint32_t open[ROUTE_CANDIDATES], load[ROUTE_CANDIDATES], n = 0;
+	uint32_t a, b;
+
+	for (uint32_t i = 0; i < route->n; i++) {
+		if (*tried & (UINT32_C(1) << i))
+			continue;
+		if (is_full(shm, &route->c[i], &load[n])) {
+			*full = true;
+			continue;
+		}
+		open[n++] = i;
+	}
+	if (n == 0)
+		return (-1);
+	a = random_below(n);
+	if (n > 1) {
+		b = (a + 1 + random_below(n - 1)) % n;
+		if (less_loaded(&route->c[open[b]], load[b], &route->c[open[a]],
+			load[a]))
+			a = b;
+	}
+	*tried |= UINT32_C(1) << open[a];
+	return ((int)open[a]);
+}
+
+struct offer {
+	const struct price_blob *blob;
+	const struct price_entry *entry;
+	bool found;
+};
+
+static void
+offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
+    const struct registry_announce *a, const struct registry_provider *p)
+{
+	struct offer *o = arg;
+	struct span model = span_str(o->entry->name);
+
+	if (!o->found && rights_allow(agent, p->name, o->entry->name) &&
+	    provider_serves(a, p, o->entry->name) &&
+	    price_find(o->blob, span_str(p->name), span_str(p->type), model) ==
+		o->entry)
+		o->found = true;
+}
+
+bool
+route_offers(const struct shm *shm, const struct price_entry *entry)
+{
+	struct offer o = {pub_prices(shm), entry, false};
+
+	each_provider(shm, &o, offer_one);
+	return (o.found);
+}
+
+nanousd_t
+route_hold(const struct route *route, uint64_t input, uint64_t output)
+{
+	nanousd_t most = {0}, hold;
+
+	for (uint32_t i = 0; i < route->n; i++) {
+		if (route->c[i].entry == NULL)
+			continue;
+		hold = price_hold(route->c[i].entry, input, output);
+		if (hold.n > most.n)
+			most = hold;
+	}
+	return (most);
+}

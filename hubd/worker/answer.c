@@ -1,0 +1,607 @@
+/* The provider's answer on its way to the user. */
+#include <assert.h>
+#include <stdio.h>
+
+#include "common/failpoint.h"
+#include "hubd/worker/worker.h"
+
+#define HOLD_MAX    (256 * 1024) /* of a plain answer, to know its cost */
+#define REFUSAL_MAX 65536	 /* of a provider's refusal */
+#define USER_HIGH   65536	 /* unsent to the user: no more credit */
+#define GRACE_MS    5000	 /* for the usage after the last finish */
+
+/* ---- deadlines -------------------------------------------------------------
+ */
+
+static monotime_t
+next_deadline(const struct request *r)
+{
+	const struct hub_timeouts *t = &r->w->conf->timeout;
+	monotime_t d = r->t_total, other;
+
+	other = r->state == REQUEST_SENT
+		    ? monotime_add_ms(r->t_sent, t->first_byte)
+		    : monotime_add_ms(r->t_last, t->idle);
+	if (other.ns < d.ns)
+		d = other;
+	if (r->t_grace.ns != 0 && r->t_grace.ns < d.ns)
+		d = r->t_grace;
+	return (d);
+}
+
+void
+request_arm(struct request *r)
+{
+	loop_timer_set_at(r->timer, next_deadline(r));
+}
+
+void
+request_on_timer(void *arg)
+{
+	struct request *r = arg;
+	monotime_t now = loop_now(r->w->loop);
+
+	if (!r->opened)
+		return;
+	if (!monotime_reached(next_deadline(r), now)) {
+		request_arm(r);
+		return;
+	}
+	/* An answer that waits for its reader is late by the reader's fault:
+	 * his own deadline (write) is the one that counts. */
+	if (r->owed > 0 && r->client != NULL &&
+	    !monotime_reached(r->t_total, now)) {
+		r->t_last = now;
+		request_arm(r);
+		return;
+	}
+	if (r->user_left) {
+		char cost[AMOUNT_TEXT_MAX];
+
+		request_finish(r, OUTCOME_CANCELLED, cost);
+		request_free(r);
+		return;
+	}
+	if (r->state == REQUEST_SENT && !monotime_reached(r->t_total, now)) {
+		request_retry(r, API_ERR_upstream_timeout);
+		return;
+	}
+	request_break(r, API_ERR_upstream_timeout, OUTCOME_TIMED_OUT);
+}
+
+/* ---- credit ----------------------------------------------------------------
+ */
+
+static void
+return_credit(struct request *r)
+{
+	struct conn *conn = r->client != NULL ? client_conn(r->client) : NULL;
+	size_t unsent = conn != NULL ? conn_unsent(conn) : 0;
+
+	r->w->buffered += unsent - r->counted;
+	r->counted = unsent;
+	if (r->up.stream == NULL)
+		r->owed = 0;
+	if (unsent > USER_HIGH || r->owed == 0)
+		return;
+	h2stream_consumed(r->up.stream, r->owed, unsent == 0);
+	r->owed = 0;
+}
+
+void
+request_on_credit(void *arg)
+{
+	return_credit(arg);
+}
+
+void
+request_drained(struct request *r)
+{
+	return_credit(r);
+}
+
+/* The budget is full: the stream that holds most of it is cut. */
+static void
+cut_fattest(struct worker *w)
+{
+	struct request *r, *fattest = NULL;
+
+	if (w->buffered <= w->conf->buffer_memory)
+		return;
+	LIST_FOREACH (r, &w->requests, entry)
+		if (fattest == NULL || r->counted > fattest->counted)
+			fattest = r;
+	if (fattest == NULL || fattest->client == NULL)
+		return;
+	counter_add(w->count, COUNT_slow_cut, 1);
+	log_warnx("request %s: cut, its reader is slow and the buffers are "
+		  "full",
+	    fattest->id_text);
+	client_kill(fattest->client, "slow reader");
+}
+
+/* ---- towards the user ------------------------------------------------------
+ */
+
+static void
+note_first_byte(struct request *r)
+{
+	int64_t us = (monotime_now().ns - r->t_body.ns) / 1000;
+
+	histogram_add(r->w->count, HIST_first_byte, us);
+	if (r->upstream_us >= 0 && us >= r->upstream_us)
+		histogram_add(r->w->count, HIST_added, us - r->upstream_us);
+}
+
+static void
+put_common(struct request *r, struct buf *out)
+{
+	http1_put_field(out, "content-type", span_str(r->content_type));
+	if (r->retry_after[0] != '\0')
+		http1_put_field(out, "retry-after", span_str(r->retry_after));
+	if (client_will_close(r->client))
+		http1_put_field(out, "connection", SPAN("close"));
+}
+
+static void
+send_stream_head(struct request *r)
+{
+	struct buf *out = conn_out(client_conn(r->client));
+
+	reply_head(r->w, out, r->status, r->id_text);
+	put_common(r, out);
+	if (r->sse)
+		http1_put_field(out, "cache-control", SPAN("no-cache"));
+	http1_put_field(out, "transfer-encoding", SPAN("chunked"));
+	http1_put_end(out);
+	r->head_sent = true;
+	r->user_status = r->status;
+	r->state = REQUEST_STREAM;
+	note_first_byte(r);
+}
+
+/* Sends what the meter let through as one chunk. */
+static void
+send_chunk(struct request *r, struct span bytes)
+{
+	struct conn *conn = client_conn(r->client);
+
+	if (bytes.n == 0)
+		return;
+	http1_put_chunk(conn_out(conn), bytes.p, bytes.n);
+	conn_flush_later(conn);
+	counter_add(r->w->count, COUNT_bytes_out, bytes.n);
+}
+
+static void
+send_whole(struct request *r, const char *cost)
+{
+	struct conn *conn = client_conn(r->client);
+	struct buf *out = conn_out(conn);
+	char length[24];
+
+	snprintf(length, sizeof(length), "%zu", buf_len(&r->held));
+	reply_head(r->w, out, r->status, r->id_text);
+	put_common(r, out);
+	if (cost != NULL)
+		http1_put_field(out, "x-hub-cost", span_str(cost));
+	http1_put_field(out, "content-length", span_str(length));
+	http1_put_end(out);
+	buf_addspan(out, buf_span(&r->held));
+	conn_flush_later(conn);
+	counter_add(r->w->count, COUNT_bytes_out, buf_len(&r->held));
+	note_first_byte(r);
+}
+
+/* The row is FINAL and the reply written: the end of the request. */
+static void
+conclude(struct request *r, bool keep)
+{
+	struct client *c = r->client;
+
+	if (c != NULL)
+		client_done(c, keep);
+	request_free(r);
+}
+
+void
+request_break(
+    struct request *r, enum api_error error, enum call_outcome outcome)
+{
+	struct client *c = r->client;
+	char cost[AMOUNT_TEXT_MAX];
+	struct buf event = {0};
+
+	if (c != NULL && r->head_sent && r->sse) {
+		/* The event for those who look, the missing end of the body
+		 * for those who do not. */
+		api_error_event(
+		    &event, r->endpoint->dialect, error, r->id_text);
+		send_chunk(r, buf_span(&event));
+		buf_fini(&event);
+	}
+	if (c != NULL && !r->head_sent)
+		r->user_status = api_error_status(error);
+	request_finish(r, outcome, cost);
+	if (c != NULL && !r->head_sent) {
+		reply_error(r->w, c, r->endpoint->dialect, error, NULL,
+		    r->id_text, api_error_status(error) == 503 ? 1000 : -1,
+		    false);
+		request_free(r);
+		return;
+	}
+	conclude(r, false);
+}
+
+/* ---- from the agent: the head -----------------------------------------------
+ */
+
+struct head {
+	int status;
+	struct span error, type, retry_after;
+	int64_t upstream_us;
+};
+
+static int64_t
+number(struct span s)
+{
+	int64_t n = 0;
+
+	if (s.n == 0 || s.n > 15)
+		return (-1);
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return (-1);
+		n = n * 10 + (s.p[i] - '0');
+	}
+	return (n);
+}
+
+static void
+parse_head(const struct h2_field *f, size_t n, struct head *h)
+{
+	*h = (struct head){.upstream_us = -1};
+	for (size_t i = 0; i < n; i++) {
+		if (span_eq(f[i].name, SPAN(":status")))
+			h->status = (int)number(f[i].value);
+		else if (span_eq(f[i].name, SPAN(LINK_F_ERROR)))
+			h->error = f[i].value;
+		else if (span_eq(f[i].name, SPAN("content-type")))
+			h->type = f[i].value;
+		else if (span_eq(f[i].name, SPAN("retry-after")))
+			h->retry_after = f[i].value;
+		else if (span_eq(f[i].name, SPAN(LINK_F_UPSTREAM_US)))
+			h->upstream_us = number(f[i].value);
+	}
+}
+
+/* Values of an agent's fields are outside bytes: no control characters. */
+static void
+copy_value(char *to, size_t cap, struct span v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v.n && n + 1 < cap; i++)
+		if (v.p[i] >= 0x20 && v.p[i] != 0x7f)
+			to[n++] = v.p[i];
+	to[n] = '\0';
+}
+
+static enum api_error
+agent_error(struct span error)
+{
+	if (span_eq(error, SPAN("timeout")))
+		return (API_ERR_upstream_timeout);
+	return (API_ERR_upstream_error);
+}
+
+static bool
+can_retry(const struct request *r)
+{
+	return (!r->head_sent && r->client != NULL && buf_len(&r->body) > 0 &&
+		r->attempts < r->w->conf->max_attempts);
+}
+
+static bool
+is_untried_left(const struct request *r)
+{
+	uint32_t all =
+	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
+
+	return ((r->tried & all) != all);
+}
+
+static void
+begin_answer(struct request *r, const struct head *h)
+{
+	r->sse = h->type.n >= 17 &&
+		 span_ieq(span_of(h->type.p, 17), SPAN("text/event-stream"));
+	r->meter = meter_new(r->endpoint, r->sse, r->ask_usage);
+	if (r->no_ask)
+		learn_set_refuses_usage(r->w->learn, r->candidate);
+	if (r->sse && r->client != NULL)
+		send_stream_head(r);
+	else
+		r->state = r->sse ? REQUEST_STREAM : REQUEST_HOLD;
+}
+
+static void
+on_head(struct upstream *up, const struct h2_field *f, size_t n)
+{
+	struct request *r = up->owner;
+	struct head h;
+
+	parse_head(f, n, &h);
+	r->t_last = loop_now(r->w->loop);
+	r->status = h.status;
+	r->upstream_us = h.upstream_us;
+	copy_value(r->retry_after, sizeof(r->retry_after), h.retry_after);
+	copy_value(r->content_type, sizeof(r->content_type), h.type);
+	if (r->content_type[0] == '\0')
+		snprintf(r->content_type, sizeof(r->content_type), "%s",
+		    "application/json");
+	(void)FAILPOINT("worker.head");
+	if (h.error.n > 0) {
+		request_retry(r, agent_error(h.error));
+	} else if (h.status >= 200 && h.status < 300) {
+		begin_answer(r, &h);
+		request_arm(r);
+	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
+		   is_untried_left(r)) {
+		request_retry(r, API_ERR_upstream_error);
+	} else {
+		r->state = REQUEST_REFUSAL;
+		request_arm(r);
+	}
+}
+
+/* ---- from the agent: the body
+ * ------------------------------------------------ */
+
+static void
+take_stream(struct request *r, struct span bytes)
+{
+	struct buf *scratch = &r->w->scratch;
+
+	buf_reset(scratch, HOLD_MAX);
+	meter_feed(r->meter, bytes, scratch);
+	if (r->client != NULL)
+		send_chunk(r, buf_span(scratch));
+}
+
+static void
+take_held(struct request *r, struct span bytes)
+{
+	meter_feed(r->meter, bytes, &r->held);
+	if (buf_len(&r->held) <= HOLD_MAX)
+		return;
+	if (r->client == NULL) {
+		buf_reset(&r->held, 0);
+		return;
+	}
+	send_stream_head(r);
+	send_chunk(r, buf_span(&r->held));
+	buf_fini(&r->held);
+}
+
+static void
+take_refusal(struct request *r, struct span bytes)
+{
+	if (buf_len(&r->held) + bytes.n <= REFUSAL_MAX)
+		buf_addspan(&r->held, bytes);
+}
+
+static void
+on_data(struct upstream *up, struct span bytes)
+{
+	struct request *r = up->owner;
+
+	r->owed += bytes.n;
+	r->t_last = loop_now(r->w->loop);
+	switch (r->state) {
+	case REQUEST_STREAM:
+		take_stream(r, bytes);
+		break;
+	case REQUEST_HOLD:
+		take_held(r, bytes);
+		break;
+	case REQUEST_REFUSAL:
+		take_refusal(r, bytes);
+		break;
+	case REQUEST_BODY:
+	case REQUEST_ADMIT:
+	case REQUEST_SENT:
+	case REQUEST_DONE:
+		break;
+	}
+	if (r->meter != NULL)
+		request_note_progress(r);
+	(void)FAILPOINT("worker.streaming");
+	loop_defer(r->w->loop, &r->credit);
+	cut_fattest(r->w);
+}
+
+/* ---- from the agent: the end
+ * ------------------------------------------------- */
+
+static void
+end_stream(struct request *r)
+{
+	struct buf *scratch = &r->w->scratch;
+	char cost[AMOUNT_TEXT_MAX];
+	bool failed;
+
+	buf_reset(scratch, HOLD_MAX);
+	meter_finish(r->meter, scratch);
+	failed = meter_get(r->meter)->failed;
+	if (r->client != NULL) {
+		struct conn *conn = client_conn(r->client);
+
+		send_chunk(r, buf_span(scratch));
+		http1_put_chunk(conn_out(conn), NULL, 0);
+		conn_flush_later(conn);
+	}
+	request_finish(r,
+	    r->user_left ? OUTCOME_CANCELLED
+	    : failed	 ? OUTCOME_FAILED
+			 : OUTCOME_COMPLETE,
+	    cost);
+	conclude(r, true);
+}
+
+static void
+end_held(struct request *r)
+{
+	char cost[AMOUNT_TEXT_MAX];
+
+	meter_finish(r->meter, &r->held);
+	if (r->client != NULL)
+		r->user_status = r->status;
+	request_finish(
+	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, cost);
+	if (r->client != NULL)
+		send_whole(r, cost);
+	conclude(r, true);
+}
+
+/* The same request may be good without what we added to it. */
+static bool
+asked_too_much(const struct request *r)
+{
+	return (r->ask_usage && (r->status == 400 || r->status == 422) &&
+		can_retry(r));
+}
+
+static void
+end_refusal(struct request *r)
+{
+	struct buf body = {0};
+	char cost[AMOUNT_TEXT_MAX];
+
+	if (asked_too_much(r)) {
+		request_retry_same(r);
+		return;
+	}
+	if (!api_error_scrub(
+		&body, r->endpoint->dialect, r->status, buf_span(&r->held))) {
+		buf_fini(&body);
+		request_break(r, API_ERR_upstream_error,
+		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
+		return;
+	}
+	buf_fini(&r->held);
+	r->held = body;
+	snprintf(
+	    r->content_type, sizeof(r->content_type), "%s", "application/json");
+	if (r->client != NULL)
+		r->user_status = r->status;
+	request_finish(
+	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, cost);
+	if (r->client != NULL)
+		send_whole(r, NULL);
+	conclude(r, true);
+}
+
+static void
+on_end(struct upstream *up)
+{
+	struct request *r = up->owner;
+
+	switch (r->state) {
+	case REQUEST_STREAM:
+		end_stream(r);
+		break;
+	case REQUEST_HOLD:
+		end_held(r);
+		break;
+	case REQUEST_REFUSAL:
+		end_refusal(r);
+		break;
+	case REQUEST_SENT:
+		request_retry(r, API_ERR_upstream_error);
+		break;
+	case REQUEST_BODY:
+	case REQUEST_ADMIT:
+	case REQUEST_DONE:
+		break;
+	}
+}
+
+/* The stream is over before its end was seen. */
+static void
+on_close(struct upstream *up, uint32_t code)
+{
+	struct request *r = up->owner;
+
+	if (r->state == REQUEST_DONE)
+		return;
+	if (code == H2_REFUSED_STREAM) {
+		r->attempts--; /* nothing was done there: it costs nothing */
+		request_retry(r, API_OK);
+		return;
+	}
+	if (r->user_left || r->head_sent)
+		request_break(r, API_ERR_agent_lost,
+		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
+	else
+		request_retry(r, API_ERR_agent_lost);
+}
+
+static void
+on_writable(struct upstream *up)
+{
+	request_feed(up->owner);
+}
+
+const struct upstream_ops request_upstream_ops = {
+    .on_head = on_head,
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_close = on_close,
+    .on_writable = on_writable,
+};
+
+/* ---- the user leaves
+ * --------------------------------------------------------- */
+
+/* Does the provider go on unseen for a user who has left? */
+static bool
+goes_on(const struct request *r)
+{
+	const struct hub_conf *conf = r->w->conf;
+
+	if (r->w->draining)
+		return (false);
+	if (!conf->on_disconnect_set && r->candidate->entry != NULL &&
+	    r->candidate->entry->reasoning_model)
+		return (true);
+	return (conf->on_disconnect == DISCONNECT_DRAIN);
+}
+
+void
+request_user_gone(struct request *r)
+{
+	char cost[AMOUNT_TEXT_MAX];
+
+	r->client = NULL;
+	r->user_left = true;
+	if (r->state == REQUEST_ADMIT || r->state == REQUEST_DONE)
+		return;
+	if (!r->opened) {
+		request_free(r);
+		return;
+	}
+	if (!r->head_sent)
+		r->user_status = 499;
+	if (r->meter != NULL && meter_get(r->meter)->finished) {
+		/* Only the usage is still to come: read it, or leaving at
+		 * the last word would dodge the exact bill. */
+		r->t_grace = monotime_add_ms(loop_now(r->w->loop), GRACE_MS);
+	} else if (!goes_on(r)) {
+		request_finish(r, OUTCOME_CANCELLED, cost);
+		request_free(r);
+		return;
+	}
+	return_credit(r);
+	request_arm(r);
+}

@@ -1,0 +1,493 @@
+/* A user's connection: heads, bodies, one request at a time. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/failpoint.h"
+#include "hubd/worker/worker.h"
+
+#define CLIENT_MAGIC 0x434c4e54u
+
+enum client_state {
+	CLIENT_HEAD,	/* waiting for, or reading, a head */
+	CLIENT_BODY,	/* reading the request's body */
+	CLIENT_BUSY,	/* a request is being answered */
+	CLIENT_CLOSING, /* gone: freed after the turn */
+};
+
+struct client {
+	unsigned magic;
+	struct worker *w;
+	struct conn *conn;
+	LIST_ENTRY(client) entry;
+	enum client_state state;
+	struct request *request;
+	size_t scanned; /* of the head under way */
+	bool started;	/* a byte of the head is here */
+	bool close;	/* after this reply */
+	struct http1_body body;
+	uint64_t body_bytes;
+	struct loop_timer *timer;
+	monotime_t since; /* of this state */
+	struct loop_work again;
+};
+
+static void advance(struct client *);
+
+static void
+change_state(struct client *c, enum client_state next)
+{
+	assert(c->state != CLIENT_CLOSING);
+	c->state = next;
+	c->since = loop_now(c->w->loop);
+}
+
+struct conn *
+client_conn(struct client *c)
+{
+	return (c->conn);
+}
+
+struct worker *
+client_worker(struct client *c)
+{
+	return (c->w);
+}
+
+struct client *
+client_next(struct client *c)
+{
+	return (LIST_NEXT(c, entry));
+}
+
+bool
+client_will_close(const struct client *c)
+{
+	return (c->close || c->w->draining);
+}
+
+/* The one teardown; the connection is the caller's to close or keep. */
+static void
+end(struct client *c)
+{
+	struct request *r = c->request;
+
+	if (c->state == CLIENT_CLOSING)
+		return;
+	change_state(c, CLIENT_CLOSING);
+	c->request = NULL;
+	LIST_REMOVE(c, entry);
+	c->w->nclients--;
+	atomic_store(&c->w->row->clients, c->w->nclients);
+	loop_timer_free(c->timer);
+	loop_work_cancel(&c->again);
+	if (r != NULL)
+		request_user_gone(r);
+	loop_free_later(c->w->loop, c);
+}
+
+static void
+close_client(struct client *c, enum conn_close how)
+{
+	struct conn *conn = c->conn;
+
+	if (c->state == CLIENT_CLOSING)
+		return;
+	end(c);
+	conn_close(conn, how);
+}
+
+void
+client_kill(struct client *c, const char *why)
+{
+	log_debug("client %s: %s", conn_peer(c->conn), why);
+	close_client(c, CONN_CLOSE_NOW);
+}
+
+struct conn *
+client_detach(struct client *c)
+{
+	struct conn *conn = c->conn;
+
+	end(c);
+	return (conn);
+}
+
+/* ---- deadlines -------------------------------------------------------------
+ */
+
+static monotime_t
+body_deadline(const struct client *c)
+{
+	const struct hub_timeouts *t = &c->w->conf->timeout;
+	int64_t ms = t->body + (int64_t)(c->body_bytes / 65536) * 1000;
+
+	return (monotime_add_ms(c->since, ms < 600000 ? ms : 600000));
+}
+
+static monotime_t
+deadline(const struct client *c)
+{
+	const struct hub_timeouts *t = &c->w->conf->timeout;
+
+	switch (c->state) {
+	case CLIENT_HEAD:
+		return (monotime_add_ms(
+		    c->since, c->started ? t->header : t->keepalive));
+	case CLIENT_BODY:
+		return (body_deadline(c));
+	case CLIENT_BUSY:
+	case CLIENT_CLOSING:
+		break;
+	}
+	return (monotime_add_ms(conn_write_progress(c->conn), t->write));
+}
+
+/* An error to a head that has no request yet, under an id of its own. */
+static void
+refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
+{
+	req_id_t id = id_next(c->w->ids);
+	char text[REQ_ID_TEXT];
+
+	req_id_format(id, text);
+	change_state(c, CLIENT_BUSY);
+	counter_add(c->w->count, COUNT_refused, 1);
+	reply_error(c->w, c, DIALECT_OPENAI, error, NULL, text, retry_ms, true);
+}
+
+static void
+timed_out(struct client *c)
+{
+	switch (c->state) {
+	case CLIENT_HEAD:
+		if (!c->started) {
+			close_client(c, CONN_CLOSE_NOW);
+			return;
+		}
+		/* FALLTHROUGH */
+	case CLIENT_BODY:
+		refuse_head(c, API_ERR_request_timeout, -1);
+		return;
+	case CLIENT_BUSY:
+		counter_add(c->w->count, COUNT_slow_cut, 1);
+		client_kill(c, "does not read its answer");
+		return;
+	case CLIENT_CLOSING:
+		break;
+	}
+}
+
+static void
+arm(struct client *c)
+{
+	if (c->state == CLIENT_BUSY && conn_unsent(c->conn) == 0)
+		loop_timer_set_ms(c->timer, c->w->conf->timeout.write);
+	else
+		loop_timer_set_at(c->timer, deadline(c));
+}
+
+static void
+on_timer(void *arg)
+{
+	struct client *c = arg;
+
+	assert(c->magic == CLIENT_MAGIC);
+	if (c->state == CLIENT_BUSY && conn_unsent(c->conn) == 0) {
+		arm(c);
+		return;
+	}
+	if (monotime_reached(deadline(c), loop_now(c->w->loop)))
+		timed_out(c);
+	else
+		arm(c);
+}
+
+/* ---- reading ---------------------------------------------------------------
+ */
+
+static void
+refuse(struct client *c, enum dialect d, enum api_error error,
+    const char *detail, const char *id)
+{
+	counter_add(c->w->count, COUNT_refused, 1);
+	reply_error(c->w, c, d, error, detail, id, -1, true);
+}
+
+static enum api_error
+head_error(enum http1_error e)
+{
+	switch (e) {
+	case HTTP1_TOO_LARGE:
+		return (API_ERR_headers_too_large);
+	case HTTP1_VERSION:
+		return (API_ERR_version);
+	case HTTP1_UNSUPPORTED:
+		return (API_ERR_not_implemented);
+	case HTTP1_EXPECT:
+		return (API_ERR_expectation_failed);
+	case HTTP1_OK:
+	case HTTP1_MORE:
+	case HTTP1_BAD:
+		break;
+	}
+	return (API_ERR_invalid_request);
+}
+
+/* What the head alone decides about the body. */
+static enum api_error
+body_error(const struct client *c, const struct http1_head *h,
+    const struct endpoint *e)
+{
+	const struct http1_field *encoding = http1_find(h, "content-encoding");
+
+	if (e->local)
+		return (h->chunked || h->length > 0 ? API_ERR_invalid_request
+						    : API_OK);
+	if (encoding != NULL && !span_ieq(encoding->value, SPAN("identity")))
+		return (API_ERR_unsupported_encoding);
+	if (!h->chunked && !h->has_length)
+		return (API_ERR_length_required);
+	if (h->has_length && h->length > c->w->conf->max_body)
+		return (API_ERR_body_too_large);
+	return (API_OK);
+}
+
+/*
+ * Key, account, endpoint: in this order, whatever the path, so that nobody
+ * without a key learns what there is.
+ */
+static enum api_error
+head_check(struct client *c, const struct http1_head *h,
+    const struct endpoint **endpoint, struct identity *who)
+{
+	enum dialect d = dialect_of_path(h->path);
+	bool other_method = false;
+	enum api_error error;
+
+	*endpoint = NULL;
+	if (!atomic_load(&shm_pub_state(c->w->shm)->loaded))
+		return (API_ERR_overloaded);
+	error = auth_key(c->w->shm, api_key_of(d, h), walltime_ms(), who);
+	if (error != API_OK)
+		return (error);
+	*endpoint = endpoint_find(h->method, h->path, &other_method);
+	if (*endpoint == NULL)
+		return (other_method ? API_ERR_method_not_allowed
+				     : API_ERR_unknown_endpoint);
+	return (body_error(c, h, *endpoint));
+}
+
+static void
+begin_body(struct client *c, const struct http1_head *h)
+{
+	http1_body_init(&c->body,
+	    h->chunked ? HTTP1_BODY_CHUNKED : HTTP1_BODY_LENGTH, h->length);
+	c->body_bytes = 0;
+	change_state(c, CLIENT_BODY);
+	if (h->expect_continue && buf_len(conn_in(c->conn)) == h->size)
+		conn_write(c->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+}
+
+static void
+on_head(struct client *c, const struct http1_head *h)
+{
+	const struct endpoint *endpoint;
+	struct worker *w = c->w;
+	struct identity who;
+	enum api_error error;
+	req_id_t id = id_next(w->ids);
+	char text[REQ_ID_TEXT];
+
+	req_id_format(id, text);
+	counter_add(w->count, COUNT_requests, 1);
+	c->close = h->close;
+	change_state(c, CLIENT_BUSY);
+	(void)FAILPOINT("worker.head_read");
+	if (span_eq(h->path, SPAN(LINK_PATH))) {
+		link_accept(w, c, h, text);
+		return;
+	}
+	if (local_health(w, c, h, text))
+		return;
+	error = head_check(c, h, &endpoint, &who);
+	if (error != API_OK) {
+		refuse(c, dialect_of_path(h->path), error, NULL, text);
+		return;
+	}
+	if (endpoint->local) {
+		local_models(w, c, &who, text);
+		return;
+	}
+	c->request = request_new(c, endpoint, &who, id);
+	begin_body(c, h);
+}
+
+/* false: nothing more can be done with the bytes that are here. */
+static bool
+read_head(struct client *c)
+{
+	struct buf *in = conn_in(c->conn);
+	struct http1_head head;
+	enum http1_error e;
+
+	if (buf_len(in) == 0)
+		return (false);
+	if (!c->started) {
+		c->started = true;
+		c->since = loop_now(c->w->loop);
+	}
+	e = http1_parse_head(buf_span(in), &c->scanned, &head);
+	if (e == HTTP1_MORE)
+		return (false);
+	c->scanned = 0;
+	if (e != HTTP1_OK) {
+		log_debug("client %s: bad head: %s", conn_peer(c->conn),
+		    head.why != NULL ? head.why : "");
+		refuse_head(c, head_error(e), -1);
+		return (false);
+	}
+	/* The spans of head live until the buffer is touched. If the client
+	 * ended, the buffer is gone or a link's. */
+	on_head(c, &head);
+	if (buf_len(in) >= head.size)
+		buf_consume(in, head.size);
+	return (true);
+}
+
+static bool
+read_body(struct client *c)
+{
+	struct buf *in = conn_in(c->conn);
+	struct request *r = c->request;
+	struct span data;
+	ssize_t used;
+
+	while (!c->body.done && buf_len(in) > 0) {
+		used = http1_body_take(&c->body, buf_span(in), &data);
+		if (used == -1) {
+			refuse(c, DIALECT_OPENAI, API_ERR_invalid_request,
+			    "The body's framing is broken.", r->id_text);
+			return (false);
+		}
+		buf_addspan(&r->body, data);
+		c->body_bytes += data.n;
+		buf_consume(in, (size_t)used);
+		if (used == 0 && data.n == 0)
+			break;
+		if (buf_len(&r->body) > c->w->conf->max_body) {
+			refuse(c, DIALECT_OPENAI, API_ERR_body_too_large, NULL,
+			    r->id_text);
+			return (false);
+		}
+		if (!request_count_body(r)) {
+			refuse(c, DIALECT_OPENAI, API_ERR_overloaded, NULL,
+			    r->id_text);
+			return (false);
+		}
+	}
+	if (!c->body.done)
+		return (false);
+	change_state(c, CLIENT_BUSY);
+	request_start(r);
+	return (true);
+}
+
+static void
+advance(struct client *c)
+{
+	bool more = true;
+
+	while (more && c->state != CLIENT_CLOSING) {
+		if (c->state == CLIENT_HEAD)
+			more = read_head(c);
+		else if (c->state == CLIENT_BODY)
+			more = read_body(c);
+		else
+			more = false;
+	}
+	if (c->state != CLIENT_CLOSING)
+		arm(c);
+}
+
+static void
+on_again(void *arg)
+{
+	advance(arg);
+}
+
+static void
+on_conn(struct conn *conn, enum conn_event event, void *arg)
+{
+	struct client *c = arg;
+
+	assert(c->magic == CLIENT_MAGIC);
+	if (c->state == CLIENT_CLOSING)
+		return;
+	switch (event) {
+	case CONN_READABLE:
+		advance(c);
+		break;
+	case CONN_DRAINED:
+		if (c->request != NULL)
+			request_drained(c->request);
+		break;
+	case CONN_EOF:
+	case CONN_ERROR:
+		close_client(c, CONN_CLOSE_NOW);
+		break;
+	}
+}
+
+void
+client_done(struct client *c, bool keep)
+{
+	struct request *r = c->request;
+
+	if (c->state == CLIENT_CLOSING)
+		return;
+	c->request = NULL;
+	if (r != NULL) {
+		r->client = NULL;
+		if (!r->opened)
+			request_free(r);
+	}
+	if (!keep || c->close || c->w->draining) {
+		close_client(c, CONN_CLOSE_LINGER);
+		return;
+	}
+	change_state(c, CLIENT_HEAD);
+	c->started = false;
+	c->scanned = 0;
+	loop_defer(c->w->loop, &c->again);
+}
+
+void
+client_drain(struct client *c)
+{
+	if (c->state == CLIENT_HEAD && !c->started)
+		close_client(c, CONN_CLOSE_NOW);
+}
+
+void
+client_new(struct worker *w, int fd)
+{
+	struct client *c;
+
+	c = xcalloc(1, sizeof(*c));
+	c->magic = CLIENT_MAGIC;
+	c->w = w;
+	c->state = CLIENT_HEAD;
+	/* The first head is due at once: the wait counts from here. */
+	c->started = true;
+	c->since = loop_now(w->loop);
+	c->again = (struct loop_work){.fn = on_again, .arg = c};
+	c->conn = conn_new(w->loop, fd, on_conn, c);
+	c->timer = loop_timer_new(w->loop, on_timer, c);
+	LIST_INSERT_HEAD(&w->clients, c, entry);
+	w->nclients++;
+	atomic_store(&w->row->clients, w->nclients);
+	arm(c);
+	if (w->nclients > w->max_clients)
+		refuse_head(c, API_ERR_overloaded, 1000);
+}

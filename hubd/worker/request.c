@@ -1,0 +1,427 @@
+/* A request, from a whole body over admission to its attempts. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/failpoint.h"
+#include "hubd/worker/worker.h"
+
+#define RETRY_KEEP 65536  /* bodies up to this are always kept */
+#define FEED_HIGH  131072 /* of a body queued for the session at once */
+
+/* ---- birth and death -------------------------------------------------------
+ */
+
+struct request *
+request_new(struct client *c, const struct endpoint *endpoint,
+    const struct identity *who, req_id_t id)
+{
+	struct worker *w = client_worker(c);
+	struct request *r = xcalloc(1, sizeof(*r));
+
+	r->w = w;
+	r->client = c;
+	r->state = REQUEST_BODY;
+	r->endpoint = endpoint;
+	r->id = id;
+	req_id_format(id, r->id_text);
+	r->key_number = who->key.number;
+	r->account_id = who->account_id;
+	r->admission.me = w->child->me;
+	r->admission.key_row = who->key_row;
+	r->admission.account_row = who->account_row;
+	r->admission.unlimited = who->unlimited;
+	r->admission.arg = r;
+	r->up.ops = &request_upstream_ops;
+	r->up.owner = r;
+	r->credit = (struct loop_work){.fn = request_on_credit, .arg = r};
+	r->timer = loop_timer_new(w->loop, request_on_timer, r);
+	r->upstream_us = -1;
+	LIST_INSERT_HEAD(&w->requests, r, entry);
+	w->nrequests++;
+	return (r);
+}
+
+bool
+request_count_body(struct request *r)
+{
+	size_t size = buf_len(&r->body);
+
+	r->w->bodies += size - r->body_counted;
+	r->body_counted = size;
+	return (r->w->bodies <= r->w->conf->body_memory);
+}
+
+static void
+drop_body(struct request *r)
+{
+	buf_fini(&r->body);
+	r->w->bodies -= r->body_counted;
+	r->w->retry_bytes -= r->retry_counted;
+	r->body_counted = r->retry_counted = 0;
+}
+
+void
+request_free(struct request *r)
+{
+	struct worker *w = r->w;
+
+	if (r->state == REQUEST_DONE)
+		return;
+	r->state = REQUEST_DONE;
+	upstream_cancel(&r->up, H2_CANCEL);
+	if (r->row != NULL && !r->opened)
+		call_free(r->row);
+	loop_timer_free(r->timer);
+	loop_work_cancel(&r->credit);
+	drop_body(r);
+	buf_fini(&r->prepared);
+	buf_fini(&r->held);
+	w->buffered -= r->counted;
+	meter_free(r->meter);
+	route_unref(r->route);
+	LIST_REMOVE(r, entry);
+	w->nrequests--;
+	loop_free_later(w->loop, r);
+}
+
+static void
+refuse(struct request *r, enum api_error error, const char *detail,
+    int64_t retry_ms)
+{
+	counter_add(r->w->count, COUNT_refused, 1);
+	/* The client frees a request that was never opened. */
+	reply_error(r->w, r->client, r->endpoint->dialect, error, detail,
+	    r->id_text, retry_ms, false);
+}
+
+/* ---- attempts --------------------------------------------------------------
+ */
+
+static struct span
+attempt_body(const struct request *r)
+{
+	return (buf_span(r->splice ? &r->prepared : &r->body));
+}
+
+/* Gives the session more of the body while it has room. */
+static void
+feed_body(struct request *r)
+{
+	struct span body = attempt_body(r), piece;
+	size_t queued = 0;
+
+	while (r->up.stream != NULL && r->body_sent < body.n &&
+	       queued < FEED_HIGH) {
+		piece = span_of(body.p + r->body_sent, body.n - r->body_sent);
+		if (piece.n > 65536)
+			piece.n = 65536;
+		r->body_sent += piece.n;
+		queued = upstream_write(&r->up, piece, r->body_sent == body.n);
+	}
+	if (r->body_sent < body.n || r->retry_counted > 0)
+		return;
+	buf_fini(&r->prepared);
+	/* A large body is kept for another attempt only while there is
+	 * room; without it there will be none. */
+	if (buf_len(&r->body) <= RETRY_KEEP)
+		return;
+	if (r->w->retry_bytes + buf_len(&r->body) > r->w->conf->retry_memory) {
+		drop_body(r);
+		return;
+	}
+	r->retry_counted = buf_len(&r->body);
+	r->w->retry_bytes += r->retry_counted;
+}
+
+void
+request_feed(struct request *r)
+{
+	feed_body(r);
+}
+
+static void
+prepare_body(struct request *r)
+{
+	bool rename = strcmp(r->candidate->model, r->api.model) != 0;
+
+	r->ask_usage = r->api.stream && !r->api.asked_usage && !r->no_ask &&
+		       r->endpoint->meter != METER_EMBEDDING &&
+		       !learn_refuses_usage(r->w->learn, r->candidate);
+	r->body_sent = 0;
+	r->splice = rename || r->ask_usage;
+	if (!r->splice)
+		return;
+	buf_reset(&r->prepared, SIZE_MAX);
+	buf_addspan(&r->prepared, buf_span(&r->body));
+	api_prepare(
+	    &r->api, &r->prepared, span_str(r->candidate->model), r->ask_usage);
+}
+
+static void
+note_route(struct request *r)
+{
+	struct call_route route = {
+	    .agent = r->candidate->agent_id,
+	    .attempts = r->attempts,
+	    .price_at = r->candidate->price_at,
+	};
+
+	snprintf(route.provider, sizeof(route.provider), "%s",
+	    r->candidate->provider);
+	snprintf(route.model, sizeof(route.model), "%s", r->candidate->model);
+	call_set_route(r->row, &route);
+}
+
+static int64_t
+left_ms(const struct request *r)
+{
+	int64_t ms = monotime_diff_ms(r->t_total, loop_now(r->w->loop));
+
+	return (ms > 1 ? ms : 1);
+}
+
+static int
+send_attempt(struct request *r)
+{
+	const struct hub_timeouts *t = &r->w->conf->timeout;
+	const struct candidate *c = r->candidate;
+	char total[24], first[24], idle[24];
+
+	snprintf(total, sizeof(total), "%lld", (long long)left_ms(r));
+	snprintf(first, sizeof(first), "%lld", (long long)t->first_byte);
+	snprintf(idle, sizeof(idle), "%lld", (long long)t->idle);
+
+	const struct h2_field fields[] = {
+	    {SPAN(":method"), SPAN("POST")},
+	    {SPAN(":scheme"), SPAN("http")},
+	    {SPAN(":authority"), SPAN("agent")},
+	    {SPAN(":path"), SPAN(LINK_CALL)},
+	    {SPAN(LINK_F_ENDPOINT), span_str(r->endpoint->id)},
+	    {SPAN(LINK_F_DIALECT), span_str(dialect_str(r->endpoint->dialect))},
+	    {SPAN(LINK_F_PROVIDER), span_str(c->provider)},
+	    {SPAN(LINK_F_MODEL), span_str(c->model)},
+	    {SPAN(LINK_F_REQUEST_ID), span_str(r->id_text)},
+	    {SPAN(LINK_F_STREAM), span_str(r->api.stream ? "1" : "0")},
+	    {SPAN(LINK_F_DEADLINE), span_str(total)},
+	    {SPAN(LINK_F_FIRST), span_str(first)},
+	    {SPAN(LINK_F_IDLE), span_str(idle)},
+	    {SPAN("content-type"), SPAN("application/json")},
+	};
+	return (upstream_open(r->w, &r->up, c->agent_row, c->agent_id, fields,
+	    sizeof(fields) / sizeof(fields[0]), true));
+}
+
+static bool
+may_try_again(const struct request *r)
+{
+	return (r->attempts < r->w->conf->max_attempts &&
+		(r->attempts == 0 || buf_len(&r->body) > 0) &&
+		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
+		r->client != NULL);
+}
+
+static void
+begin_attempt(struct request *r)
+{
+	meter_free(r->meter);
+	r->meter = NULL;
+	buf_reset(&r->held, 4096);
+	r->status = 0;
+	r->state = REQUEST_SENT;
+	r->t_sent = r->t_last = loop_now(r->w->loop);
+	if (r->attempts > 1)
+		counter_add(r->w->count, COUNT_retries, 1);
+	(void)FAILPOINT("worker.sent");
+	/* With little buffer left a stream gets a small window (section 5). */
+	if (r->w->buffered > r->w->conf->buffer_memory / 4 * 3)
+		h2stream_limit_window(r->up.stream, 16384);
+	feed_body(r);
+	request_arm(r);
+}
+
+/* The next candidate that takes it, or the end with the last error. */
+static void
+try_next(struct request *r)
+{
+	bool full = false;
+	int i;
+
+	while (may_try_again(r) &&
+	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1) {
+		r->candidate = &r->route->c[i];
+		prepare_body(r);
+		r->attempts++;
+		note_route(r);
+		if (send_attempt(r) == 0) {
+			begin_attempt(r);
+			return;
+		}
+		r->attempts--; /* it cost nothing */
+	}
+	if (r->last_error == API_OK)
+		r->last_error = full ? API_ERR_overloaded : API_ERR_no_agent;
+	request_break(r, r->last_error,
+	    r->last_error == API_ERR_upstream_timeout ? OUTCOME_TIMED_OUT
+						      : OUTCOME_FAILED);
+}
+
+void
+request_retry(struct request *r, enum api_error why)
+{
+	upstream_cancel(&r->up, H2_CANCEL);
+	if (why != API_OK)
+		r->last_error = why;
+	try_next(r);
+}
+
+void
+request_retry_same(struct request *r)
+{
+	upstream_cancel(&r->up, H2_CANCEL);
+	r->no_ask = true;
+	r->tried &= ~(UINT32_C(1) << (r->candidate - r->route->c));
+	try_next(r);
+}
+
+/* ---- admission -------------------------------------------------------------
+ */
+
+static void
+open_call(struct request *r)
+{
+	struct call_fixed fixed = {
+	    .id = r->id,
+	    .time_ms = walltime_ms(),
+	    .time_ns = loop_now(r->w->loop).ns,
+	    .price_version = r->route->price_version,
+	    .hold = r->admission.held,
+	    .account = r->account_id,
+	    .account_row = r->admission.account_row,
+	    .key = r->key_number,
+	    .key_row = r->admission.key_row,
+	    .worker_generation = r->w->child->me.generation,
+	    .dialect = (uint8_t)r->endpoint->dialect,
+	    .stream = r->api.stream,
+	};
+
+	snprintf(fixed.endpoint, sizeof(fixed.endpoint), "%s", r->endpoint->id);
+	call_open(r->row, &fixed);
+	r->opened = true;
+	counter_add(r->w->count, COUNT_admitted, 1);
+	(void)FAILPOINT("worker.open");
+}
+
+static void
+on_admitted(struct admission *a, enum api_error error)
+{
+	struct request *r = a->arg;
+
+	if (r->state == REQUEST_DONE)
+		return;
+	if (r->client == NULL) {
+		if (error == API_OK)
+			r->w->limiter->cancel(
+			    r->w->shm, a, loop_now(r->w->loop));
+		request_free(r);
+		return;
+	}
+	if (error != API_OK) {
+		refuse(r, error, NULL,
+		    error == API_ERR_rate_limited	   ? a->retry_ms
+		    : error == API_ERR_concurrency_limited ? 1000
+							   : -1);
+		return;
+	}
+	open_call(r);
+	r->t_total =
+	    monotime_add_ms(loop_now(r->w->loop), r->w->conf->timeout.total);
+	try_next(r);
+}
+
+static void
+ask_limiter(struct request *r, const struct pub_key *key)
+{
+	const struct learnt *learnt = learn_of(r->w->learn, r->api.model);
+	uint64_t input = estimate_input_bound(learnt, &r->api);
+	uint64_t output = estimate_output_bound(learnt, &r->api);
+	struct admission *a = &r->admission;
+
+	if (r->endpoint->meter == METER_EMBEDDING)
+		output = 0;
+	a->rpm = key->rpm;
+	a->tpm = key->tpm;
+	a->concurrency = key->concurrency;
+	a->tokens = input;
+	a->hold = route_hold(r->route, input, output);
+	a->soft = r->w->conf->hold == HOLD_SOFT && r->api.max_output == 0;
+	r->state = REQUEST_ADMIT;
+	r->w->limiter->admit(r->w->shm, a, loop_now(r->w->loop), on_admitted);
+}
+
+/* The key as it is now: the body may have taken its time. */
+static bool
+key_again(const struct request *r, struct pub_key *key)
+{
+	return (pub_key_read(r->w->shm, r->admission.key_row, key) &&
+		key->number == r->key_number && key->revoked == 0);
+}
+
+static enum api_error
+find_route(struct request *r, const struct pub_key *key)
+{
+	r->route = router_find(r->w->router, r->api.model);
+	if (r->route->error == API_ERR_model_not_found)
+		return (API_ERR_model_not_found);
+	if (!auth_list_allows(key->models, r->api.model))
+		return (API_ERR_model_not_allowed);
+	return (r->route->error);
+}
+
+void
+request_start(struct request *r)
+{
+	const char *why = NULL;
+	enum api_error error;
+	struct pub_key key;
+
+	r->t_body = loop_now(r->w->loop);
+	counter_add(r->w->count, COUNT_bytes_in, buf_len(&r->body));
+	error = api_inspect(r->endpoint, buf_span(&r->body), &r->api, &why);
+	if (error != API_OK) {
+		refuse(r, error, why, -1);
+		return;
+	}
+	if (!key_again(r, &key)) {
+		refuse(r, API_ERR_invalid_api_key, NULL, -1);
+		return;
+	}
+	if ((error = find_route(r, &key)) != API_OK) {
+		refuse(r, error, NULL, error == API_ERR_no_agent ? 1000 : -1);
+		return;
+	}
+	if (!call_take(
+		r->w->shm, r->w->child->me.row, &r->w->call_hint, &r->call)) {
+		refuse(r, API_ERR_overloaded, NULL, 1000);
+		return;
+	}
+	r->row = call_at(r->w->shm, r->call);
+	(void)FAILPOINT("worker.taken");
+	ask_limiter(r, &key);
+}
+
+void
+requests_recheck(struct worker *w)
+{
+	struct request *r, *next;
+	struct pub_key key;
+
+	for (r = LIST_FIRST(&w->requests); r != NULL; r = next) {
+		next = LIST_NEXT(r, entry);
+		if (pub_key_read(w->shm, r->admission.key_row, &key) &&
+		    key.number == r->key_number && key.revoked == 2 &&
+		    r->client != NULL)
+			client_kill(r->client, "its key was cut");
+	}
+}

@@ -1,0 +1,179 @@
+/* The worker's process: setting up, wake-ups, reload, drain. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "hubd/worker/worker.h"
+
+#define FDS_RESERVED  256 /* for links, relays and ourselves */
+#define DRAIN_POLL_MS 100
+
+static void
+on_awake(void *arg)
+{
+	struct worker *w = arg;
+
+	process_awake(w->shm, w->row);
+}
+
+static void
+on_sleep(void *arg)
+{
+	struct worker *w = arg;
+
+	atomic_store(&w->row->streams, w->nrequests);
+	process_asleep(w->row);
+}
+
+/* Billing booked something or published something. */
+static void
+on_wake(void *arg, int what)
+{
+	struct worker *w = arg;
+	uint64_t count, version;
+
+	(void)!read(w->child->fds.wake[0], &count, sizeof(count));
+	finals_collect(w->finals);
+	version = atomic_load(&shm_pub_state(w->shm)->keys_version);
+	if (version == w->keys_version)
+		return;
+	w->keys_version = version;
+	links_recheck(w);
+	requests_recheck(w);
+}
+
+static void
+configure(struct worker *w)
+{
+	router_configure(w->router, w->conf->default_route,
+	    w->conf->unpriced == UNPRICED_FREE);
+}
+
+static void
+on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
+    bool force)
+{
+	struct worker *w = child->arg;
+
+	w->conf = fresh;
+	configure(w);
+}
+
+/* ---- drain
+ * ------------------------------------------------------------------- */
+
+static void
+on_drain_timer(void *arg)
+{
+	struct worker *w = arg;
+	struct client *c, *next;
+
+	for (c = LIST_FIRST(&w->clients); c != NULL; c = next) {
+		next = client_next(c);
+		client_drain(c);
+	}
+	finals_collect(w->finals);
+	if (w->nclients == 0 && w->nrequests == 0 &&
+	    finals_count(w->finals) == 0) {
+		loop_stop(w->loop);
+		return;
+	}
+	loop_timer_set_ms(w->drain_timer, DRAIN_POLL_MS);
+}
+
+static void
+on_drain(struct hub_child *child)
+{
+	struct worker *w = child->arg;
+
+	if (w->draining)
+		return;
+	log_info("drains: %u clients, %u requests", w->nclients, w->nrequests);
+	w->draining = true;
+	process_set_phase(w->row, PHASE_DRAINING);
+	acceptor_drain(w->acceptor);
+	links_drain(w);
+	on_drain_timer(w);
+}
+
+/* ---- set up
+ * ------------------------------------------------------------------ */
+
+static uint32_t
+client_cap(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == -1)
+		return (512);
+	if (lim.rlim_cur > FDS_RESERVED * 2)
+		return ((uint32_t)(lim.rlim_cur - FDS_RESERVED));
+	return ((uint32_t)(lim.rlim_cur / 2));
+}
+
+static struct worker *
+set_up(struct hub_child *child)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+
+	w->child = child;
+	w->loop = child->loop;
+	w->shm = child->shm;
+	w->conf = child->conf;
+	w->row = &process_rows(w->shm)[child->me.row];
+	w->count = &counter_rows(w->shm)[child->me.row];
+	w->ids = id_source_new((uint16_t)child->me.row);
+	w->limiter = &limiter_local;
+	w->sum = amount_new();
+	w->max_clients = client_cap();
+	w->call_hint =
+	    child->me.row * (w->shm->sizes.max_calls / w->shm->sizes.nprocs);
+	LIST_INIT(&w->clients);
+	LIST_INIT(&w->requests);
+	w->router = router_new(w->shm);
+	w->learn = learn_new();
+	w->finals = finals_new(w);
+	w->agents = links_new(w);
+	w->relay = relay_new(w);
+	w->drain_timer = loop_timer_new(w->loop, on_drain_timer, w);
+	configure(w);
+	return (w);
+}
+
+static void
+tear_down(struct worker *w)
+{
+	acceptor_free(w->acceptor);
+	links_free(w);
+	relay_free(w->relay);
+	loop_io_free(w->wake_io);
+	finals_free(w->finals);
+	learn_free(w->learn);
+	router_free(w->router);
+	amount_free(w->sum);
+	id_source_free(w->ids);
+	buf_fini(&w->scratch);
+}
+
+int
+worker_main(struct hub_child *child)
+{
+	struct worker *w = set_up(child);
+
+	child->arg = w;
+	child->on_drain = on_drain;
+	child->on_reload = on_reload;
+	child_attach(child);
+	loop_set_hooks(w->loop, on_awake, on_sleep, w);
+	process_awake(w->shm, w->row);
+	w->wake_io = loop_io_new(w->loop, child->fds.wake[0], on_wake, w);
+	loop_io_want(w->wake_io, LOOP_READ);
+	w->acceptor = acceptor_new(w);
+	process_set_phase(w->row, PHASE_SERVING);
+	child_send(child, HUBMSG_READY, NULL, 0);
+	loop_run(w->loop);
+	tear_down(w);
+	return (0);
+}

@@ -1,0 +1,357 @@
+/*
+ * The worker: users' and agents' connections, and the calls between them.
+ * This header is the room's own; hub.h has its entry function. Reading
+ * order: worker.c, client.c, request.c, answer.c, finish.c; then pipe.c,
+ * upstream.c, link.c, relay.c below them.
+ *
+ *	client	  a user's connection: heads, bodies, one request at a time
+ *	request	  one user's request from its head to its ledger row
+ *	upstream  one stream towards an agent: an attempt of a request, a
+ *		  forward for another worker, or a link's announcement
+ *	pipe	  an HTTP/2 session over a connection (link or relay)
+ *	link	  a pipe that an agent dialled
+ *	relay	  pipes between workers
+ */
+#ifndef HUBD_WORKER_WORKER_H
+#define HUBD_WORKER_WORKER_H
+
+#include <sys/queue.h>
+
+#include "common/conn.h"
+#include "common/h2link.h"
+#include "common/http1.h"
+#include "common/log.h"
+#include "common/ids.h"
+#include "common/linkproto.h"
+#include "common/loop.h"
+#include "common/ws.h"
+#include "hubd/api/api.h"
+#include "hubd/auth/auth.h"
+#include "hubd/hub.h"
+#include "hubd/limit/limit.h"
+#include "hubd/price/price.h"
+#include "hubd/route/route.h"
+#include "shm/counters.h"
+#include "shm/pubtab.h"
+#include "shm/registry.h"
+
+struct acceptor;
+struct agent_links;
+struct client;
+struct finals;
+struct learn;
+struct link;
+struct pipe;
+struct relay;
+struct request;
+struct upstream;
+
+LIST_HEAD(client_list, client);
+LIST_HEAD(request_list, request);
+LIST_HEAD(upstream_list, upstream);
+
+struct worker {
+	struct hub_child *child;
+	struct loop *loop;
+	const struct shm *shm;
+	const struct hub_conf *conf;
+	struct counter_row *count;
+	struct process_row *row;
+	struct id_source *ids;
+	struct router *router;
+	const struct limiter_ops *limiter;
+	struct acceptor *acceptor;
+	struct agent_links *agents; /* by agent row */
+	struct relay *relay;
+	struct finals *finals;
+	struct learn *learn;
+	struct client_list clients;
+	struct request_list requests;
+	uint32_t nclients, max_clients, nrequests;
+	uint32_t call_hint;
+	struct loop_io *wake_io;
+	uint64_t keys_version; /* that links and requests were checked at */
+	uint64_t buffered;     /* bytes of answers waiting for users */
+	uint64_t bodies;       /* bytes of requests in memory */
+	uint64_t retry_bytes;  /* of those, kept for another attempt */
+	amount_t *sum;	       /* scratch for costs */
+	struct buf scratch;
+	char date[40]; /* for the head of replies, of date_s */
+	int64_t date_s;
+	struct loop_timer *drain_timer;
+	bool draining;
+};
+
+/* ---- accept.c: listeners ------------------------------------------------- */
+
+struct acceptor *acceptor_new(struct worker *);
+/* Listeners of another slot, whose worker is away (descriptors are taken). */
+void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
+void acceptor_remove(struct acceptor *, uint32_t slot);
+/* Stops accepting once the queues are empty. */
+void acceptor_drain(struct acceptor *);
+void acceptor_free(struct acceptor *);
+
+/* ---- client.c: a user's connection --------------------------------------- */
+
+/* Takes the descriptor; it ends by itself. */
+void client_new(struct worker *, int fd);
+/* The request's reply is written: keeps the connection or ends it. */
+void client_done(struct client *, bool keep);
+/* Ends the connection and tells its request that the user is gone. */
+void client_kill(struct client *, const char *why);
+/* No further request on it: closes if idle. */
+void client_drain(struct client *);
+struct conn *client_conn(struct client *);
+struct worker *client_worker(struct client *);
+/* The next of w->clients, or NULL. */
+struct client *client_next(struct client *);
+/* Has the user asked us, or do we want, to close after this reply? */
+bool client_will_close(const struct client *);
+/* Gives up the connection (it has become a link); the client ends. */
+struct conn *client_detach(struct client *);
+
+/* ---- reply.c: heads and small replies ------------------------------------ */
+
+/* Status line, date, request id. More fields and an empty line follow. */
+void reply_head(struct worker *, struct buf *, int status, const char *id);
+/* A whole reply of a small body. close adds "connection: close". */
+void reply_whole(struct worker *, struct client *, int status, const char *id,
+    struct span type, struct span body, bool close);
+/* An error in the dialect's shape. retry_ms >= 0 adds retry-after. */
+void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
+    const char *detail, const char *id, int64_t retry_ms, bool close);
+
+/* ---- request.c: from a whole body to an attempt -------------------------- */
+
+enum request_state {
+	REQUEST_BODY,	 /* its body is being read */
+	REQUEST_ADMIT,	 /* the limiter is asked */
+	REQUEST_SENT,	 /* an attempt is under way, no head yet */
+	REQUEST_STREAM,	 /* 2xx, the head has gone to the user */
+	REQUEST_HOLD,	 /* 2xx, plain: held back to know its cost */
+	REQUEST_REFUSAL, /* the provider's refusal is being read */
+	REQUEST_DONE,	 /* FINAL or never opened; free after the turn */
+};
+
+/* An attempt, or whatever else wants a stream to an agent: upstream.c */
+struct upstream_ops {
+	void (*on_head)(struct upstream *, const struct h2_field *, size_t);
+	void (*on_data)(struct upstream *, struct span);
+	void (*on_end)(struct upstream *);
+	void (*on_close)(struct upstream *, uint32_t code); /* the last */
+	void (*on_writable)(struct upstream *);
+};
+
+struct upstream {
+	const struct upstream_ops *ops;
+	void *owner;
+	struct h2stream *stream; /* NULL: not open */
+	struct pipe *pipe;
+	struct registry_row *load; /* counted there, or NULL */
+	bool heard_end, said_end;  /* END_STREAM has come, was sent */
+	LIST_ENTRY(upstream) entry;
+};
+
+struct request {
+	struct worker *w;
+	struct client *client; /* NULL: the user is gone */
+	LIST_ENTRY(request) entry;
+	enum request_state state;
+	const struct endpoint *endpoint;
+	req_id_t id;
+	char id_text[REQ_ID_TEXT];
+	uint32_t key_number;
+
+	struct buf body; /* original bytes */
+	size_t body_counted, retry_counted;
+	struct api_request api;
+	struct route *route;
+	struct admission admission;
+	call_ref_t call;
+	struct call_row *row; /* NULL: not taken */
+	bool opened;	      /* the row is OPEN */
+	uint32_t account_id;
+	uint64_t price_version;
+
+	uint32_t tried;			   /* candidates, a mask */
+	const struct candidate *candidate; /* of this attempt */
+	uint32_t attempts;
+	struct upstream up;
+	struct buf prepared;	   /* the spliced body of this attempt */
+	size_t body_sent;	   /* of it */
+	bool splice;		   /* prepared is used, not body */
+	bool ask_usage, no_ask;	   /* we added include_usage; must not */
+	enum api_error last_error; /* of the attempts so far */
+
+	struct meter *meter;
+	struct buf held; /* a held answer or a refusal */
+	int status;	 /* that the provider answered */
+	int user_status; /* that the user got; 0: none yet */
+	bool sse, head_sent, user_left;
+	size_t owed;	/* bytes received whose credit is not returned */
+	size_t counted; /* of w->buffered */
+	char retry_after[16];
+	char content_type[96];
+	int64_t upstream_us;
+
+	monotime_t t_body;  /* the body was whole */
+	monotime_t t_sent;  /* this attempt was sent */
+	monotime_t t_last;  /* last byte of the answer */
+	monotime_t t_total; /* deadline of everything */
+	monotime_t t_grace; /* deadline after the user left; 0 none */
+	struct loop_timer *timer;
+	struct loop_work credit;
+};
+
+/* A request whose head was accepted; its body will follow. */
+struct request *request_new(struct client *, const struct endpoint *,
+    const struct identity *, req_id_t);
+/* Its body is whole. It answers by itself from here on. */
+void request_start(struct request *);
+/* The user is gone, at whatever point. */
+void request_user_gone(struct request *);
+/* The user's socket has taken all that was written. */
+void request_drained(struct request *);
+/* Counts body bytes against the sum of all; false: too many. */
+bool request_count_body(struct request *);
+/* An attempt failed before the user got a byte: the next, or the end. */
+void request_retry(struct request *, enum api_error why);
+/* The same candidate once more, without asking for usage. */
+void request_retry_same(struct request *);
+/* The session has room for more of the body. */
+void request_feed(struct request *);
+/* Frees everything; from any state. The row has been dealt with. */
+void request_free(struct request *);
+/* Keys or accounts changed: cuts requests of keys revoked with cut. */
+void requests_recheck(struct worker *);
+
+/* ---- answer.c: the provider's answer on its way to the user -------------- */
+
+extern const struct upstream_ops request_upstream_ops;
+/* Arms the timer for the next of the request's deadlines. */
+void request_arm(struct request *);
+void request_on_timer(void *arg);
+void request_on_credit(void *arg);
+/* The answer is cut here; the user is told as well as can be. */
+void request_break(struct request *, enum api_error, enum call_outcome);
+
+/* ---- finish.c: usage, cost, FINAL ---------------------------------------- */
+
+/* Writes what has been seen so far into the row, for an orphan's bill. */
+void request_note_progress(struct request *);
+/*
+ * The one end of an opened call: last usage, cost, FINAL, the message to
+ * billing. Returns the cost as text in cost (AMOUNT_TEXT_MAX). The request
+ * is still there; request_free() it.
+ */
+void request_finish(struct request *, enum call_outcome, char *cost);
+
+struct finals *finals_new(struct worker *);
+void finals_free(struct finals *);
+/* Remembers a FINAL row until it is BOOKED, and tells billing. */
+void finals_add(struct finals *, call_ref_t, uint32_t cell, nanousd_t cost);
+/* Frees what has been booked meanwhile. */
+void finals_collect(struct finals *);
+size_t finals_count(const struct finals *);
+
+/* Learnt figures by model. Never NULL; the model is new at first. */
+struct learn *learn_new(void);
+void learn_free(struct learn *);
+struct learnt *learn_of(struct learn *, const char *model);
+/* Providers that refuse stream_options. */
+bool learn_refuses_usage(const struct learn *, const struct candidate *);
+void learn_set_refuses_usage(struct learn *, const struct candidate *);
+
+/* ---- local.c: what the hub answers itself -------------------------------- */
+
+/* GET /v1/models for this key. */
+void local_models(
+    struct worker *, struct client *, const struct identity *, const char *id);
+/* /healthz and /readyz; false: the path is another. */
+bool local_health(struct worker *, struct client *, const struct http1_head *,
+    const char *id);
+
+/* ---- pipe.c: an HTTP/2 session over a connection ------------------------- */
+
+struct pipe_ops {
+	/* The transport or session is over; its upstreams were told. The
+	 * pipe is freed after this. */
+	void (*on_dead)(struct pipe *, const char *why);
+	/* The peer takes no new streams. */
+	void (*on_going)(struct pipe *);
+};
+
+struct pipe {
+	struct worker *w;
+	struct conn *conn;
+	struct h2link *h2;
+	const struct pipe_ops *ops;
+	void *owner;
+	struct upstream_list upstreams; /* client role: streams of ours */
+	struct ws_reader reader;
+	bool ws, dead;
+	const char *why;
+	unsigned silent;
+	bool heard; /* a byte since the last ping */
+	struct loop_timer *ping;
+	struct loop_work pump, bury;
+};
+
+/* The handler's arg is the pipe; on_want_send and on_pong must be pipe's. */
+struct pipe *pipe_new(struct worker *, struct conn *, enum h2link_role, bool ws,
+    const struct h2link_handler *, const struct pipe_ops *, void *owner);
+void pipe_want_send(void *arg);
+void pipe_on_pong(void *arg);
+/* Ends it at the end of this turn; safe to call twice. why is static. */
+void pipe_kill(struct pipe *, const char *why);
+
+/* ---- upstream.c ------------------------------------------------------------
+ */
+
+/* The handler of pipes on which we are the client. */
+extern const struct h2link_handler upstream_handler;
+
+/*
+ * Opens a stream to an agent: on a link of our own, else through a worker
+ * that has one. -1: there is none with room.
+ */
+int upstream_open(struct worker *, struct upstream *, uint32_t agent_row,
+    uint32_t agent_id, const struct h2_field *, size_t n, bool body_follows);
+/* The same on a given pipe. load may be NULL. */
+int upstream_open_on(struct pipe *, struct upstream *, const struct h2_field *,
+    size_t n, bool body_follows, struct registry_row *load);
+/* h2stream_write(), remembering the end. Bytes queued now. */
+size_t upstream_write(struct upstream *, struct span, bool end);
+/* Lets go of the stream, and resets it unless both sides have ended it;
+ * on_close is not called. */
+void upstream_cancel(struct upstream *, uint32_t code);
+/* The pipe has died: closes it without touching the session. */
+void upstream_lost(struct upstream *);
+
+/* ---- link.c
+ * ------------------------------------------------------------------ */
+
+struct agent_links *links_new(struct worker *);
+void links_free(struct worker *);
+/* An upgrade on LINK_PATH: answers it; the client is gone if it succeeds. */
+void link_accept(struct worker *, struct client *, const struct http1_head *,
+    const char *id);
+/* A link to that agent with room for a stream, or NULL. */
+struct pipe *link_pick(struct worker *, uint32_t agent_row);
+struct registry_row *link_load(struct worker *, uint32_t agent_row);
+/* GOAWAY on all. */
+void links_drain(struct worker *);
+/* Agents changed: ends links of those that may no longer be here. */
+void links_recheck(struct worker *);
+uint32_t links_count(const struct worker *);
+
+/* ---- relay.c
+ * ------------------------------------------------------------------ */
+
+struct relay *relay_new(struct worker *);
+void relay_free(struct relay *);
+/* A pipe to the worker in that process row, or NULL. */
+struct pipe *relay_to(struct relay *, uint32_t process_row);
+
+#endif
