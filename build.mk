@@ -47,9 +47,15 @@ API_SRCS = \
 	hubd/api/openai_usage.c \
 	hubd/api/scrub.c \
 
-ROUTE_SRCS =
-AUTH_SRCS =
-LIMIT_SRCS =
+ROUTE_SRCS = \
+	hubd/route/route.c \
+
+AUTH_SRCS = \
+	hubd/auth/auth.c \
+
+LIMIT_SRCS = \
+	hubd/limit/limit_local.c \
+
 PRICE_SRCS = \
 	hubd/price/amount.c \
 	hubd/price/cost.c \
@@ -76,7 +82,21 @@ HUB_SRCS = \
 
 # hubd's processes
 MASTER_SRCS =
-WORKER_SRCS =
+WORKER_SRCS = \
+	hubd/worker/accept.c \
+	hubd/worker/answer.c \
+	hubd/worker/client.c \
+	hubd/worker/finish.c \
+	hubd/worker/learn.c \
+	hubd/worker/link.c \
+	hubd/worker/local.c \
+	hubd/worker/pipe.c \
+	hubd/worker/relay.c \
+	hubd/worker/reply.c \
+	hubd/worker/request.c \
+	hubd/worker/upstream.c \
+	hubd/worker/worker.c \
+
 BILLING_SRCS =
 ADMIN_SRCS =
 CTL_SRCS = \
