@@ -169,7 +169,7 @@ is_host_port(struct span word, size_t colon)
 	size_t digits = run_of(word, colon + 1, DIGIT);
 	struct span port = span_of(word.p + colon + 1, digits);
 
-	if (colon == 0 || digits == 0 || digits > 5 ||
+	if (colon == 0 || digits < 2 || digits > 5 ||
 	    colon + 1 + digits != word.n ||
 	    run_of(name, 0, ALNUM "-._") != colon ||
 	    !has_any(name, LOWER UPPER))

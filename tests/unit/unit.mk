@@ -25,3 +25,11 @@ UNIT_call = $(SHM_FOR_UNIT) shm/call.c common/crc32.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
+API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
+	hubd/api/estimate.c hubd/api/meter.c hubd/api/openai.c \
+	hubd/api/openai_inspect.c hubd/api/openai_reader.c \
+	hubd/api/openai_usage.c hubd/api/scrub.c shm/usage.c common/jscan.c \
+	common/json.c common/json_write.c common/sse.c common/buf.c \
+	common/alloc.c common/log.c
+UNIT_meter = $(API_LINKS)
+UNIT_openai = $(API_LINKS)
