@@ -4,12 +4,14 @@ COMMON_SRCS = \
 	common/alloc.c \
 	common/buf.c \
 	common/conn.c \
+	common/conn_io.c \
 	common/conn_plain.c \
 	common/crc32.c \
 	common/crypto.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
+	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
 	common/ids.c \
@@ -128,6 +130,7 @@ PROVSIM_SRCS = \
 	common/alloc.c \
 	common/buf.c \
 	common/http1_body.c \
+	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
 	common/jscan.c \

@@ -122,7 +122,7 @@ head_size(const struct ws_reader *r)
 static bool
 head_is_good(const struct ws_reader *r)
 {
-	uint8_t opcode = r->head[0] & 0xf;
+	uint8_t opcode = r->head[0] & 0xf, len = r->head[1] & 0x7f;
 	bool fin = r->head[0] & FIN, masked = r->head[1] & MASKED;
 
 	if ((r->head[0] & RESERVED) != 0 || masked != (r->role == WS_SERVER))
@@ -134,10 +134,11 @@ head_is_good(const struct ws_reader *r)
 		return (r->allow_text && !r->in_msg);
 	case WS_OP_BINARY:
 		return (!r->in_msg);
-	case WS_OP_CLOSE:
+	case WS_OP_CLOSE: /* half a code is none */
+		return (fin && len <= 125 && len != 1);
 	case WS_OP_PING:
 	case WS_OP_PONG:
-		return (fin && (r->head[1] & 0x7f) <= 125);
+		return (fin && len <= 125);
 	default:
 		return (false);
 	}
@@ -222,8 +223,6 @@ close_event(struct ws_reader *r, struct span *data)
 	r->code = CLOSE_NONE;
 	if (data->n == 0)
 		return (WS_CLOSE);
-	if (data->n == 1)
-		return (ws_error(r, CLOSE_BAD));
 	r->code = (uint16_t)(r->control[0] << 8 | r->control[1]);
 	if (!code_is_good(r->code))
 		return (ws_error(r, CLOSE_BAD));

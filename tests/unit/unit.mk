@@ -16,14 +16,14 @@ UNIT_json = common/json.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_crypto = common/crypto.c common/ids.c common/log.c common/alloc.c
 UNIT_h2link = common/h2link.c common/buf.c common/alloc.c common/log.c
-UNIT_http1 = common/http1_head.c common/http1_body.c common/http1_write.c \
+UNIT_http1 = common/http1_field.c common/http1_head.c common/http1_body.c common/http1_write.c \
 	common/buf.c common/alloc.c common/log.c
 UNIT_http1_llhttp = $(UNIT_http1)
 SHM_FOR_UNIT = shm/shm.c shm/layout.c shm/process.c common/alloc.c common/log.c
 UNIT_shm = $(SHM_FOR_UNIT) shm/registry.c shm/pubtab.c shm/counters.c
 UNIT_call = $(SHM_FOR_UNIT) shm/call.c common/crc32.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
-UNIT_conn = common/conn.c common/conn_plain.c common/loop.c common/buf.c \
+UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
 API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
 	hubd/api/estimate.c hubd/api/meter.c hubd/api/openai.c \
@@ -33,3 +33,6 @@ API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
 	common/alloc.c common/log.c
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
+UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
+UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
+UNIT_ids = common/ids.c common/alloc.c common/log.c
