@@ -80,6 +80,7 @@ LEDGER_SRCS = \
 # what hubd's processes share
 HUB_SRCS = \
 	hubd/ctlproto.c \
+	hubd/gauges.c \
 	hubd/health.c \
 
 # hubd's processes
@@ -100,7 +101,11 @@ WORKER_SRCS = \
 	hubd/worker/worker.c \
 
 BILLING_SRCS =
-ADMIN_SRCS =
+ADMIN_SRCS = \
+	hubd/admin/admin.c \
+	hubd/admin/http.c \
+	hubd/admin/metrics.c \
+
 CTL_SRCS = \
 	hubd/ctl/client.c \
 	hubd/ctl/decimal.c \
@@ -117,6 +122,7 @@ CTL_SRCS = \
 	hubd/ctl/top.c \
 	hubd/ctl/when.c \
 	hubd/ctlproto.c \
+	hubd/gauges.c \
 
 HUBD_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
 	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \

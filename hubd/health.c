@@ -3,10 +3,9 @@
 
 #include "common/json.h"
 #include "common/monotime.h"
+#include "hubd/gauges.h"
 #include "shm/call.h"
 #include "shm/process.h"
-#include "shm/pubtab.h"
-#include "shm/registry.h"
 
 /* The master replaces a worker whose heartbeat is 10 s old. That none beats
  * for this long means that it does not any more. */
@@ -43,34 +42,6 @@ stuck(const struct shm *shm)
 			return (false);
 	}
 	return (true);
-}
-
-static bool
-agent_usable(const struct shm *shm, uint32_t agent_row)
-{
-	struct pub_agent agent;
-	uint32_t p;
-
-	if (!pub_agent_read(shm, agent_row, &agent) || agent.revoked ||
-	    agent.draining)
-		return (false);
-	for (p = 0; p < shm->sizes.nprocs; p++) {
-		if (registry_usable(shm, p, agent_row))
-			return (true);
-	}
-	return (false);
-}
-
-static bool
-any_agent(const struct shm *shm)
-{
-	uint32_t i, n = atomic_load(&shm_pub_state(shm)->nagents);
-
-	for (i = 0; i < n && i < shm->sizes.max_agents; i++) {
-		if (agent_usable(shm, i))
-			return (true);
-	}
-	return (false);
 }
 
 /* At least 95 % of the call table is in use. Stops at the first twentieth
@@ -110,7 +81,7 @@ why_not_ready(const struct shm *shm)
 		return ("loading");
 	if (stuck(shm))
 		return ("no worker answers");
-	if (!any_agent(shm))
+	if (!hub_any_agent(shm))
 		return ("no agent");
 	if (overloaded(shm))
 		return ("overloaded");

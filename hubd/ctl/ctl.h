@@ -68,9 +68,6 @@ void show_limits(const struct shm *, struct jout *);
 void show_agents(const struct shm *, struct jout *);
 void show_models(const struct shm *, struct jout *);
 void show_explain(const struct shm *, const char *model, struct jout *);
-/* Agents that are up, and calls under way. */
-uint32_t show_agents_up(const struct shm *);
-uint32_t show_calls_open(const struct shm *);
 
 /* ---- top.c --------------------------------------------------------------- */
 

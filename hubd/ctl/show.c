@@ -7,6 +7,7 @@
 #include "hubd/ctl/ctl.h"
 #include "hubd/ctl/show.h"
 #include "hubd/ctl/when.h"
+#include "hubd/gauges.h"
 #include "shm/call.h"
 #include "shm/process.h"
 #include "shm/pubtab.h"
@@ -180,7 +181,6 @@ void
 show_status(const struct shm *shm, struct jout *j)
 {
 	struct run_state *run = shm_run_state(shm);
-	const struct price_blob *prices = pub_prices(shm);
 	monotime_t start = {run->started_mono_ns};
 
 	jout_begin_object(j);
@@ -189,9 +189,9 @@ show_status(const struct shm *shm, struct jout *j)
 	jout_kstr(j, "state", hub_state(shm));
 	jout_kint(
 	    j, "uptime_s", monotime_diff_ms(monotime_now(), start) / 1000);
-	jout_kuint(j, "price_version", prices == NULL ? 0 : prices->version);
-	jout_kuint(j, "agents", show_agents_up(shm));
-	jout_kuint(j, "calls", show_calls_open(shm));
+	jout_kuint(j, "price_version", hub_price_version(shm));
+	jout_kuint(j, "agents", hub_agents_up(shm));
+	jout_kuint(j, "calls", hub_calls_open(shm));
 	jout_kuint(j, "restarts", atomic_load(&run->restarts));
 	put_workers_short(shm, j);
 	put_billing(shm, j);
@@ -199,17 +199,6 @@ show_status(const struct shm *shm, struct jout *j)
 }
 
 /* ---- calls -------------------------------------------------------------- */
-
-uint32_t
-show_calls_open(const struct shm *shm)
-{
-	struct call_row *rows = call_rows(shm);
-	uint32_t i, n = 0;
-
-	for (i = 0; i < shm->sizes.max_calls; i++)
-		n += call_word_state(atomic_load(&rows[i].word)) == CALL_OPEN;
-	return (n);
-}
 
 static void
 put_call(const struct shm *shm, struct jout *j, const struct call_copy *c)

@@ -81,18 +81,6 @@ show_agent_rows(const struct shm *shm)
 	return (n < shm->sizes.max_agents ? n : shm->sizes.max_agents);
 }
 
-uint32_t
-show_agents_up(const struct shm *shm)
-{
-	struct agent_view v;
-	uint32_t i, up = 0, n = show_agent_rows(shm);
-
-	for (i = 0; i < n; i++)
-		up += show_agent_view(shm, i, &v) &&
-		      strcmp(show_agent_state(&v), "up") == 0;
-	return (up);
-}
-
 void
 show_agent_name(const struct shm *shm, uint32_t id, char out[PUB_NAME_MAX])
 {

@@ -1,0 +1,126 @@
+/* Metrics as Prometheus reads them: text, version 0.0.4. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hubd/admin/admin.h"
+#include "hubd/gauges.h"
+#include "shm/counters.h"
+
+static void
+put_head(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* ---- counters ----------------------------------------------------------- */
+
+static void
+put_counter(struct buf *out, const struct shm *shm, enum counter_id id)
+{
+	const struct counter_info *c = &counter_infos[id];
+
+	/* Series of one name stand together in the list. */
+	if (id == 0 || strcmp(c->name, counter_infos[id - 1].name) != 0)
+		put_head(out, c->name, "counter", c->help);
+	if (*c->labels == '\0')
+		buf_addf(
+		    out, "%s %" PRIu64 "\n", c->name, counter_sum(shm, id));
+	else
+		buf_addf(out, "%s{%s} %" PRIu64 "\n", c->name, c->labels,
+		    counter_sum(shm, id));
+}
+
+/* ---- histograms --------------------------------------------------------- */
+
+/* Microseconds as seconds: exact, no trailing zeros. */
+static void
+put_seconds(struct buf *out, uint64_t us)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%" PRIu64 ".%06" PRIu64,
+	    us / 1000000, us % 1000000);
+
+	while (text[n - 1] == '0')
+		n--;
+	if (text[n - 1] == '.')
+		n--;
+	buf_add(out, text, (size_t)n);
+}
+
+static void
+put_histogram(struct buf *out, const struct shm *shm, enum histogram_id id)
+{
+	const struct counter_info *h = &histogram_infos[id];
+	uint64_t bucket[HIST_BUCKETS], sum_us, below = 0;
+	int i;
+
+	histogram_sum(shm, id, bucket, &sum_us);
+	put_head(out, h->name, "histogram", h->help);
+	for (i = 0; i < HIST_BUCKETS - 1; i++) {
+		below += bucket[i];
+		buf_addf(out, "%s_bucket{le=\"", h->name);
+		put_seconds(out, UINT64_C(16) << i);
+		buf_addf(out, "\"} %" PRIu64 "\n", below);
+	}
+	below += bucket[HIST_BUCKETS - 1];
+	buf_addf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", h->name, below);
+	buf_addf(out, "%s_sum ", h->name);
+	put_seconds(out, sum_us);
+	buf_addf(out, "\n%s_count %" PRIu64 "\n", h->name, below);
+}
+
+/* ---- gauges ------------------------------------------------------------- */
+
+static void
+put_gauge(struct buf *out, const char *name, const char *help, int64_t n)
+{
+	put_head(out, name, "gauge", help);
+	buf_addf(out, "%s %" PRId64 "\n", name, n);
+}
+
+static void
+put_gauges(struct buf *out, const struct shm *shm)
+{
+	struct run_state *run = shm_run_state(shm);
+	struct pub_state *pub = shm_pub_state(shm);
+
+	put_gauge(out, "hubd_links", "Links of agents to live workers.",
+	    (int64_t)hub_links(shm));
+	put_gauge(out, "hubd_calls", "Calls in flight.", hub_calls_open(shm));
+	put_gauge(out, "hubd_pending", "Finished calls not yet booked.",
+	    (int64_t)atomic_load(&run->pending));
+	put_gauge(out, "hubd_agents_up", "Agents that take requests.",
+	    hub_agents_up(shm));
+	put_gauge(out, "hubd_workers", "Live workers.", hub_workers(shm));
+	put_gauge(out, "hubd_price_version", "Price version in force.",
+	    (int64_t)hub_price_version(shm));
+	put_gauge(out, "hubd_store_up",
+	    "1 if the last transaction of the store succeeded.",
+	    atomic_load(&pub->store_ok) != 0);
+	put_gauge(out, "hubd_held_nanodollars",
+	    "Money held for calls in flight, in 10^-9 USD.", hub_held(shm).n);
+	put_gauge(out, "hubd_suspense", "Ledger rows in suspense.",
+	    (int64_t)atomic_load(&pub->suspense));
+	put_gauge(out, "hubd_draining", "1 while the hub goes down.",
+	    atomic_load(&run->draining) != 0);
+	put_head(out, "hubd_restarts_total", "counter",
+	    "Children that died and were replaced.");
+	buf_addf(out, "hubd_restarts_total %" PRIu32 "\n",
+	    atomic_load(&run->restarts));
+	put_head(out, "hubd_build_info", "gauge",
+	    "Always 1; the version is a label.");
+	buf_addf(out, "hubd_build_info{version=\"%s\"} 1\n", VERSION);
+}
+
+void
+metrics_put(const struct shm *shm, struct buf *out)
+{
+	int i;
+
+	put_gauges(out, shm);
+	for (i = 0; i < COUNTERS; i++)
+		put_counter(out, shm, (enum counter_id)i);
+	for (i = 0; i < HISTOGRAMS; i++)
+		put_histogram(out, shm, (enum histogram_id)i);
+}

@@ -1,0 +1,28 @@
+/*
+ * Figures of the hub as a whole, each counted over shared memory when it is
+ * asked for: for health, metrics and hubctl.
+ */
+#ifndef HUBD_GAUGES_H
+#define HUBD_GAUGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/money.h"
+#include "shm/shm.h"
+
+/* Agents that take requests: registered, not draining, with a live link. */
+uint32_t hub_agents_up(const struct shm *);
+/* The same question, cheaper: is there any? */
+bool hub_any_agent(const struct shm *);
+/* Calls that are open, over all workers. Reads every row. */
+uint32_t hub_calls_open(const struct shm *);
+/* Live workers, and links to all of them. */
+uint32_t hub_workers(const struct shm *);
+uint64_t hub_links(const struct shm *);
+/* Money held for calls in flight, over all accounts; saturates. */
+nanousd_t hub_held(const struct shm *);
+/* The version in force; 0 before the first. */
+uint64_t hub_price_version(const struct shm *);
+
+#endif
