@@ -18,9 +18,9 @@ SANFLAGS =
 endif
 
 VERSION	:= 0.1.0
-PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl
-PKGS_HUB    = sqlite3 gmp libconfuse
-PKGS_AGENT  = libcurl libconfuse
+PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl libconfuse
+PKGS_HUB    = sqlite3 gmp
+PKGS_AGENT  = libcurl
 
 OPT	?= -O2 -g
 WARN	= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

@@ -3,6 +3,11 @@
 COMMON_SRCS = \
 	common/alloc.c \
 	common/buf.c \
+	common/conf.c \
+	common/conf_expand.c \
+	common/conf_scan.c \
+	common/conf_serial.c \
+	common/conf_value.c \
 	common/conn.c \
 	common/conn_io.c \
 	common/conn_plain.c \

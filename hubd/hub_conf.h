@@ -11,18 +11,12 @@
 #include <stdint.h>
 
 #include "common/buf.h"
+#include "common/conf.h"
 #include "shm/process.h"
 
 enum hub_unpriced { UNPRICED_REFUSE, UNPRICED_FREE };
 enum hub_disconnect { DISCONNECT_CANCEL, DISCONNECT_DRAIN };
 enum hub_hold { HOLD_STRICT, HOLD_SOFT };
-
-#define CONF_LIST_MAX 16
-
-struct conf_list {
-	char *item[CONF_LIST_MAX];
-	size_t n;
-};
 
 /* Milliseconds each. */
 struct hub_timeouts {

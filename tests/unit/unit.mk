@@ -36,3 +36,6 @@ UNIT_openai = $(API_LINKS)
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
+UNIT_conf = common/conf.c common/conf_expand.c common/conf_scan.c \
+	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
+	common/log.c
