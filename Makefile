@@ -31,6 +31,14 @@ CPPFLAGS = -I. -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -DPREFIX='"$(PREFIX)"'
 LDFLAGS	= $(SANFLAGS) -Wl,-z,relro,-z,now
 libs	= $(shell pkg-config --libs $(1) 2>/dev/null)
 
+ifdef V
+Q	=
+say	= @:
+else
+Q	= @
+say	= @echo
+endif
+
 include build.mk
 include tests/unit/unit.mk
 
@@ -41,11 +49,13 @@ all: $(PROGRAMS)
 
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/test/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The schema is taken into the object as it is.
 $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
@@ -57,22 +67,28 @@ testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
 # ---- programs ------------------------------------------------------------
 
 $(O)/hubd: $(call obj,$(HUBD_SRCS))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
 
 $(O)/agentd: $(call obj,$(AGENTD_SRCS))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_AGENT))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_AGENT))
 
 $(O)/hubctl: $(call obj,$(HUBCTL_SRCS))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
 
 $(O)/provsim: $(call obj,$(PROVSIM_SRCS))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
 
 $(O)/test/agentd: $(call testobj,$(AGENTD_SRCS))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_AGENT))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_AGENT))
 
 .PHONY: test-programs
 test-programs: $(addprefix $(O)/test/,$(filter hubd agentd,$(notdir $(PROGRAMS))))
@@ -84,7 +100,8 @@ UNITS	= $(patsubst tests/unit/test_%.c,%,$(wildcard tests/unit/test_*.c))
 define unit_rule
 $(O)/unit/test_$(1): $(call obj,tests/unit/test_$(1).c $(UNIT_$(1)))
 	@mkdir -p $$(@D)
-	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB))
+	$(say) ' CC  ' $$@
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB))
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 
@@ -107,6 +124,17 @@ venv: $(VENV)/.done
 .PHONY: system
 system: all test-programs venv
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/system
+
+# ---- the two commands ------------------------------------------------------
+
+.PHONY: deps
+deps:
+	@tests/run/deps.sh
+
+.PHONY: run
+run: deps
+	@$(MAKE) --no-print-directory all
+	@ONCE=$(ONCE) BUILD=$(CURDIR)/$(O) $(PYTHON) tests/run/main_job.py
 
 .PHONY: clean
 clean:

@@ -413,7 +413,12 @@ advance(struct client *c)
 static void
 on_again(void *arg)
 {
-	advance(arg);
+	struct client *c = arg;
+
+	advance(c);
+	/* Reading stops when pipelined requests fill the buffer. */
+	if (c->state != CLIENT_CLOSING)
+		conn_want_read(c->conn, true);
 }
 
 static void
