@@ -41,6 +41,15 @@ struct hub_fds {
 	int nwake;
 };
 
+/* In front of every message between master and children (hubmsg.def). */
+struct hubmsg_head {
+	uint32_t type;
+	uint32_t size;	 /* of the payload behind this head */
+	uint32_t cookie; /* of a request that wants an answer; else 0 */
+	uint32_t flags;	 /* HUBMSG_FORCE */
+};
+#define HUBMSG_FORCE 1
+
 /* A child as its entry function finds itself: privileges dropped, mapped,
  * its row LIVE, PDEATHSIG set. */
 struct hub_child {
@@ -61,6 +70,8 @@ struct hub_child {
 	void (*on_message)(struct hub_child *, uint32_t type, const void *,
 	    size_t n);
 	void *arg;
+	/* of the message that one of these is told of, while it is told */
+	struct hubmsg_head head;
 };
 
 /* Entry functions: set up, run the loop, return the exit status. */
@@ -75,6 +86,9 @@ int admin_main(struct hub_child *);
 void child_attach(struct hub_child *);
 /* To the master; false if it could not be sent. */
 bool child_send(struct hub_child *, uint32_t type, const void *, size_t n);
+/* The same with a cookie and flags; head's size is that of the payload. */
+bool child_send_head(
+    struct hub_child *, const struct hubmsg_head *, const void *payload);
 
 /* ---- master <-> child ----------------------------------------------------- */
 
@@ -86,14 +100,6 @@ enum hubmsg_type {
 #undef MESSAGE
 	HUBMSG_TYPES
 };
-
-struct hubmsg_head {
-	uint32_t type;
-	uint32_t size;	 /* of the payload behind this head */
-	uint32_t cookie; /* of a request that wants an answer; else 0 */
-	uint32_t flags;	 /* HUBMSG_FORCE */
-};
-#define HUBMSG_FORCE 1
 
 /* ---- worker -> billing: the queue ---------------------------------------- */
 
