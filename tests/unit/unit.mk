@@ -39,3 +39,13 @@ UNIT_ids = common/ids.c common/alloc.c common/log.c
 UNIT_conf = common/conf.c common/conf_expand.c common/conf_scan.c \
 	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
 	common/log.c
+UNIT_ctl = hubd/ctl/decimal.c hubd/ctl/parse.c hubd/ctl/rundir.c \
+	hubd/ctl/when.c hubd/ctlproto.c common/json_write.c common/buf.c \
+	common/alloc.c common/log.c
+UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
+	hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
+	common/json.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
+	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
+	common/crc32.c common/json_write.c common/buf.c
