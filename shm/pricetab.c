@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "common/crc32.h"
+
 #define BLOB_HEAD (sizeof(struct price_blob))
 
 uint32_t
@@ -22,19 +24,7 @@ price_hash(struct span name)
 uint32_t
 price_blob_crc(const struct price_blob *b)
 {
-	static const uint32_t nibble[16] = {0x00000000, 0x1db71064, 0x3b6e20c8,
-	    0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-	    0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0,
-	    0x86d3d2d4, 0xa00ae278, 0xbdbdf21c};
-	const unsigned char *p = (const unsigned char *)b + BLOB_HEAD;
-	const unsigned char *end = (const unsigned char *)b + b->size;
-	uint32_t c = UINT32_MAX;
-
-	for (; p < end; p++) {
-		c = nibble[(c ^ *p) & 15] ^ (c >> 4);
-		c = nibble[(c ^ (*p >> 4)) & 15] ^ (c >> 4);
-	}
-	return (~c);
+	return (crc32_add(0, b + 1, b->size - BLOB_HEAD));
 }
 
 static const uint32_t *
