@@ -105,7 +105,27 @@ WORKER_SRCS = \
 	hubd/worker/upstream.c \
 	hubd/worker/worker.c \
 
-BILLING_SRCS =
+BILLING_SRCS = \
+	hubd/billing/billing.c \
+	hubd/billing/book.c \
+	hubd/billing/checkpoint.c \
+	hubd/billing/cmd_account.c \
+	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_hub.c \
+	hubd/billing/cmd_key.c \
+	hubd/billing/cmd_show.c \
+	hubd/billing/commands.c \
+	hubd/billing/control.c \
+	hubd/billing/directory.c \
+	hubd/billing/due.c \
+	hubd/billing/intake.c \
+	hubd/billing/oldrows.c \
+	hubd/billing/prices.c \
+	hubd/billing/publish.c \
+	hubd/billing/settle.c \
+	hubd/billing/store.c \
+	hubd/billing/versions.c \
+
 ADMIN_SRCS = \
 	hubd/admin/admin.c \
 	hubd/admin/http.c \

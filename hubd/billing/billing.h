@@ -1,0 +1,158 @@
+/*
+ * The billing process: the only one that speaks to the store, the only
+ * writer of what is published, and the one that answers hubctl. Private to
+ * this room.
+ *
+ * The order in which a finished call becomes money is law (book.c):
+ * commit -> publish the new `available` -> BOOKED -> wake the worker.
+ */
+#ifndef HUBD_BILLING_BILLING_H
+#define HUBD_BILLING_BILLING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hubd/billing/directory.h"
+#include "hubd/billing/due.h"
+#include "hubd/billing/settle.h"
+#include "hubd/billing/versions.h"
+#include "hubd/hub.h"
+#include "hubd/ledger/ledger.h"
+#include "shm/counters.h"
+
+#define BATCH_ROWS	  200 /* of one transaction, at most */
+#define GATHER_MS	  5   /* how long rows gather behind a commit */
+#define SWEEP_MS	  100
+#define CHECKPOINT_MS	  2000
+#define BACKOFF_MIN	  100 /* ms */
+#define BACKOFF_MAX	  5000
+#define PRICE_RETRY_MS	  5 /* until a buffer of prices is free */
+#define PRICE_PATIENCE_MS 10000
+
+/* What has to be done before calls are booked, in this order. Each step may
+ * find the store away and is then tried again. */
+enum stage {
+	STAGE_OPEN,	 /* open the store */
+	STAGE_TABLES,	 /* load accounts, keys, agents */
+	STAGE_PRICES,	 /* prices in force */
+	STAGE_OLD_ROWS,	 /* calls of a hub before this one */
+	STAGE_LEFTOVERS, /* checkpoints whose calls are lost */
+	STAGE_SERVING,
+};
+
+struct batch;
+struct control;
+
+struct billing {
+	struct hub_child *child; /* NULL in unit tests */
+	struct shm *shm;
+	struct loop *loop; /* NULL in unit tests, as the timers */
+	struct counter_row *count;
+	struct hub_conf *conf; /* child->conf */
+
+	const struct ledger_ops *ops;
+	struct ledger *store; /* NULL until open */
+	enum stage stage;
+	int64_t backoff_ms; /* 0: the store works */
+	monotime_t retry_at;
+
+	struct dir_table accounts, keys, agents;
+	struct versions versions;
+	struct settler settler;
+	amount_t *sum;
+
+	struct due due;
+	struct batch *batch;
+	uint64_t wake_slots; /* to be woken, a bit a slot */
+	monotime_t last_commit;
+	uint64_t *checkpointed; /* by row: what its last checkpoint saw */
+
+	struct price_blob *price_waiting; /* until a buffer is free */
+	monotime_t price_deadline;
+	uint32_t price_cookie; /* of the reload that waits for it */
+	bool price_reload;     /* somebody wants to hear of it */
+
+	struct control *control;
+	struct loop_io *queue_io;
+	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
+	struct loop_timer *retry_timer, *price_timer;
+};
+
+/* ---- store.c: the store and its absences --------------------------------- */
+
+/* Goes on with start-up as far as the store lets it. */
+void billing_advance(struct billing *);
+/* The store could not do something: back off. */
+void store_failed(struct billing *);
+/* It could. */
+void store_worked(struct billing *);
+/* Is it of no use to ask now? */
+bool store_waits(const struct billing *);
+
+/* ---- intake.c ------------------------------------------------------------ */
+
+/* Watches the queue; starts the sweep. */
+void intake_start(struct billing *);
+/* Takes the messages that are there: rows become due. */
+void intake_read(struct billing *);
+/* Finds what nobody named: FINAL rows, rows of the dead. */
+void intake_sweep(struct billing *);
+/* Something is due: commits now or when a moment has passed. */
+void intake_kick(struct billing *);
+
+/* ---- book.c -------------------------------------------------------------- */
+
+void book_init(struct billing *);
+void book_fini(struct billing *);
+/* One batch: what is due is booked, published, marked, woken. */
+void book_due(struct billing *);
+/* Counts one row that was committed. */
+void book_count(struct billing *, const struct ledger_row *, nanousd_t cost);
+/* Puts a row aside; false: the store is away. */
+bool book_suspend(
+    struct billing *, req_id_t, const char *reason, const void *raw, size_t n);
+
+/* ---- checkpoint.c -------------------------------------------------------- */
+
+/* Copies calls that have been open for long into the store. */
+void checkpoint_run(struct billing *);
+/* Bills checkpoints whose calls are in no memory any more. */
+enum ledger_result checkpoint_leftovers(struct billing *);
+
+/* ---- oldrows.c ----------------------------------------------------------- */
+
+/* Bills every run_dir/hubd.run.old*. DOWN: the rest later. */
+enum ledger_result oldrows_bill(struct billing *);
+
+/* ---- publish.c ----------------------------------------------------------- */
+
+/* Reconciles what is published with what is stored. */
+enum ledger_result publish_load(struct billing *);
+/* Each writes one row; false: the table is full. */
+bool publish_account(struct billing *, const struct ledger_account *);
+bool publish_key(struct billing *, const struct ledger_key *, bool cut);
+bool publish_agent(struct billing *, const struct ledger_agent *);
+/* Reads an account anew and publishes it. */
+enum ledger_result publish_balance(struct billing *, uint32_t account);
+
+/* ---- prices.c ------------------------------------------------------------ */
+
+/* Puts a version in force at start, whatever the files say. */
+enum ledger_result prices_start(struct billing *);
+/*
+ * Loads the files anew. -1: refused, error says why. Else the version goes
+ * into force now or soon, and control_reloaded() is called with cookie.
+ */
+int prices_reload(
+    struct billing *, uint32_t cookie, bool force, char *error, size_t cap);
+/* Tries to publish what waits for a buffer. */
+void prices_retry(struct billing *);
+
+/* ---- control.c ----------------------------------------------------------- */
+
+void control_start(struct billing *);
+/* Answers whoever waits for that reload; error NULL: done. */
+void control_reloaded(struct billing *, uint32_t cookie, const char *error);
+
+#endif

@@ -1,0 +1,291 @@
+/* hubctl key ...: what users present. A key is shown once and never kept:
+ * the store and shared memory know its hash alone. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/crypto.h"
+#include "hubd/billing/commands.h"
+#include "shm/pubtab.h"
+
+#define KEY_PREFIX    "sk-hub-"
+#define KEY_ID_PREFIX "key_"
+#define KEY_ID_RANDOM 16
+#define KEY_GRACE_MAX (INT64_C(366) * 86400 * 1000)
+
+/* ---- finding one --------------------------------------------------------- */
+
+struct wanted {
+	const char *id;
+	struct ledger_key *key;
+	bool found;
+};
+
+static void
+match_key(void *arg, const struct ledger_key *k)
+{
+	struct wanted *w = arg;
+
+	if (strcmp(k->id, w->id) != 0)
+		return;
+	*w->key = *k;
+	w->found = true;
+}
+
+static bool
+get_key(
+    struct billing *b, struct reply *r, const char *id, struct ledger_key *key)
+{
+	struct wanted w = {.id = id, .key = key};
+	enum ledger_result result = b->ops->each_key(b->store, match_key, &w);
+
+	if (result == LEDGER_OK && !w.found)
+		result = LEDGER_MISSING;
+	return (!reply_store(r, result, "key", id));
+}
+
+/* As get_key(), but a revoked one is refused. */
+static bool
+get_good_key(
+    struct billing *b, struct reply *r, const char *id, struct ledger_key *key)
+{
+	if (!get_key(b, r, id, key))
+		return (false);
+	if (key->revoked)
+		reply_refuse(r, "key %s is revoked", id);
+	return (!key->revoked);
+}
+
+/* ---- changing one -------------------------------------------------------- */
+
+static bool
+set_number(const struct json *args, struct reply *r, const char *name,
+    uint64_t max, uint64_t *out)
+{
+	int64_t n = json_get_int(args, name, -1);
+
+	if (n < 0)
+		return (true);
+	if ((uint64_t)n > max) {
+		reply_refuse(
+		    r, "%s: at most %llu", name, (unsigned long long)max);
+		return (false);
+	}
+	*out = (uint64_t)n;
+	return (true);
+}
+
+static bool
+set_limits(struct ledger_key *k, const struct json *args, struct reply *r)
+{
+	uint64_t rpm = k->rpm, concurrency = k->concurrency;
+
+	if (!set_number(args, r, "rpm", UINT32_MAX, &rpm) ||
+	    !set_number(args, r, "concurrency", UINT32_MAX, &concurrency) ||
+	    !set_number(args, r, "tpm", UINT64_C(1) << 50, &k->tpm))
+		return (false);
+	k->rpm = (uint32_t)rpm;
+	k->concurrency = (uint32_t)concurrency;
+	k->expires_ms = json_get_int(args, "expires", k->expires_ms);
+	return (true);
+}
+
+static bool
+set_key(struct ledger_key *k, const struct json *args, struct reply *r)
+{
+	const char *name = json_get_str(args, "name");
+	const char *models = json_get_str(args, "models");
+
+	if ((name != NULL && !check_name(r, "name", name)) ||
+	    !check_list(r, "models", models, sizeof(k->models)) ||
+	    !set_limits(k, args, r))
+		return (false);
+	if (name != NULL)
+		snprintf(k->name, sizeof(k->name), "%s", name);
+	if (models != NULL)
+		snprintf(k->models, sizeof(k->models), "%s", models);
+	return (true);
+}
+
+static bool
+put_key(struct billing *b, struct reply *r, struct ledger_key *k, bool cut)
+{
+	if (reply_store(r, b->ops->key_put(b->store, k), "key", k->id))
+		return (false);
+	if (publish_key(b, k, cut))
+		return (true);
+	reply_refuse(r,
+	    "key %s is stored but has no room in memory: raise "
+	    "max_keys and restart",
+	    k->id);
+	return (false);
+}
+
+/* A fresh secret: its hash into the key, its text to the caller. */
+static void
+make_secret(struct ledger_key *k, char text[TOKEN_MAX])
+{
+	token_make(KEY_PREFIX, text);
+	sha256(span_str(text), k->hash);
+}
+
+static void
+show_secret(struct reply *r, const struct ledger_key *k, char text[TOKEN_MAX])
+{
+	jout_begin_object(&r->j);
+	jout_kstr(&r->j, "id", k->id);
+	jout_kstr(&r->j, "key", text);
+	jout_end_object(&r->j);
+	crypto_wipe(text, TOKEN_MAX);
+}
+
+static const char *
+state_of(const struct ledger_key *k)
+{
+	if (k->revoked)
+		return ("revoked");
+	if (k->expires_ms != 0 && k->expires_ms <= walltime_ms())
+		return ("expired");
+	return ("active");
+}
+
+static void
+show_key(struct billing *b, struct jout *j, const struct ledger_key *k)
+{
+	jout_begin_object(j);
+	jout_kstr(j, "id", k->id);
+	jout_kstr(j, "name", k->name);
+	jout_kstr(j, "account", dir_name(&b->accounts, k->account));
+	jout_kuint(j, "rpm", k->rpm);
+	jout_kuint(j, "tpm", k->tpm);
+	jout_kuint(j, "concurrency", k->concurrency);
+	put_list(j, "models", k->models);
+	put_time(j, "expires", k->expires_ms);
+	put_time(j, "created", k->created_ms);
+	put_time(j, "old_until", k->old_until_ms);
+	jout_kstr(j, "state", state_of(k));
+	jout_end_object(j);
+}
+
+static void
+show_one(struct billing *b, struct reply *r, const struct ledger_key *k)
+{
+	jout_begin_object(&r->j);
+	jout_key(&r->j, "keys");
+	jout_begin_array(&r->j);
+	show_key(b, &r->j, k);
+	jout_end_array(&r->j);
+	jout_end_object(&r->j);
+}
+
+/* ---- commands ------------------------------------------------------------ */
+
+static void
+make_id(struct ledger_key *k)
+{
+	char random[TOKEN_MAX];
+
+	token_make("", random);
+	snprintf(k->id, sizeof(k->id), "%s%.*s", KEY_ID_PREFIX, KEY_ID_RANDOM,
+	    random);
+}
+
+void
+cmd_key_add(struct billing *b, const struct json *args, struct reply *r)
+{
+	struct ledger_key k = {.created_ms = walltime_ms()};
+	char text[TOKEN_MAX];
+
+	k.account = find_account(b, r, json_get_str(args, "account"));
+	if (k.account == 0 || !set_key(&k, args, r))
+		return;
+	if (!dir_has_room(&b->keys)) {
+		reply_refuse(r,
+		    "all %u keys are in use: raise max_keys and "
+		    "restart",
+		    b->keys.max_rows);
+		return;
+	}
+	make_id(&k);
+	make_secret(&k, text);
+	if (put_key(b, r, &k, false))
+		show_secret(r, &k, text);
+}
+
+void
+cmd_key_set(struct billing *b, const struct json *args, struct reply *r)
+{
+	struct ledger_key k;
+
+	if (get_good_key(b, r, json_get_str(args, "id"), &k) &&
+	    set_key(&k, args, r) && put_key(b, r, &k, false))
+		show_one(b, r, &k);
+}
+
+void
+cmd_key_rotate(struct billing *b, const struct json *args, struct reply *r)
+{
+	int64_t grace = json_get_int(args, "grace", 0);
+	char text[TOKEN_MAX];
+	struct ledger_key k;
+
+	if (grace > KEY_GRACE_MAX) {
+		reply_refuse(r, "grace: at most a year");
+		return;
+	}
+	if (!get_good_key(b, r, json_get_str(args, "id"), &k))
+		return;
+	memset(k.old_hash, 0, sizeof(k.old_hash));
+	k.old_until_ms = 0;
+	if (grace > 0) {
+		memcpy(k.old_hash, k.hash, sizeof(k.old_hash));
+		k.old_until_ms = walltime_ms() + grace;
+	}
+	make_secret(&k, text);
+	if (put_key(b, r, &k, false))
+		show_secret(r, &k, text);
+}
+
+void
+cmd_key_revoke(struct billing *b, const struct json *args, struct reply *r)
+{
+	struct ledger_key k;
+
+	if (!get_key(b, r, json_get_str(args, "id"), &k))
+		return;
+	k.revoked = true;
+	if (put_key(b, r, &k, json_get_bool(args, "cut", false)))
+		show_one(b, r, &k);
+}
+
+struct listing {
+	struct billing *b;
+	struct jout *j;
+	uint32_t account; /* 0: all */
+};
+
+static void
+list_key(void *arg, const struct ledger_key *k)
+{
+	struct listing *l = arg;
+
+	if (l->account == 0 || l->account == k->account)
+		show_key(l->b, l->j, k);
+}
+
+void
+cmd_show_keys(struct billing *b, const struct json *args, struct reply *r)
+{
+	const char *account = json_get_str(args, "account");
+	struct listing l = {.b = b, .j = &r->j};
+	enum ledger_result result;
+
+	if (account != NULL && (l.account = find_account(b, r, account)) == 0)
+		return;
+	jout_begin_object(&r->j);
+	jout_key(&r->j, "keys");
+	jout_begin_array(&r->j);
+	result = b->ops->each_key(b->store, list_key, &l);
+	jout_end_array(&r->j);
+	jout_end_object(&r->j);
+	reply_store(r, result, "key", "");
+}

@@ -1,0 +1,68 @@
+/*
+ * The commands of hubctl that billing answers: one function a command
+ * (cmd_*.c), checked arguments in, `data` or a refusal out.
+ */
+#ifndef HUBD_BILLING_COMMANDS_H
+#define HUBD_BILLING_COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/json.h"
+#include "hubd/billing/billing.h"
+#include "hubd/ctlproto.h"
+
+struct reply {
+	struct jout j; /* the value of "data" goes here */
+	bool refused;
+	bool keep_data; /* also of a refusal */
+	char error[512];
+	uint32_t cookie; /* not 0: answered later, by control_reloaded() */
+};
+
+/*
+ * Answers one request line: appends the answer, newline included, to out
+ * and returns 0; or returns a cookie for which control_reloaded() will be
+ * called.
+ */
+uint32_t command_run(struct billing *, struct span line, struct buf *out);
+/* The answer to a reload. error NULL: done. */
+void command_reloaded(struct billing *, const char *error, struct buf *out);
+
+/* Refuses; the text is for people. */
+void reply_refuse(struct reply *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Refuses in the words for what the store says; false: it said OK. thing is
+ * "account acme". */
+bool reply_store(
+    struct reply *, enum ledger_result, const char *thing, const char *name);
+
+/* [A-Za-z0-9._-]{1,63}; else refuses. */
+bool check_name(struct reply *, const char *what, const char *name);
+/* A list of globs that fits into cap; else refuses. NULL is fine. */
+bool check_list(struct reply *, const char *what, const char *list, size_t cap);
+/* "a,b*" as ["a","b*"]. */
+void put_list(struct jout *, const char *key, const char *list);
+/* "2026-01-31T08:00:00.123Z"; null for 0. */
+void put_time(struct jout *, const char *key, int64_t ms);
+
+/* The account of that name, or 0 with a refusal. */
+uint32_t find_account(struct billing *, struct reply *, const char *name);
+/* The data of a reload that is done. */
+void cmd_reload_data(struct billing *, struct jout *);
+/* One element of "accounts". */
+void
+put_account(struct billing *, struct jout *, const struct ledger_account *);
+
+#define BILLING_COMMAND(id) \
+	void cmd_##id(struct billing *, const struct json *, struct reply *);
+#define COMMAND(id, words, who, usage, ...) WHO_##who(id)
+#define WHO_BILLING(id)			    BILLING_COMMAND(id)
+#define WHO_SHM(id)
+#include "hubd/commands.def"
+#undef COMMAND
+#undef WHO_BILLING
+#undef WHO_SHM
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * The control socket: each connection brings one request line and takes one
+ * answer line. Clients are many at once; a reload's answer comes when the
+ * master and the prices are done with it.
+ */
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/conn.h"
+#include "common/log.h"
+#include "hubd/billing/commands.h"
+
+#define CLIENTS_MAX    64
+#define CLIENT_MAGIC   0x63746c63
+#define ACCEPT_BATCH   16
+#define ANSWER_WAIT_MS 60000 /* for a reload */
+
+struct client {
+	uint32_t magic;
+	struct control *control;
+	struct conn *conn;
+	struct loop_timer *deadline;
+	uint32_t cookie; /* of what it waits for; 0: still reading */
+	LIST_ENTRY(client) entry;
+};
+
+struct control {
+	struct billing *b;
+	struct loop_io *io;
+	LIST_HEAD(, client) clients;
+	unsigned n;
+};
+
+static void
+drop(struct client *c, enum conn_close how)
+{
+	struct control *control = c->control;
+
+	assert(c->magic == CLIENT_MAGIC);
+	conn_close(c->conn, how);
+	loop_timer_free(c->deadline);
+	LIST_REMOVE(c, entry);
+	c->magic = 0;
+	loop_free_later(control->b->loop, c);
+	/* one that was too many may be waiting */
+	if (control->n-- == CLIENTS_MAX)
+		loop_io_want(control->io, LOOP_READ);
+}
+
+static void
+send_answer(struct client *c, struct buf *answer)
+{
+	conn_write(c->conn, buf_ptr(answer), buf_len(answer));
+	drop(c, CONN_CLOSE_LINGER);
+}
+
+static void
+run(struct client *c, struct span line)
+{
+	struct buf answer;
+
+	buf_init(&answer);
+	c->cookie = command_run(c->control->b, line, &answer);
+	if (c->cookie == 0)
+		send_answer(c, &answer);
+	else
+		loop_timer_set_ms(c->deadline, ANSWER_WAIT_MS);
+	buf_fini(&answer);
+}
+
+static void
+on_readable(struct client *c)
+{
+	struct buf *in = conn_in(c->conn);
+	const char *end;
+
+	if (c->cookie != 0)
+		return;
+	end = memchr(buf_ptr(in), '\n', buf_len(in));
+	if (end != NULL)
+		run(c, span_of(buf_ptr(in), (size_t)(end - buf_ptr(in))));
+	else if (buf_len(in) >= CTL_REQUEST_MAX)
+		drop(c, CONN_CLOSE_NOW);
+}
+
+static void
+on_event(struct conn *conn, enum conn_event event, void *arg)
+{
+	struct client *c = arg;
+
+	assert(c->magic == CLIENT_MAGIC && c->conn == conn);
+	switch (event) {
+	case CONN_READABLE:
+		on_readable(c);
+		break;
+	case CONN_EOF:
+		/* a client may be done with sending while it waits */
+		if (c->cookie == 0)
+			drop(c, CONN_CLOSE_NOW);
+		break;
+	case CONN_ERROR:
+		drop(c, CONN_CLOSE_NOW);
+		break;
+	case CONN_DRAINED:
+		break;
+	}
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct client *c = arg;
+
+	assert(c->magic == CLIENT_MAGIC);
+	drop(c, CONN_CLOSE_NOW);
+}
+
+static void
+add_client(struct control *control, int fd)
+{
+	struct client *c = xcalloc(1, sizeof(*c));
+
+	c->magic = CLIENT_MAGIC;
+	c->control = control;
+	c->conn = conn_new(control->b->loop, fd, on_event, c);
+	conn_set_in_limit(c->conn, CTL_REQUEST_MAX);
+	c->deadline = loop_timer_new(control->b->loop, on_deadline, c);
+	loop_timer_set_ms(c->deadline, CTL_DEADLINE_MS);
+	LIST_INSERT_HEAD(&control->clients, c, entry);
+	if (++control->n == CLIENTS_MAX)
+		loop_io_want(control->io, 0);
+}
+
+static void
+on_accept(void *arg, int what)
+{
+	struct control *control = arg;
+	int i, fd;
+
+	for (i = 0; i < ACCEPT_BATCH && control->n < CLIENTS_MAX; i++) {
+		fd = accept4(control->b->child->fds.control, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1) {
+			if (errno != EAGAIN && errno != EINTR &&
+			    errno != ECONNABORTED)
+				log_warn("control socket");
+			return;
+		}
+		add_client(control, fd);
+	}
+}
+
+void
+control_reloaded(struct billing *b, uint32_t cookie, const char *error)
+{
+	struct client *c, *next;
+	struct buf answer;
+
+	if (b->control == NULL || cookie == 0)
+		return;
+	for (c = LIST_FIRST(&b->control->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		if (c->cookie != cookie)
+			continue;
+		buf_init(&answer);
+		command_reloaded(b, error, &answer);
+		send_answer(c, &answer);
+		buf_fini(&answer);
+	}
+}
+
+void
+control_start(struct billing *b)
+{
+	struct control *control = xcalloc(1, sizeof(*control));
+
+	control->b = b;
+	LIST_INIT(&control->clients);
+	b->control = control;
+	control->io =
+	    loop_io_new(b->loop, b->child->fds.control, on_accept, control);
+	loop_io_want(control->io, LOOP_READ);
+}

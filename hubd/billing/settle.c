@@ -1,0 +1,123 @@
+/* Pricing what a call used. */
+#include "hubd/billing/settle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "hubd/api/api.h"
+#include "hubd/price/price.h"
+
+static const char *
+dialect_of(const struct call_fixed *f)
+{
+	return (f->dialect < DIALECT_COUNT
+		    ? dialect_str((enum dialect)f->dialect)
+		    : "");
+}
+
+static void
+describe(struct settler *s, const struct call_copy *c, struct ledger_row *r)
+{
+	const struct call_fixed *f = &c->fixed;
+
+	memset(r, 0, sizeof(*r));
+	r->id = f->id;
+	r->time_ms = f->time_ms;
+	r->account = f->account;
+	r->stream = f->stream != 0;
+	r->price_version = f->price_version;
+	snprintf(r->key, sizeof(r->key), "%s", dir_name(s->keys, f->key));
+	snprintf(r->agent, sizeof(r->agent), "%s",
+	    dir_name(s->agents, c->route.agent));
+	snprintf(r->provider, sizeof(r->provider), "%s", c->route.provider);
+	snprintf(r->dialect, sizeof(r->dialect), "%s", dialect_of(f));
+	snprintf(r->endpoint, sizeof(r->endpoint), "%s", f->endpoint);
+	snprintf(r->model, sizeof(r->model), "%s", c->route.model);
+	r->attempts = c->route.attempts;
+}
+
+static void
+tell_outcome(const struct call_copy *c, bool orphaned, struct ledger_row *r)
+{
+	const struct call_progress *p = &c->progress;
+	enum call_outcome outcome =
+	    orphaned ? OUTCOME_ORPHANED : (enum call_outcome)p->outcome;
+
+	r->status = p->status;
+	r->usage = p->usage;
+	snprintf(
+	    r->outcome, sizeof(r->outcome), "%s", call_outcome_str(outcome));
+	snprintf(r->tier, sizeof(r->tier), "%s",
+	    service_tier_str((enum service_tier)p->tier));
+	snprintf(r->estimated, sizeof(r->estimated), "%s", p->estimated);
+	if (p->end_ms > c->fixed.time_ms)
+		r->duration_ms = p->end_ms - c->fixed.time_ms;
+}
+
+static const struct price_entry *
+entry_of(const struct version *v, const struct call_route *route)
+{
+	struct span provider = span_str(route->provider);
+
+	if (route->price_at != 0)
+		return (version_entry_at(v, route->price_at));
+	return (
+	    price_find(v->blob, provider, provider, span_str(route->model)));
+}
+
+/* NULL with SETTLE_OK: it costs nothing. */
+static enum settle_result
+find_price(struct settler *s, const struct call_copy *c,
+    const struct price_entry **entry, const char **why)
+{
+	const struct version *v;
+
+	*entry = NULL;
+	switch (versions_get(s->versions, c->fixed.price_version, &v)) {
+	case LEDGER_OK:
+		*entry = entry_of(v, &c->route);
+		break;
+	case LEDGER_DOWN:
+		return (SETTLE_LATER);
+	case LEDGER_CONFLICT:
+	case LEDGER_MISSING:
+	case LEDGER_REFUSED:
+		break;
+	}
+	if (*entry == NULL && !s->unpriced_free &&
+	    !usage_is_zero(&c->progress.usage)) {
+		*why = "its price is not known";
+		return (SETTLE_SUSPEND);
+	}
+	return (SETTLE_OK);
+}
+
+enum settle_result
+settle(struct settler *s, const struct call_copy *c, bool orphaned,
+    struct ledger_row *r, nanousd_t *cost, const char **why)
+{
+	const struct price_entry *entry;
+	enum settle_result result;
+
+	if (!call_copy_valid(c, why))
+		return (SETTLE_SUSPEND);
+	result = find_price(s, c, &entry, why);
+	if (result != SETTLE_OK)
+		return (result);
+	describe(s, c, r);
+	tell_outcome(c, orphaned, r);
+	amount_zero(s->sum);
+	if (entry != NULL) {
+		snprintf(r->price, sizeof(r->price), "%s", entry->name);
+		r->unpriced_kinds = !price_cost(entry, &r->usage,
+		    (enum service_tier)c->progress.tier, s->sum);
+	} else {
+		r->unpriced_kinds = !usage_is_zero(&r->usage);
+	}
+	if (amount_format(s->sum, r->amount) == -1) {
+		*why = "its amount is too large";
+		return (SETTLE_SUSPEND);
+	}
+	*cost = amount_to_nano(s->sum, AMOUNT_UP);
+	return (SETTLE_OK);
+}

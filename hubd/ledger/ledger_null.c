@@ -1,0 +1,556 @@
+/* The store in memory. */
+#include "hubd/ledger/ledger_null.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/monotime.h"
+#include "hubd/price/price.h"
+
+/* A list of things of one size. */
+struct list {
+	char *items;
+	size_t n, cap, size;
+};
+
+struct null_suspense {
+	req_id_t id;
+	int64_t time_ms;
+	char reason[128];
+};
+
+struct null_change {
+	uint32_t account;
+	enum ledger_change_kind kind;
+	char amount[AMOUNT_TEXT_MAX];
+	char ref[256];
+};
+
+struct ledger {
+	bool down;
+	struct list accounts, keys, agents, rows, checkpoints, suspense;
+	struct list changes, prices; /* prices: pointers */
+};
+
+static void *
+item(const struct list *l, size_t i)
+{
+	return (l->items + i * l->size);
+}
+
+static void *
+append(struct list *l, const void *thing)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 16;
+		l->items = xrealloc(l->items, l->cap * l->size);
+	}
+	memcpy(item(l, l->n), thing, l->size);
+	return (item(l, l->n++));
+}
+
+static void
+remove_at(struct list *l, size_t i)
+{
+	l->n--;
+	memmove(item(l, i), item(l, i + 1), (l->n - i) * l->size);
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static struct ledger *
+null_open(const char *where, char *error, size_t cap)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+
+	l->accounts.size = sizeof(struct ledger_account);
+	l->keys.size = sizeof(struct ledger_key);
+	l->agents.size = sizeof(struct ledger_agent);
+	l->rows.size = l->checkpoints.size = sizeof(struct ledger_row);
+	l->suspense.size = sizeof(struct null_suspense);
+	l->changes.size = sizeof(struct null_change);
+	l->prices.size = sizeof(struct price_blob *);
+	return (l);
+}
+
+static void
+null_close(struct ledger *l)
+{
+	size_t i;
+
+	if (l == NULL)
+		return;
+	for (i = 0; i < l->prices.n; i++)
+		free(*(struct price_blob **)item(&l->prices, i));
+	free(l->accounts.items);
+	free(l->keys.items);
+	free(l->agents.items);
+	free(l->rows.items);
+	free(l->checkpoints.items);
+	free(l->suspense.items);
+	free(l->changes.items);
+	free(l->prices.items);
+	free(l);
+}
+
+void
+ledger_null_set_down(struct ledger *l, bool down)
+{
+	l->down = down;
+}
+
+size_t
+ledger_null_rows(const struct ledger *l)
+{
+	return (l->rows.n);
+}
+
+size_t
+ledger_null_checkpoints(const struct ledger *l)
+{
+	return (l->checkpoints.n);
+}
+
+/* ---- rows ---------------------------------------------------------------- */
+
+static struct ledger_row *
+find_row(const struct list *l, req_id_t id)
+{
+	struct ledger_row *r;
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		r = item(l, i);
+		if (memcmp(&r->id, &id, sizeof(id)) == 0)
+			return (r);
+	}
+	return (NULL);
+}
+
+static void
+drop_checkpoint(struct ledger *l, req_id_t id)
+{
+	struct ledger_row *r = find_row(&l->checkpoints, id);
+
+	if (r != NULL)
+		remove_at(&l->checkpoints,
+		    (size_t)((char *)r - l->checkpoints.items) /
+			l->checkpoints.size);
+}
+
+static struct ledger_account *
+find_account(struct ledger *l, uint32_t id)
+{
+	return (
+	    id == 0 || id > l->accounts.n ? NULL : item(&l->accounts, id - 1));
+}
+
+/* text += sign * amount */
+static void
+add_text(char text[AMOUNT_TEXT_MAX], const amount_t *amount, bool negative)
+{
+	amount_t *sum = amount_new();
+
+	amount_parse(sum, text, strlen(text));
+	if (negative)
+		amount_sub(sum, amount);
+	else
+		amount_add(sum, amount);
+	amount_format(sum, text);
+	amount_free(sum);
+}
+
+static enum ledger_result
+book_one(struct ledger *l, const struct ledger_row *r)
+{
+	struct ledger_account *a = find_account(l, r->account);
+	const struct ledger_row *old = find_row(&l->rows, r->id);
+	amount_t *amount;
+
+	if (old != NULL) {
+		drop_checkpoint(l, r->id);
+		return (memcmp(old, r, sizeof(*r)) == 0 ? LEDGER_OK
+							: LEDGER_CONFLICT);
+	}
+	amount = amount_new();
+	if (a == NULL ||
+	    amount_parse(amount, r->amount, strlen(r->amount)) == -1) {
+		amount_free(amount);
+		return (LEDGER_REFUSED);
+	}
+	append(&l->rows, r);
+	add_text(a->balance, amount, true);
+	add_text(a->spent, amount, false);
+	amount_free(amount);
+	drop_checkpoint(l, r->id);
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_book(struct ledger *l, const struct ledger_row *rows, size_t n,
+    enum ledger_result *results)
+{
+	size_t i;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	for (i = 0; i < n; i++)
+		results[i] = book_one(l, &rows[i]);
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
+{
+	size_t i;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	for (i = 0; i < n; i++) {
+		drop_checkpoint(l, rows[i].id);
+		append(&l->checkpoints, &rows[i]);
+	}
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_each_checkpoint(
+    struct ledger *l, void (*fn)(void *, const struct ledger_row *), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < l->checkpoints.n && !l->down; i++)
+		fn(arg, item(&l->checkpoints, i));
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+static enum ledger_result
+null_suspend(struct ledger *l, req_id_t id, const char *reason, const void *raw,
+    size_t n)
+{
+	struct null_suspense s = {.id = id, .time_ms = walltime_ms()};
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	snprintf(s.reason, sizeof(s.reason), "%s", reason);
+	append(&l->suspense, &s);
+	drop_checkpoint(l, id);
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_each_suspense(struct ledger *l,
+    void (*fn)(void *, const char *, int64_t, const char *), void *arg)
+{
+	const struct null_suspense *s;
+	char id[REQ_ID_TEXT];
+	size_t i;
+
+	for (i = 0; i < l->suspense.n && !l->down; i++) {
+		s = item(&l->suspense, i);
+		req_id_format(s->id, id);
+		fn(arg, id, s->time_ms, s->reason);
+	}
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+static enum ledger_result
+null_each_row(struct ledger *l, const struct ledger_filter *f,
+    void (*fn)(void *, const struct ledger_row *), void *arg)
+{
+	struct ledger_account *a;
+	struct ledger_row r;
+	size_t i, n = 0;
+
+	for (i = l->rows.n; i-- > 0 && n < f->limit && !l->down;) {
+		memcpy(&r, item(&l->rows, i), sizeof(r));
+		if ((f->account != 0 && r.account != f->account) ||
+		    r.time_ms < f->since_ms)
+			continue;
+		if ((a = find_account(l, r.account)) != NULL)
+			memcpy(r.account_name, a->name, sizeof(a->name));
+		fn(arg, &r);
+		n++;
+	}
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+static enum ledger_result
+null_audit(struct ledger *l, bool full, struct ledger_audit *out)
+{
+	amount_t *sum = amount_new();
+	const struct ledger_row *r;
+	size_t i;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->ledger_sum, sizeof(out->ledger_sum), "0");
+	for (i = 0; i < l->rows.n; i++) {
+		r = item(&l->rows, i);
+		amount_parse(sum, r->amount, strlen(r->amount));
+		add_text(out->ledger_sum, sum, false);
+	}
+	amount_free(sum);
+	memcpy(out->charges_sum, out->ledger_sum, sizeof(out->ledger_sum));
+	out->rows = l->rows.n;
+	out->changes = l->rows.n + l->changes.n;
+	out->accounts = l->accounts.n;
+	out->suspense = l->suspense.n;
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+/* ---- accounts ------------------------------------------------------------ */
+
+static enum ledger_result
+null_account_add(struct ledger *l, const char *name, uint32_t *id)
+{
+	struct ledger_account a = {.id = (uint32_t)l->accounts.n + 1};
+	size_t i;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	for (i = 0; i < l->accounts.n; i++)
+		if (strcmp(find_account(l, (uint32_t)i + 1)->name, name) == 0)
+			return (LEDGER_CONFLICT);
+	snprintf(a.name, sizeof(a.name), "%s", name);
+	snprintf(a.overdraft, sizeof(a.overdraft), "0");
+	snprintf(a.balance, sizeof(a.balance), "0");
+	snprintf(a.spent, sizeof(a.spent), "0");
+	append(&l->accounts, &a);
+	*id = a.id;
+	return (LEDGER_OK);
+}
+
+/* Was that ref used before? Then *same says whether for the same. */
+static bool
+ref_used(const struct ledger *l, const struct null_change *c, bool *same)
+{
+	const struct null_change *old;
+	size_t i;
+
+	for (i = 0; i < l->changes.n; i++) {
+		old = item(&l->changes, i);
+		if (old->kind != CHANGE_CREDIT || old->ref[0] == '\0' ||
+		    strcmp(old->ref, c->ref) != 0)
+			continue;
+		*same = old->account == c->account &&
+			strcmp(old->amount, c->amount) == 0;
+		return (true);
+	}
+	return (false);
+}
+
+static enum ledger_result
+null_account_change(struct ledger *l, uint32_t id, enum ledger_change_kind kind,
+    const amount_t *amount, const char *ref)
+{
+	struct ledger_account *a = find_account(l, id);
+	struct null_change c = {.account = id, .kind = kind};
+	bool same = false;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (a == NULL)
+		return (LEDGER_MISSING);
+	amount_format(amount, c.amount);
+	snprintf(c.ref, sizeof(c.ref), "%s", ref != NULL ? ref : "");
+	if (kind == CHANGE_CREDIT && ref_used(l, &c, &same))
+		return (same ? LEDGER_OK : LEDGER_CONFLICT);
+	append(&l->changes, &c);
+	add_text(a->balance, amount, false);
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_account_set(
+    struct ledger *l, uint32_t id, const char *overdraft, const bool *disabled)
+{
+	struct ledger_account *a = find_account(l, id);
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (a == NULL)
+		return (LEDGER_MISSING);
+	if (overdraft != NULL) {
+		a->overdraft_unlimited = strcmp(overdraft, "unlimited") == 0;
+		snprintf(a->overdraft, sizeof(a->overdraft), "%s",
+		    a->overdraft_unlimited ? "0" : overdraft);
+	}
+	if (disabled != NULL)
+		a->disabled = *disabled;
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_account_get(struct ledger *l, uint32_t id, struct ledger_account *out)
+{
+	const struct ledger_account *a = find_account(l, id);
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (a == NULL)
+		return (LEDGER_MISSING);
+	*out = *a;
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_each_account(struct ledger *l,
+    void (*fn)(void *, const struct ledger_account *), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < l->accounts.n && !l->down; i++)
+		fn(arg, item(&l->accounts, i));
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+/* ---- keys and agents ----------------------------------------------------- */
+
+static enum ledger_result
+null_key_put(struct ledger *l, struct ledger_key *k)
+{
+	struct ledger_key *old;
+	size_t i;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (find_account(l, k->account) == NULL)
+		return (LEDGER_MISSING);
+	for (i = 0; i < l->keys.n; i++) {
+		old = item(&l->keys, i);
+		if (strcmp(old->id, k->id) != 0)
+			continue;
+		k->number = old->number;
+		*old = *k;
+		return (LEDGER_OK);
+	}
+	k->number = (uint32_t)l->keys.n + 1;
+	append(&l->keys, k);
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_each_key(
+    struct ledger *l, void (*fn)(void *, const struct ledger_key *), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < l->keys.n && !l->down; i++)
+		fn(arg, item(&l->keys, i));
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+static enum ledger_result
+null_agent_put(struct ledger *l, struct ledger_agent *a)
+{
+	struct ledger_agent *old;
+	size_t i;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	for (i = 0; i < l->agents.n; i++) {
+		old = item(&l->agents, i);
+		if (old->id == a->id)
+			*old = *a;
+		else if (strcmp(old->name, a->name) == 0)
+			return (LEDGER_CONFLICT);
+	}
+	if (a->id == 0) {
+		a->id = (uint32_t)l->agents.n + 1;
+		append(&l->agents, a);
+	}
+	return (a->id > l->agents.n ? LEDGER_MISSING : LEDGER_OK);
+}
+
+static enum ledger_result
+null_each_agent(struct ledger *l,
+    void (*fn)(void *, const struct ledger_agent *), void *arg)
+{
+	size_t i;
+
+	for (i = 0; i < l->agents.n && !l->down; i++)
+		fn(arg, item(&l->agents, i));
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+/* ---- prices -------------------------------------------------------------- */
+
+static struct price_blob *
+copy_blob(const struct price_blob *b)
+{
+	struct price_blob *c = xmalloc(b->size);
+
+	memcpy(c, b, b->size);
+	return (c);
+}
+
+static enum ledger_result
+null_price_put(struct ledger *l, struct price_blob *b)
+{
+	const struct price_blob *last;
+	struct price_blob *copy;
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (l->prices.n > 0) {
+		last = *(struct price_blob **)item(&l->prices, l->prices.n - 1);
+		if (last->size == b->size && last->crc == b->crc &&
+		    memcmp(last + 1, b + 1, b->size - sizeof(*b)) == 0) {
+			b->version = last->version;
+			return (LEDGER_OK);
+		}
+	}
+	b->version = l->prices.n + 1;
+	price_blob_seal(b);
+	copy = copy_blob(b);
+	append(&l->prices, &copy);
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_price_get(struct ledger *l, uint64_t version, struct price_blob **out)
+{
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (version == 0)
+		version = l->prices.n;
+	if (version == 0 || version > l->prices.n)
+		return (LEDGER_MISSING);
+	*out = copy_blob(
+	    *(struct price_blob **)item(&l->prices, (size_t)version - 1));
+	return (LEDGER_OK);
+}
+
+static enum ledger_result
+null_backup(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	snprintf(error, cap, "a store in memory has no backup");
+	return (LEDGER_REFUSED);
+}
+
+const struct ledger_ops ledger_null = {
+    .name = "null",
+    .open = null_open,
+    .close = null_close,
+    .book = null_book,
+    .checkpoint = null_checkpoint,
+    .each_checkpoint = null_each_checkpoint,
+    .suspend = null_suspend,
+    .each_suspense = null_each_suspense,
+    .each_row = null_each_row,
+    .audit = null_audit,
+    .account_add = null_account_add,
+    .account_change = null_account_change,
+    .account_set = null_account_set,
+    .account_get = null_account_get,
+    .each_account = null_each_account,
+    .key_put = null_key_put,
+    .each_key = null_each_key,
+    .agent_put = null_agent_put,
+    .each_agent = null_each_agent,
+    .price_put = null_price_put,
+    .price_get = null_price_get,
+    .backup = null_backup,
+};
