@@ -42,10 +42,16 @@ jscan_init(struct jscan *s, const struct jscan_handler *handler, void *arg)
 	s->depth = 0;
 	s->code = s->high = s->utf8 = 0;
 	s->nhex = s->literal = 0;
-	s->is_key = s->cut = s->escaped = false;
+	s->is_key = s->cut = s->escaped = s->lenient = false;
 	s->stack[0] = 0;
 	s->index[0] = 0;
 	s->text_len = 0;
+}
+
+void
+jscan_be_lenient(struct jscan *s)
+{
+	s->lenient = true;
 }
 
 uint32_t
@@ -380,6 +386,18 @@ utf8_take(uint32_t *utf8, unsigned char c)
 	return (true);
 }
 
+/* Takes bytes beyond ASCII whatever they are. */
+static const char *
+odd_run(struct jscan *s, const char *p, const char *end)
+{
+	const char *from = p;
+
+	while (p < end && (unsigned char)*p >= 0x80)
+		p++;
+	text_add(s, from, (size_t)(p - from));
+	return (p);
+}
+
 /* Takes characters beyond ASCII until another byte comes. */
 static const char *
 utf8_run(struct jscan *s, const char *p, const char *end)
@@ -388,6 +406,8 @@ utf8_run(struct jscan *s, const char *p, const char *end)
 	uint32_t utf8 = s->utf8;
 	bool good = true;
 
+	if (s->lenient)
+		return (odd_run(s, p, end));
 	while (p < end && good) {
 		if (utf8 != 0)
 			good = utf8_take(&utf8, (unsigned char)*p);
@@ -415,10 +435,14 @@ string_step(struct jscan *s, const char *p, const char *end)
 		return (string_end(s, run));
 	if ((unsigned char)*run >= 0x80)
 		return (utf8_run(s, run, end));
-	if (*run != '\\')
+	if (*run == '\\') {
+		s->escaped = true;
+		s->state = ST_ESCAPE;
+		return (run + 1);
+	}
+	if (!s->lenient)
 		return (bad(s, run));
-	s->escaped = true;
-	s->state = ST_ESCAPE;
+	text_add(s, run, 1);
 	return (run + 1);
 }
 
@@ -456,6 +480,13 @@ text_add_code(struct jscan *s, uint32_t c)
 	text_add(s, b, n);
 }
 
+static void
+lone_surrogate(struct jscan *s)
+{
+	s->high = 0;
+	text_add_code(s, 0xfffd);
+}
+
 /* Four hex digits are read; both halves of a surrogate pair must come. */
 static bool
 code_done(struct jscan *s)
@@ -463,8 +494,15 @@ code_done(struct jscan *s)
 	bool is_high = s->code >= 0xd800 && s->code <= 0xdbff;
 	bool is_low = s->code >= 0xdc00 && s->code <= 0xdfff;
 
-	if (is_low != (s->high != 0))
-		return (false);
+	if (s->high != 0 && !is_low && s->lenient)
+		lone_surrogate(s);
+	if (is_low != (s->high != 0)) {
+		if (!s->lenient)
+			return (false);
+		lone_surrogate(s);
+		s->state = ST_STRING;
+		return (true);
+	}
 	if (is_high) {
 		s->high = s->code;
 		s->state = ST_LOW_BACKSLASH;
@@ -508,8 +546,13 @@ hex_step(struct jscan *s, const char *p)
 static const char *
 low_step(struct jscan *s, const char *p)
 {
-	if (*p != (s->state == ST_LOW_BACKSLASH ? '\\' : 'u'))
-		return (bad(s, p));
+	if (*p != (s->state == ST_LOW_BACKSLASH ? '\\' : 'u')) {
+		if (!s->lenient)
+			return (bad(s, p));
+		lone_surrogate(s);
+		s->state = s->state == ST_LOW_BACKSLASH ? ST_STRING : ST_ESCAPE;
+		return (p);
+	}
 	s->nhex = 0;
 	s->code = 0;
 	s->state = s->state == ST_LOW_BACKSLASH ? ST_LOW_U : ST_HEX;

@@ -81,6 +81,7 @@ struct jscan {
 	uint32_t utf8;
 	uint8_t nhex, literal;
 	bool is_key, cut, escaped;
+	bool lenient;		   /* see jscan_be_lenient() */
 	uint8_t stack[JSCAN_DEPTH + 1];
 	uint32_t index[JSCAN_DEPTH + 1]; /* element number in arrays */
 	size_t text_len;
@@ -88,6 +89,12 @@ struct jscan {
 };
 
 void jscan_init(struct jscan *, const struct jscan_handler *, void *arg);
+/*
+ * Takes what is wrong inside of strings only, where it cannot change the
+ * structure: lone surrogates (read as U+FFFD), bytes that are not UTF-8 and
+ * control characters. For answers that are metered, not judged.
+ */
+void jscan_be_lenient(struct jscan *);
 /* Once BAD, STOPPED it stays so. Bytes behind DONE but blanks are BAD. */
 enum jscan_result jscan_feed(struct jscan *, struct span bytes);
 /* The input has ended: completes a top-level number; DONE or BAD. */

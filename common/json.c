@@ -11,6 +11,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "common/alloc.h"
+#include "common/jscan.h"
 
 #define DEPTH_MAX 64
 
@@ -214,6 +215,18 @@ explain(yajl_handle h, const struct builder *b, struct span text, char *error,
 	yajl_free_error(h, theirs);
 }
 
+/* yajl also takes form feeds for blanks, a broken last word, and halves of
+ * surrogate pairs: the scanner decides. */
+static bool
+is_strict(struct span text)
+{
+	struct jscan s;
+
+	jscan_init(&s, NULL, NULL);
+	jscan_feed(&s, text);
+	return (jscan_finish(&s) == JSCAN_DONE);
+}
+
 struct json *
 json_parse(struct span text, char *error, size_t cap)
 {
@@ -226,6 +239,10 @@ json_parse(struct span text, char *error, size_t cap)
 	status = yajl_parse(h, (const unsigned char *)text.p, text.n);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(h);
+	if (status == yajl_status_ok && !is_strict(text)) {
+		refuse(&b, "not JSON in the sense of RFC 8259");
+		status = yajl_status_error;
+	}
 	if (status != yajl_status_ok) {
 		explain(h, &b, text, error, cap);
 		json_free(b.root);

@@ -38,6 +38,8 @@ static void
 start_document(struct meter *m)
 {
 	jscan_init(&m->scan, m->handler, &m->reader);
+	/* Some providers cut an emoji in two; the usage is right anyway. */
+	jscan_be_lenient(&m->scan);
 	reader_start(&m->reader);
 	m->data_len = 0;
 }

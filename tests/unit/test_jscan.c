@@ -124,6 +124,61 @@ START_TEST(refuses_what_is_not)
 }
 END_TEST
 
+static const struct {
+	const char *doc, *text; /* NULL: refused all the same */
+	uint64_t size;
+} odd[] = {{"\"a\\ud800b\"",
+	       "a\xef\xbf\xbd"
+	       "b",
+	       5},
+    {"\"\\udc00\"", "\xef\xbf\xbd", 3},
+    {"\"\\ud83d\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80", 7},
+    {"\"\\ud83d\\n\"", "\xef\xbf\xbd\n", 4},
+    {"\"\\ud83d\\u0041\"",
+	"\xef\xbf\xbd"
+	"A",
+	4},
+    {"\"\\ud83d\"", "\xef\xbf\xbd", 3}, {"\"\xff\xc3\"", "\xff\xc3", 2},
+    {"\"a\nb\"", "a\nb", 3}, {"\"\\x\"", NULL, 0}, {"\"\\u12g4\"", NULL, 0},
+    {"\xff", NULL, 0}, {"[\"a\"\x01]", NULL, 0}};
+
+static bool
+take_text(
+    struct jscan *s, void *arg, unsigned depth, const struct jscan_value *v)
+{
+	(void)s, (void)depth;
+	buf_addspan(arg, v->text);
+	ck_assert(v->cut || v->size == v->text.n);
+	return (true);
+}
+
+START_TEST(leniency_ends_at_the_structure)
+{
+	static const struct jscan_handler h = {.on_value = take_text};
+	struct span doc = span_str(odd[_i].doc);
+	struct buf out = {0};
+	struct jscan s;
+	size_t cut, i;
+
+	ck_assert_int_eq(whole(doc), JSCAN_BAD);
+	for (cut = 1; cut <= doc.n; cut++) {
+		buf_reset(&out, SIZE_MAX);
+		jscan_init(&s, &h, &out);
+		jscan_be_lenient(&s);
+		for (i = 0; i < doc.n; i += cut)
+			jscan_feed(&s, span_of(doc.p + i,
+					   doc.n - i < cut ? doc.n - i : cut));
+		ck_assert_int_eq(
+		    jscan_finish(&s), odd[_i].text ? JSCAN_DONE : JSCAN_BAD);
+		if (odd[_i].text == NULL)
+			continue;
+		ck_assert_str_eq(buf_cstr(&out), odd[_i].text);
+		ck_assert_uint_eq(buf_len(&out), odd[_i].size);
+	}
+	buf_fini(&out);
+}
+END_TEST
+
 START_TEST(nul_bytes_are_refused)
 {
 	ck_assert_int_eq(whole(SPAN("\"a\0b\"")), JSCAN_BAD);
@@ -316,6 +371,8 @@ main(void)
 	    tc, takes_what_is_json, 0, sizeof(good) / sizeof(good[0]));
 	tcase_add_loop_test(
 	    tc, refuses_what_is_not, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_loop_test(tc, leniency_ends_at_the_structure, 0,
+	    sizeof(odd) / sizeof(odd[0]));
 	tcase_add_test(tc, nul_bytes_are_refused);
 	tcase_add_test(tc, every_cut_gives_the_same_reports);
 	tcase_add_test(tc, depth_is_bounded);

@@ -59,6 +59,9 @@ START_TEST(errors_name_line_and_reason)
 	expect_error(SPAN("// c\n1"), "line 1");
 	expect_error(SPAN("[\"\xff\"]"), "line 1");
 	expect_error(SPAN("[\"\x01\"]"), "line 1");
+	expect_error(SPAN("[1,\f2]"), "RFC 8259");
+	expect_error(SPAN("6 \"l"), "RFC 8259");
+	expect_error(SPAN("[\"\\ud83d\"]"), "RFC 8259");
 }
 END_TEST
 

@@ -489,6 +489,19 @@ START_TEST(errors_in_mid_stream_are_seen)
 }
 END_TEST
 
+START_TEST(an_emoji_cut_in_two_costs_no_usage)
+{
+	struct buf out = {0};
+	struct meter_report r;
+
+	r = stream("data: {\"choices\":[{\"delta\":{\"content\":\"\\ud83d\"}}],"
+		   "\"usage\":" USAGE(3, 4) "}\n\n",
+	    false, &out);
+	ck_assert(r.has_usage && !r.broken);
+	buf_fini(&out);
+}
+END_TEST
+
 START_TEST(the_tier_reported_is_known)
 {
 	struct buf out = {0};
@@ -635,6 +648,7 @@ main(void)
 	tcase_add_test(tc, counts_that_cannot_be_true_are_not_believed);
 	tcase_add_test(tc, the_end_of_an_answer_is_known);
 	tcase_add_test(tc, errors_in_mid_stream_are_seen);
+	tcase_add_test(tc, an_emoji_cut_in_two_costs_no_usage);
 	tcase_add_test(tc, the_tier_reported_is_known);
 	tcase_add_test(tc, text_is_counted_in_every_place_of_it);
 	tcase_add_test(tc, d07_usage_is_right_after_a_64_mb_line);

@@ -12,8 +12,13 @@ UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
+	common/json.c common/jscan.c common/buf.c common/alloc.c common/log.c
+UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c \
+	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
+	shm/usage.c common/json.c common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
-UNIT_json = common/json.c common/json_write.c common/buf.c common/alloc.c \
+UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_crypto = common/crypto.c common/ids.c common/log.c common/alloc.c
 UNIT_h2link = common/h2link.c common/buf.c common/alloc.c common/log.c
