@@ -55,3 +55,11 @@ UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
 UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
 	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
 	common/crc32.c common/json_write.c common/buf.c
+UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
+	hubd/ctl/show_agents.c hubd/ctl/show_limits.c hubd/ctl/show_models.c \
+	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
+	shm/call.c shm/cells.c shm/counters.c shm/pricetab.c shm/pubtab.c \
+	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c \
+	common/json_write.c common/buf.c
