@@ -148,8 +148,9 @@ struct ledger_ops {
 
 	enum ledger_result (*account_add)(
 	    struct ledger *, const char *name, uint32_t *id);
-	/* amount > 0 for credit, < 0 for debit. A ref given twice with the
-	 * same account and amount changes nothing: OK. */
+	/* amount > 0 for credit, < 0 for debit. A credit's ref given twice
+	 * with the same account and amount changes nothing: OK; with another
+	 * amount: CONFLICT. "" and a debit's ref (its reason) may repeat. */
 	enum ledger_result (*account_change)(struct ledger *, uint32_t id,
 	    enum ledger_change_kind, const amount_t *, const char *ref);
 	/* overdraft: NULL leaves it; "unlimited" or decimal text. */

@@ -304,7 +304,8 @@ open_file(struct ledger *l, const char *path, char *error, size_t cap)
 	sqlite3_busy_timeout(l->db, BUSY_MS);
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF",
+	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
+	    "PRAGMA journal_size_limit = 67108864",
 	    error, cap));
 }
 

@@ -17,7 +17,7 @@
 
 typedef struct amount amount_t; /* opaque, on the heap */
 
-amount_t *amount_new(void); /* zero */
+amount_t *amount_new(void);   /* zero */
 void amount_free(amount_t *); /* NULL is fine */
 void amount_zero(amount_t *);
 void amount_copy(amount_t *to, const amount_t *from);

@@ -38,9 +38,10 @@ int price_check_jump(const struct price_blob *old, const struct price_blob *new,
 /*
  * The entry that prices model at a provider: exact "name/model", then
  * "type/model", then model if its litellm_provider maps to the provider's
- * type, then model if it is the only entry of that name (names are unique in
- * a file, so: any provider). provider is the section name at the agent,
- * type its type ("openai"). NULL: unpriced.
+ * type, then model behind the names that price files give the type ("gemini/"
+ * for google), then model whatever its provider (names are unique in a file).
+ * provider is the section name at the agent, type its type ("openai"). NULL:
+ * unpriced.
  */
 const struct price_entry *price_find(const struct price_blob *,
     struct span provider, struct span type, struct span model);
@@ -51,11 +52,11 @@ bool price_provider_maps(const char *litellm_provider, struct span type);
  * Adds the exact cost of usage to sum. Context tiers re-price the whole
  * request by its prompt size (sum of the input side); the tier is the one
  * the provider reported; what has no price of that tier or context falls
- * back to the entry's base, what has no price of that kind to its parent
- * kind (cached, cache write, audio and image input -> input; reasoning,
- * audio and image output -> output; 1-hour cache write -> 5-minute ->
- * input). Returns false if some counted kind had no price at all: it was
- * added at nothing, and the row is flagged.
+ * back to the entry's base, the tier giving way before the context; what has no
+ * price of that kind to its parent kind (cached, cache write, audio and image
+ * input -> input; reasoning, audio and image output -> output; 1-hour cache
+ * write -> 5-minute -> input). Returns false if some counted kind had no price
+ * at all: it was added at nothing, and the row is flagged.
  */
 bool price_cost(const struct price_entry *, const struct usage *,
     enum service_tier, amount_t *sum);
@@ -65,9 +66,12 @@ bool price_cost(const struct price_entry *, const struct usage *,
  */
 bool price_rate_of(const struct price_entry *, enum usage_kind,
     enum service_tier, uint64_t prompt, struct unit_price *);
-/* The dearest of several bounds: for holds. input and output in tokens;
- * rounded up; saturates. */
-nanousd_t price_hold(const struct price_entry *, uint64_t input,
-    uint64_t output);
+/*
+ * For holds: the dearest that so many tokens of text can cost, whatever tier
+ * is billed, were they cached or thought; one image, if output has no price
+ * by token; one request. Rounded up; saturates.
+ */
+nanousd_t
+price_hold(const struct price_entry *, uint64_t input, uint64_t output);
 
 #endif

@@ -107,8 +107,8 @@ read_price(const struct reader *r, const char *field, const struct json *j,
  * answer's usage is taken as medium, the providers' default.
  */
 static int
-read_search(const struct reader *r, const char *field, const struct json *j,
-    struct unit_price *out)
+read_search(
+    const struct reader *r, const struct json *j, struct unit_price *out)
 {
 	static const char *const sizes[] = {"search_context_size_low",
 	    "search_context_size_high", "search_context_size_medium"};
@@ -161,7 +161,7 @@ read_field(const struct reader *r, struct draft *d, const struct json *j)
 	if (!price_field_parse(j->key, &f))
 		return (0);
 	if (f.kind == USAGE_searches && j->type == JSON_OBJECT)
-		got = read_search(r, j->key, j, &price);
+		got = read_search(r, j, &price);
 	else
 		got = read_price(r, j->key, j, f.per, &price);
 	if (got <= 0)
