@@ -90,6 +90,9 @@ link_pick(struct worker *w, uint32_t agent_row)
 	LIST_FOREACH (l, &w->agents[agent_row].links, entry) {
 		if (!takes_calls(l) || h2link_room(l->pipe->h2) == 0)
 			continue;
+		/* Stream ids run out in time: as if the link were old. */
+		if (h2link_worn(l->pipe->h2))
+			loop_timer_set_ms(l->age, 1);
 		if (best == NULL ||
 		    h2link_streams(l->pipe->h2) < h2link_streams(best->h2))
 			best = l->pipe;

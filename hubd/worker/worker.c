@@ -76,7 +76,7 @@ on_drain_timer(void *arg)
 	}
 	finals_collect(w->finals);
 	if (w->nclients == 0 && w->nrequests == 0 &&
-	    finals_count(w->finals) == 0) {
+	    finals_count(w->finals) == 0 && conn_lingering() == 0) {
 		loop_stop(w->loop);
 		return;
 	}
