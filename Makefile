@@ -82,6 +82,10 @@ $(O)/provsim: $(call obj,$(PROVSIM_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON))
 
+$(O)/load: $(call obj,$(LOAD_SRCS))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
@@ -135,6 +139,10 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory all
 	@ONCE=$(ONCE) BUILD=$(CURDIR)/$(O) $(PYTHON) tests/run/main_job.py
+
+.PHONY: bench
+bench: all $(O)/load
+	@$(PYTHON) tests/bench/bench.py
 
 .PHONY: clean
 clean:

@@ -180,5 +180,8 @@ PROVSIM_SRCS = \
 	tests/sim/synth.c \
 	tests/sim/timers.c \
 
+# tools of `make bench`
+LOAD_SRCS = tests/bench/load.c
+
 PROGRAMS = $(O)/provsim
 PROGRAMS += $(O)/hubctl

@@ -1,0 +1,359 @@
+/*
+ * The load generator: as many connections as asked, one request at a time
+ * on each, plain or streamed; prints one JSON object. It measures itself,
+ * too: a row whose generator was busy says little about the server.
+ *
+ *	load -a HOST:PORT -m MODEL [-k KEY] [-c CONNS] [-n REQUESTS] [-s]
+ *	     [-r RAMP_MS] [-p PATH]
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define IN_MAX	  65536
+#define SAMPLES	  (1 << 20)
+#define TIME_TEXT 19 /* digits of a time in a chunk */
+
+struct peer {
+	int fd;
+	bool busy, head_done, chunked, failed;
+	size_t left; /* of a body with a length */
+	size_t len;
+	int64_t started;
+	char in[IN_MAX];
+};
+
+struct samples {
+	uint32_t *us;
+	size_t n, seen;
+};
+
+static struct sockaddr_in server;
+static const char *model = "sim-chat", *key = "",
+		  *path = "/v1/chat/completions";
+static bool streamed;
+static uint64_t wanted = 1000, started, finished, errors, chunks;
+static struct samples latency, lag, first;
+static char request[2048];
+static size_t request_len;
+static int ep;
+
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+}
+
+/* Keeps every sample up to the cap, then an even choice of them. */
+static void
+sample(struct samples *s, int64_t ns)
+{
+	size_t at = s->n < SAMPLES ? s->n++ : s->seen % SAMPLES;
+
+	s->seen++;
+	s->us[at] = (uint32_t)(ns > 0 ? ns / 1000 : 0);
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	uint32_t x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return ((x > y) - (x < y));
+}
+
+static uint32_t
+percentile(struct samples *s, unsigned p)
+{
+	if (s->n == 0)
+		return (0);
+	qsort(s->us, s->n, sizeof(*s->us), by_value);
+	return (s->us[(s->n - 1) * p / 100]);
+}
+
+static void
+make_request(void)
+{
+	char body[1024];
+	int n, b;
+
+	b = snprintf(body, sizeof(body),
+	    "{\"model\":\"%s\",\"messages\":[{\"role\":\"system\",\"content\":"
+	    "\"You are a helpful assistant that answers in short sentences.\"}"
+	    ",{\"role\":\"user\",\"content\":\"Say something about the weather "
+	    "in a town by the sea, please.\"}],\"max_tokens\":64%s}",
+	    model,
+	    streamed ? ",\"stream\":true,\"stream_options\":"
+		       "{\"include_usage\":true}"
+		     : "");
+	n = snprintf(request, sizeof(request),
+	    "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\n"
+	    "Content-Type: application/json\r\nUser-Agent: load\r\n"
+	    "Content-Length: %d\r\n\r\n%s",
+	    path, key, b, body);
+	if (n < 0 || (size_t)n >= sizeof(request))
+		errx(1, "request too long");
+	request_len = (size_t)n;
+}
+
+static void
+dial(struct peer *p)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = p};
+	int one = 1;
+
+	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (p->fd == -1 ||
+	    connect(p->fd, (struct sockaddr *)&server, sizeof(server)) == -1)
+		err(1, "connect");
+	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, p->fd, &ev) == -1)
+		err(1, "epoll_ctl");
+}
+
+static void
+begin(struct peer *p)
+{
+	if (started >= wanted)
+		return;
+	started++;
+	p->busy = true;
+	p->head_done = p->chunked = p->failed = false;
+	p->len = 0;
+	p->started = now_ns();
+	if (send(p->fd, request, request_len, MSG_NOSIGNAL) !=
+	    (ssize_t)request_len)
+		err(1, "send");
+}
+
+static void
+end(struct peer *p, bool good)
+{
+	sample(&latency, now_ns() - p->started);
+	finished++;
+	if (!good || p->failed)
+		errors++;
+	p->busy = false;
+	begin(p);
+}
+
+static void
+lost(struct peer *p)
+{
+	close(p->fd);
+	if (p->busy) {
+		errors++;
+		finished++;
+		p->busy = false;
+	}
+	dial(p);
+	begin(p);
+}
+
+/* Chunks carry the time at which they were sent, behind "t=". */
+static void
+count_chunks(const char *s, size_t n)
+{
+	const char *p = s, *stop = s + n;
+	int64_t now = now_ns();
+
+	while ((p = memmem(p, (size_t)(stop - p), " t=", 3)) != NULL) {
+		p += 3;
+		chunks++;
+		if (stop - p >= TIME_TEXT)
+			sample(&lag, now - strtoll(p, NULL, 10));
+	}
+}
+
+static bool
+read_head(struct peer *p)
+{
+	char *stop = memmem(p->in, p->len, "\r\n\r\n", 4), *cl;
+	size_t head;
+
+	if (stop == NULL)
+		return (false);
+	head = (size_t)(stop - p->in) + 4;
+	*stop = '\0';
+	p->failed = strncmp(p->in, "HTTP/1.1 200", 12) != 0;
+	p->chunked =
+	    strcasestr(p->in, "\r\ntransfer-encoding: chunked") != NULL;
+	cl = strcasestr(p->in, "\r\ncontent-length:");
+	p->left = cl != NULL ? strtoul(cl + 17, NULL, 10) : 0;
+	p->head_done = true;
+	sample(&first, now_ns() - p->started);
+	memmove(p->in, p->in + head, p->len - head);
+	p->len -= head;
+	return (true);
+}
+
+static void
+take(struct peer *p)
+{
+	if (!p->head_done && !read_head(p))
+		return;
+	if (!p->chunked) {
+		size_t n = p->len < p->left ? p->len : p->left;
+
+		p->left -= n;
+		p->len = 0;
+		if (p->left == 0)
+			end(p, true);
+		return;
+	}
+	count_chunks(p->in, p->len);
+	if (p->len >= 5 && memcmp(p->in + p->len - 5, "0\r\n\r\n", 5) == 0) {
+		p->len = 0;
+		end(p, true);
+		return;
+	}
+	/* Keep what may be the beginning of the end. */
+	if (p->len > 4) {
+		memmove(p->in, p->in + p->len - 4, 4);
+		p->len = 4;
+	}
+}
+
+static void
+on_ready(struct peer *p)
+{
+	ssize_t n = recv(p->fd, p->in + p->len, IN_MAX - 1 - p->len, 0);
+
+	if (n <= 0) {
+		lost(p);
+		return;
+	}
+	p->len += (size_t)n;
+	take(p);
+}
+
+static void
+run(struct peer *peers, size_t n, int64_t ramp_ms)
+{
+	struct epoll_event ev[256];
+	int64_t t0 = now_ns();
+	size_t up = 0;
+
+	while (finished < wanted) {
+		int64_t ms = (now_ns() - t0) / 1000000;
+		size_t due = ramp_ms > 0 && ms < ramp_ms
+				 ? (size_t)((int64_t)n * ms / ramp_ms) + 1
+				 : n;
+
+		for (; up < n && up < due; up++) {
+			dial(&peers[up]);
+			begin(&peers[up]);
+		}
+		int k = epoll_wait(ep, ev, 256, up < n ? 1 : 1000);
+
+		for (int i = 0; i < k; i++)
+			on_ready(ev[i].data.ptr);
+		if (now_ns() - t0 > INT64_C(300000000000))
+			errx(1, "300 s are over: %ju of %ju finished",
+			    (uintmax_t)finished, (uintmax_t)wanted);
+	}
+}
+
+static void
+report(int64_t ns)
+{
+	struct rusage ru;
+	int64_t cpu;
+
+	getrusage(RUSAGE_SELF, &ru);
+	cpu = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * INT64_C(1000000) +
+	      ru.ru_utime.tv_usec + ru.ru_stime.tv_usec;
+	printf("{\"requests\":%ju,\"errors\":%ju,\"us\":%jd,\"cpu_us\":%jd,"
+	       "\"p50_us\":%u,\"p99_us\":%u,\"first_p50_us\":%u,"
+	       "\"first_p99_us\":%u,\"chunks\":%ju,\"lag_p50_us\":%u,"
+	       "\"lag_p99_us\":%u}\n",
+	    (uintmax_t)finished, (uintmax_t)errors, (intmax_t)(ns / 1000),
+	    (intmax_t)cpu, percentile(&latency, 50), percentile(&latency, 99),
+	    percentile(&first, 50), percentile(&first, 99), (uintmax_t)chunks,
+	    percentile(&lag, 50), percentile(&lag, 99));
+}
+
+static void
+set_server(const char *text)
+{
+	char host[64];
+	const char *colon = strrchr(text, ':');
+
+	if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
+		errx(1, "-a HOST:PORT");
+	memcpy(host, text, (size_t)(colon - text));
+	host[colon - text] = '\0';
+	server.sin_family = AF_INET;
+	server.sin_port = htons((uint16_t)atoi(colon + 1));
+	if (inet_pton(AF_INET, host, &server.sin_addr) != 1)
+		errx(1, "bad address %s", text);
+}
+
+int
+main(int argc, char **argv)
+{
+	int64_t ramp_ms = 0, t0;
+	struct peer *peers;
+	size_t conns = 64;
+	int c;
+
+	while ((c = getopt(argc, argv, "a:m:k:c:n:sr:p:")) != -1) {
+		switch (c) {
+		case 'a':
+			set_server(optarg);
+			break;
+		case 'm':
+			model = optarg;
+			break;
+		case 'k':
+			key = optarg;
+			break;
+		case 'c':
+			conns = strtoul(optarg, NULL, 10);
+			break;
+		case 'n':
+			wanted = strtoull(optarg, NULL, 10);
+			break;
+		case 's':
+			streamed = true;
+			break;
+		case 'r':
+			ramp_ms = atoll(optarg);
+			break;
+		case 'p':
+			path = optarg;
+			break;
+		default:
+			errx(1, "usage: load -a HOST:PORT -m MODEL ...");
+		}
+	}
+	make_request();
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	peers = calloc(conns, sizeof(*peers));
+	latency.us = calloc(SAMPLES, sizeof(uint32_t));
+	lag.us = calloc(SAMPLES, sizeof(uint32_t));
+	first.us = calloc(SAMPLES, sizeof(uint32_t));
+	if (ep == -1 || peers == NULL || latency.us == NULL || lag.us == NULL ||
+	    first.us == NULL)
+		err(1, "setting up");
+	t0 = now_ns();
+	run(peers, conns, ramp_ms);
+	report(now_ns() - t0);
+	return (errors > 0 ? 2 : 0);
+}
