@@ -71,7 +71,7 @@ bool price_rate_of(const struct price_entry *, enum usage_kind,
  * is billed, were they cached or thought; one image, if output has no price
  * by token; one request. Rounded up; saturates.
  */
-nanousd_t
-price_hold(const struct price_entry *, uint64_t input, uint64_t output);
+nanousd_t price_hold(const struct price_entry *, uint64_t input,
+    uint64_t output);
 
 #endif
