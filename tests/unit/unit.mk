@@ -46,7 +46,7 @@ UNIT_ctl = hubd/ctl/decimal.c hubd/ctl/parse.c hubd/ctl/rundir.c \
 	common/alloc.c common/log.c
 UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
 	hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
-	common/json.c common/json_write.c common/buf.c common/alloc.c \
+	common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
 	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
@@ -57,5 +57,5 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
 	shm/call.c shm/cells.c shm/counters.c shm/pricetab.c shm/pubtab.c \
-	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c \
+	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c
