@@ -11,8 +11,8 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_sqlite.c \
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c \
 	hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
-	shm/usage.c common/json.c common/jscan.c common/crc32.c \
-	common/buf.c common/alloc.c common/log.c
+	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	common/alloc.c common/log.c
 UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
