@@ -84,6 +84,8 @@ LEDGER_SRCS = \
 
 # what hubd's processes share
 HUB_SRCS = \
+	hubd/address.c \
+	hubd/hub_conf.c \
 	hubd/ctlproto.c \
 	hubd/gauges.c \
 	hubd/health.c \

@@ -339,10 +339,10 @@ conf_free(const struct conf_schema *schema, void *out)
 	for (i = 0; i < schema->nsections; i++) {
 		const struct conf_section *s = &schema->sections[i];
 
-		if (s->titled) {
+		if (s->titled)
 			free_titled(s, out);
+		if (s->titled || s->refused != NULL)
 			continue;
-		}
 		for (k = 0; k < s->noptions; k++)
 			conf_value_clear(&s->options[k], out);
 	}

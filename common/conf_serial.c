@@ -93,7 +93,9 @@ conf_serialise(const struct conf_schema *schema, const void *conf,
 	for (i = 0; i < schema->nsections; i++) {
 		const struct conf_section *s = &schema->sections[i];
 
-		for (k = 0; !s->titled && k < s->noptions; k++) {
+		if (s->titled || s->refused != NULL)
+			continue;
+		for (k = 0; k < s->noptions; k++) {
 			if (wanted(&s->options[k], arg))
 				add_option(out, s->name, &s->options[k], conf);
 		}
@@ -126,7 +128,8 @@ find(const struct conf_schema *schema, struct span name)
 	for (i = 0; i < schema->nsections; i++) {
 		const struct conf_section *s = &schema->sections[i];
 
-		if (!s->titled && span_eq(span_str(s->name), section))
+		if (!s->titled && s->refused == NULL &&
+		    span_eq(span_str(s->name), section))
 			return (find_in(s->options, s->noptions, rest));
 	}
 	return (NULL);

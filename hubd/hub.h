@@ -67,6 +67,10 @@ struct hub_child {
 	void (*on_reload)(struct hub_child *, struct hub_conf *fresh,
 	    uint32_t cookie, bool force);
 	void (*on_reopen)(struct hub_child *);
+	/* a worker's: serve that slot too, by these listeners, which become
+	 * its to close; n = 0: the slot has its own worker back */
+	void (*on_neighbour)(struct hub_child *, uint32_t slot,
+	    const int *listeners, size_t n);
 	void (*on_message)(struct hub_child *, uint32_t type, const void *,
 	    size_t n);
 	void *arg;

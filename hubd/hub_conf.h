@@ -46,12 +46,24 @@ struct hub_conf {
 	struct hub_timeouts timeout;
 };
 
+/* In conf_option.mark: who sees an option, and whether a reload changes it. */
+#define HUB_FOR_WORKER	1
+#define HUB_FOR_BILLING 2
+#define HUB_FOR_ADMIN	4
+#define HUB_FOR_ALL	7
+#define HUB_LIVE	8
+
 /*
  * Reads and checks a file. NULL refuses it; error then says why, with file
  * and line. The caller frees it with hub_conf_free().
  */
 struct hub_conf *hub_conf_read(const char *path, char *error, size_t cap);
 void hub_conf_free(struct hub_conf *); /* NULL is fine */
+
+/* fresh with what only a start can change taken from old; tells of each
+ * such option that differs. Both stay the caller's, as the result is. */
+struct hub_conf *hub_conf_merge(const struct hub_conf *old,
+    const struct hub_conf *fresh, void (*tell)(const char *option));
 
 /* The part that a role may see, as text; and back. */
 void hub_conf_serialise(const struct hub_conf *, enum process_role,

@@ -61,6 +61,18 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 	configure(w);
 }
 
+static void
+on_neighbour(struct hub_child *child, uint32_t slot, const int *listeners,
+    size_t n)
+{
+	struct worker *w = child->arg;
+
+	if (n > 0)
+		acceptor_add(w->acceptor, slot, listeners, n);
+	else
+		acceptor_remove(w->acceptor, slot);
+}
+
 /* ---- drain
  * ------------------------------------------------------------------- */
 
@@ -165,6 +177,7 @@ worker_main(struct hub_child *child)
 	child->arg = w;
 	child->on_drain = on_drain;
 	child->on_reload = on_reload;
+	child->on_neighbour = on_neighbour;
 	child_attach(child);
 	loop_set_hooks(w->loop, on_awake, on_sleep, w);
 	process_awake(w->shm, w->row);

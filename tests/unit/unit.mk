@@ -38,7 +38,7 @@ UNIT_openai = $(API_LINKS)
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
-UNIT_conf = common/conf.c common/conf_expand.c common/conf_scan.c \
+CONF_FOR_UNIT = common/conf.c common/conf_expand.c common/conf_scan.c \
 	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_ctl = hubd/ctl/decimal.c hubd/ctl/parse.c hubd/ctl/rundir.c \
@@ -59,3 +59,5 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	shm/call.c shm/cells.c shm/counters.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c
+UNIT_conf = $(CONF_FOR_UNIT)
+UNIT_hub_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)

@@ -1,0 +1,239 @@
+/* hubd.conf: the table of options, its checks, and each role's part. */
+#include "hubd/hub_conf.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "hubd/address.h"
+
+#define RUN_DIR_MAX 80 /* the path of a socket below it has 107 bytes */
+#define LISTEN_MAX  8
+#define WORKERS_MAX 64
+
+static const char *const unpriced_words[] = {"refuse", "free", NULL};
+static const char *const disconnect_words[] = {"cancel", "drain", NULL};
+static const char *const hold_words[] = {"strict", "soft", NULL};
+static const char *const level_words[] = {
+    "error", "warn", "info", "debug", NULL};
+
+static const char *
+check_address(const char *value)
+{
+	return (address_wrong(value));
+}
+
+static const char *
+check_run_dir(const char *value)
+{
+	return (strlen(value) > RUN_DIR_MAX ? "is too long a path" : NULL);
+}
+
+static const char *
+check_store(const char *value)
+{
+	if (strcmp(value, "sqlite") == 0)
+		return (NULL);
+	if (strncmp(value, "postgresql:", 11) == 0)
+		return ("PostgreSQL is not in this version, only \"sqlite\"");
+	return ("must be \"sqlite\"");
+}
+
+static const char *
+check_limits(const char *value)
+{
+	if (strcmp(value, "local") == 0)
+		return (NULL);
+	if (strncmp(value, "redis", 5) == 0)
+		return ("Redis is not in this version, only \"local\"");
+	return ("must be \"local\"");
+}
+
+#define OPTION(field, kind, value, marks, ...)          \
+	{.name = #field,                                \
+	    .type = CONF_##kind,                        \
+	    .offset = offsetof(struct hub_conf, field), \
+	    .def = value,                               \
+	    .mark = (marks),                            \
+	    ##__VA_ARGS__},
+#define TIMEOUT(field, value, marks)
+static const struct conf_option options[] = {
+#include "hubd/options.def"
+};
+#undef OPTION
+#undef TIMEOUT
+
+#define OPTION(...)
+#define TIMEOUT(field, value, marks)                            \
+	{.name = #field,                                        \
+	    .type = CONF_TIME,                                  \
+	    .offset = offsetof(struct hub_conf, timeout.field), \
+	    .def = value,                                       \
+	    .mark = (marks),                                    \
+	    .min = 1},
+static const struct conf_option timeouts[] = {
+#include "hubd/options.def"
+};
+#undef OPTION
+#undef TIMEOUT
+
+/* Known, so that whoever writes them learns when they will be taken. */
+static const struct conf_option tls_options[] = {
+    {.name = "certificate", .type = CONF_STR, .offset = 0},
+    {.name = "key", .type = CONF_STR, .offset = 0},
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct conf_section sections[] = {
+    {.name = "timeout", .options = timeouts, .noptions = COUNT(timeouts)},
+    {.name = "tls",
+	.options = tls_options,
+	.noptions = COUNT(tls_options),
+	.refused = "TLS is not in this version: put a proxy in front"},
+};
+
+static const struct conf_schema schema = {.options = options,
+    .noptions = COUNT(options),
+    .sections = sections,
+    .nsections = COUNT(sections)};
+
+static uint32_t
+cores(void)
+{
+	cpu_set_t set;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == -1)
+		return (1);
+	n = CPU_COUNT(&set);
+	return (n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (uint32_t)n);
+}
+
+static const char *
+whole_wrong(const struct hub_conf *c)
+{
+	if (c->listen.n > LISTEN_MAX || c->admin_listen.n > LISTEN_MAX)
+		return ("more than 8 addresses to listen on");
+	if (c->max_body > c->body_memory)
+		return ("max_body is larger than body_memory");
+	return (NULL);
+}
+
+struct hub_conf *
+hub_conf_read(const char *path, char *error, size_t cap)
+{
+	struct hub_conf *c = xcalloc(1, sizeof(*c));
+	const char *why;
+
+	if (conf_read(&schema, path, c, error, cap) == -1) {
+		free(c);
+		return (NULL);
+	}
+	c->path = xstrdup(path);
+	if (c->workers == 0)
+		c->workers = cores();
+	if ((why = whole_wrong(c)) != NULL) {
+		snprintf(error, cap, "%s: %s", path, why);
+		hub_conf_free(c);
+		return (NULL);
+	}
+	return (c);
+}
+
+void
+hub_conf_free(struct hub_conf *c)
+{
+	if (c == NULL)
+		return;
+	conf_free(&schema, c);
+	free(c->path);
+	free(c);
+}
+
+/* ---- parts ----------------------------------------------------------------
+ */
+
+struct filter {
+	unsigned mask, want;
+	const struct conf_option *only;
+};
+
+static bool
+wanted(const struct conf_option *o, void *arg)
+{
+	const struct filter *f = arg;
+
+	return (
+	    f->only != NULL ? o == f->only : (o->mark & f->mask) == f->want);
+}
+
+static void
+add_part(const struct hub_conf *c, struct filter f, struct buf *out)
+{
+	conf_serialise(&schema, c, wanted, &f, out);
+}
+
+void
+hub_conf_serialise(
+    const struct hub_conf *c, enum process_role role, struct buf *out)
+{
+	unsigned mark = role == ROLE_WORKER    ? HUB_FOR_WORKER
+			: role == ROLE_BILLING ? HUB_FOR_BILLING
+					       : HUB_FOR_ADMIN;
+
+	add_part(c, (struct filter){.mask = mark, .want = mark}, out);
+}
+
+struct hub_conf *
+hub_conf_deserialise(const char *text, size_t n)
+{
+	struct hub_conf *c = xcalloc(1, sizeof(*c));
+
+	if (conf_deserialise(&schema, span_of(text, n), c) == 0)
+		return (c);
+	free(c);
+	return (NULL);
+}
+
+static bool
+differs(const struct hub_conf *a, const struct hub_conf *b,
+    const struct conf_option *o)
+{
+	struct buf one = {0}, other = {0};
+	bool same;
+
+	add_part(a, (struct filter){.only = o}, &one);
+	add_part(b, (struct filter){.only = o}, &other);
+	same = span_eq(buf_span(&one), buf_span(&other));
+	buf_fini(&one);
+	buf_fini(&other);
+	return (!same);
+}
+
+struct hub_conf *
+hub_conf_merge(const struct hub_conf *old, const struct hub_conf *fresh,
+    void (*tell)(const char *option))
+{
+	struct hub_conf *merged;
+	struct buf text = {0};
+	size_t i;
+
+	for (i = 0; i < COUNT(options); i++) {
+		if ((options[i].mark & HUB_LIVE) == 0 &&
+		    differs(old, fresh, &options[i]))
+			tell(options[i].name);
+	}
+	add_part(old, (struct filter){.mask = HUB_LIVE, .want = 0}, &text);
+	add_part(
+	    fresh, (struct filter){.mask = HUB_LIVE, .want = HUB_LIVE}, &text);
+	merged = hub_conf_deserialise(buf_ptr(&text), buf_len(&text));
+	buf_fini(&text);
+	if (merged == NULL)
+		fatalx("a configuration does not come back as it was");
+	merged->path = xstrdup(old->path);
+	return (merged);
+}
