@@ -1,0 +1,216 @@
+/* Routes: who may serve a model, at which price, and who is picked. */
+#include <string.h>
+
+#include "hubd/route/route.h"
+#include "tests/unit/shm_fixture.h"
+
+static process_ref_t me;
+static struct router *router;
+
+static void
+publish_prices(const char *text)
+{
+	char path[96], error[256];
+	const char *paths[] = {path};
+	static uint64_t version;
+	struct price_blob *blob;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/prices.json", fixture_dir);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+	ck_assert_msg(price_load(paths, 1, &blob, error, sizeof(error)) == 0,
+	    "%s", error);
+	unlink(path);
+	blob->version = ++version;
+	price_blob_seal(blob);
+	ck_assert(pub_prices_publish(fixture, blob));
+	free(blob);
+}
+
+static void
+set_up(void)
+{
+	me = fixture_process(ROLE_WORKER);
+	router = router_new(fixture);
+	publish_prices("{\"gpt-4o\":{\"litellm_provider\":\"openai\","
+		       "\"input_cost_per_token\":0.0000025,"
+		       "\"output_cost_per_token\":0.00001},"
+		       "\"spare\":{\"litellm_provider\":\"openai\","
+		       "\"input_cost_per_token\":0.000001}}");
+}
+
+static void
+add_agent(uint32_t row, const char *name, const char *glob, const char *rights,
+    uint32_t capacity)
+{
+	struct pub_agent agent = {.id = row + 1};
+	struct registry_announce a = {.agent = row + 1,
+	    .capacity = capacity,
+	    .nproviders = 1,
+	    .providers[0] = {
+		.name = "openai", .type = "openai", .weight = 1, .nglobs = 1}};
+
+	snprintf(agent.name, sizeof(agent.name), "%s", name);
+	snprintf(agent.models, sizeof(agent.models), "%s", rights);
+	snprintf(a.globs, sizeof(a.globs), "%s", glob);
+	pub_agent_write(fixture, row, &agent);
+	registry_announce(fixture, me, row, &a);
+	registry_set_links(fixture, me, row, 1, 0);
+}
+
+static uint32_t
+candidates(const char *model, enum api_error *error)
+{
+	struct route *r = router_find(router, model);
+	uint32_t n = r->n;
+
+	*error = r->error;
+	route_unref(r);
+	return (n);
+}
+
+START_TEST(a_model_nobody_knows_is_not_found)
+{
+	enum api_error error;
+
+	set_up();
+	ck_assert_uint_eq(candidates("no-such", &error), 0);
+	ck_assert_int_eq(error, API_ERR_model_not_found);
+}
+END_TEST
+
+START_TEST(a_priced_model_without_an_agent_says_so)
+{
+	enum api_error error;
+
+	set_up();
+	ck_assert_uint_eq(candidates("gpt-4o", &error), 0);
+	ck_assert_int_eq(error, API_ERR_no_agent);
+}
+END_TEST
+
+START_TEST(the_default_route_takes_what_nobody_knows)
+{
+	enum api_error error;
+	struct route *r;
+
+	set_up();
+	add_agent(0, "a", "*", "", 0);
+	router_configure(router, "spare", false);
+	ck_assert_uint_eq(candidates("no-such", &error), 1);
+	r = router_find(router, "no-such");
+	ck_assert_str_eq(r->c[0].model, "spare");
+	ck_assert_str_eq(r->c[0].entry->name, "spare");
+	route_unref(r);
+}
+END_TEST
+
+START_TEST(an_unpriced_model_is_refused_or_free_as_configured)
+{
+	enum api_error error;
+
+	set_up();
+	add_agent(0, "a", "*", "", 0);
+	ck_assert_uint_eq(candidates("unheard-of", &error), 0);
+	ck_assert_int_eq(error, API_ERR_model_not_found);
+	router_configure(router, NULL, true);
+	ck_assert_uint_eq(candidates("unheard-of", &error), 1);
+}
+END_TEST
+
+START_TEST(rights_announcements_and_drains_are_obeyed)
+{
+	enum api_error error;
+
+	set_up();
+	add_agent(0, "a", "o*", "", 0);
+	add_agent(1, "b", "*", "o*", 0);
+	ck_assert_uint_eq(candidates("gpt-4o", &error), 0);
+	add_agent(2, "c", "gpt-*", "gpt-4o", 0);
+	ck_assert_uint_eq(candidates("gpt-4o", &error), 1);
+	registry_set_links(fixture, me, 2, 1, 1);
+	ck_assert_uint_eq(candidates("gpt-4o", &error), 0);
+	registry_set_links(fixture, me, 2, 1, 0);
+	ck_assert_uint_eq(candidates("gpt-4o", &error), 1);
+	process_died(fixture, me.row);
+	atomic_fetch_add(&shm_run_state(fixture)->registry_version, 1);
+	ck_assert_uint_eq(candidates("gpt-4o", &error), 0);
+}
+END_TEST
+
+START_TEST(a_route_held_keeps_its_prices_over_a_reload)
+{
+	struct route *old, *fresh;
+
+	set_up();
+	add_agent(0, "a", "*", "", 0);
+	old = router_find(router, "gpt-4o");
+	publish_prices("{\"gpt-4o\":{\"litellm_provider\":\"openai\","
+		       "\"input_cost_per_token\":0.000005}}");
+	fresh = router_find(router, "gpt-4o");
+	ck_assert_ptr_ne(old, fresh);
+	ck_assert_uint_eq(old->price_version + 1, fresh->price_version);
+	ck_assert_int_gt(route_hold(old, 0, 1000).n, 0);
+	ck_assert_int_eq(route_hold(old, 1000, 0).n, 2500000);
+	ck_assert_int_eq(route_hold(fresh, 1000, 0).n, 5000000);
+	route_unref(old);
+	route_unref(fresh);
+}
+END_TEST
+
+START_TEST(the_less_loaded_is_picked_and_full_ones_never)
+{
+	struct route *r;
+	uint32_t tried = 0;
+	bool full = false;
+	int i;
+
+	set_up();
+	add_agent(0, "a", "*", "", 10);
+	add_agent(1, "b", "*", "", 10);
+	atomic_store(&registry_at(fixture, me.row, 0)->calls, 5);
+	r = router_find(router, "gpt-4o");
+	ck_assert_uint_eq(r->n, 2);
+	i = route_pick(fixture, r, &tried, &full);
+	ck_assert_uint_eq(r->c[i].agent_row, 1);
+	ck_assert(!full);
+	atomic_store(&registry_at(fixture, me.row, 0)->calls, 10);
+	ck_assert_int_eq(route_pick(fixture, r, &tried, &full), -1);
+	ck_assert(full);
+	route_unref(r);
+}
+END_TEST
+
+START_TEST(the_list_of_models_has_what_is_served)
+{
+	const struct price_blob *blob;
+
+	set_up();
+	add_agent(0, "a", "gpt-*", "", 0);
+	blob = pub_prices(fixture);
+	ck_assert(route_offers(fixture, price_blob_find(blob, SPAN("gpt-4o"))));
+	ck_assert(!route_offers(fixture, price_blob_find(blob, SPAN("spare"))));
+}
+END_TEST
+
+static void
+add(TCase *tc)
+{
+	tcase_add_test(tc, a_model_nobody_knows_is_not_found);
+	tcase_add_test(tc, a_priced_model_without_an_agent_says_so);
+	tcase_add_test(tc, the_default_route_takes_what_nobody_knows);
+	tcase_add_test(tc, an_unpriced_model_is_refused_or_free_as_configured);
+	tcase_add_test(tc, rights_announcements_and_drains_are_obeyed);
+	tcase_add_test(tc, a_route_held_keeps_its_prices_over_a_reload);
+	tcase_add_test(tc, the_less_loaded_is_picked_and_full_ones_never);
+	tcase_add_test(tc, the_list_of_models_has_what_is_served);
+}
+
+int
+main(void)
+{
+	return (fixture_main("route", add));
+}
