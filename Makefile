@@ -144,6 +144,39 @@ run: deps
 bench: all $(O)/load
 	@$(PYTHON) tests/bench/bench.py
 
+# ---- reading the source ----------------------------------------------------
+
+.PHONY: lint
+lint:
+	@CC="$(CC)" tests/lint/lint.sh
+
+.PHONY: stats
+stats:
+	@tests/lint/stats.sh
+
+.PHONY: check-docs
+check-docs: $(O)/hubctl
+	@BUILD=$(O) $(PYTHON) tests/docs/check.py
+
+# ---- installing ------------------------------------------------------------
+
+MAN	= $(wildcard man/*.[1-9])
+SAMPLES	= $(wildcard etc/*.conf) etc/prices.json
+sbin	= $(DESTDIR)$(PREFIX)/sbin
+bin	= $(DESTDIR)$(PREFIX)/bin
+mandir	= $(DESTDIR)$(PREFIX)/share/man
+share	= $(DESTDIR)$(PREFIX)/share/hubd
+
+.PHONY: install
+install: $(O)/hubd $(O)/agentd $(O)/hubctl
+	install -d $(sbin) $(bin) $(share) \
+	    $(foreach s,$(sort $(subst .,,$(suffix $(MAN)))),$(mandir)/man$(s))
+	install $(O)/hubd $(O)/agentd $(sbin)
+	install $(O)/hubctl $(bin)
+	install -m 644 $(SAMPLES) $(share)
+	for m in $(MAN); do \
+	    install -m 644 $$m $(mandir)/man$${m##*.}/ || exit; done
+
 .PHONY: clean
 clean:
 	rm -rf build
