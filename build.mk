@@ -125,6 +125,7 @@ BILLING_SRCS = \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/settle.c \
+	hubd/billing/state.c \
 	hubd/billing/store.c \
 	hubd/billing/versions.c \
 

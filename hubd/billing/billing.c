@@ -1,13 +1,11 @@
 /* The billing process: its beginning, its loop, its end. */
 #include "hubd/billing/billing.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
-#include "shm/pubtab.h"
 
 /* ---- timers -------------------------------------------------------------- */
 
@@ -106,47 +104,23 @@ on_reopen(struct hub_child *child)
 
 /* ---- beginning and end --------------------------------------------------- */
 
-static void
-set_up_tables(struct billing *b)
+static const struct ledger_ops *
+find_store(const struct hub_conf *conf)
 {
-	const struct shm_sizes *sizes = &b->shm->sizes;
+	const struct ledger_ops *ops = ledger_ops_of(conf->store);
 
-	dir_init(&b->accounts, sizes->max_accounts);
-	dir_init(&b->keys, sizes->max_keys);
-	dir_init(&b->agents, sizes->max_agents);
-	due_init(&b->due, sizes->max_calls);
-	book_init(b);
-	b->checkpointed = xcalloc(sizes->max_calls, sizeof(*b->checkpointed));
-	b->sum = amount_new();
-	b->settler.keys = &b->keys;
-	b->settler.agents = &b->agents;
-	b->settler.versions = &b->versions;
-	b->settler.unpriced_free = b->conf->unpriced == UNPRICED_FREE;
-	b->settler.sum = b->sum;
-}
-
-static void
-find_store(struct billing *b)
-{
-	struct pub_state *ps = shm_pub_state(b->shm);
-
-	b->ops = ledger_ops_of(b->conf->store);
-	if (b->ops == NULL)
+	if (ops == NULL)
 		fatalx("store: no backend for this value");
-	snprintf(ps->store, sizeof(ps->store), "%s", b->ops->name);
+	return (ops);
 }
 
 static void
 set_up(struct billing *b, struct hub_child *child)
 {
-	memset(b, 0, sizeof(*b));
+	billing_init(
+	    b, child->shm, child->me, child->conf, find_store(child->conf));
 	b->child = child;
-	b->shm = child->shm;
 	b->loop = child->loop;
-	b->conf = child->conf;
-	b->count = &counter_rows(b->shm)[child->me.row];
-	find_store(b);
-	set_up_tables(b);
 	b->retry_timer = loop_timer_new(b->loop, on_retry, b);
 	b->price_timer = loop_timer_new(b->loop, on_prices, b);
 	b->checkpoint_timer = loop_timer_new(b->loop, on_checkpoint, b);
@@ -156,22 +130,6 @@ set_up(struct billing *b, struct hub_child *child)
 	child->on_reload = on_reload;
 	child->on_reopen = on_reopen;
 	child->on_message = on_message;
-}
-
-static void
-tear_down(struct billing *b)
-{
-	if (b->store != NULL)
-		b->ops->close(b->store);
-	versions_fini(&b->versions);
-	book_fini(b);
-	due_fini(&b->due);
-	dir_fini(&b->accounts);
-	dir_fini(&b->keys);
-	dir_fini(&b->agents);
-	amount_free(b->sum);
-	free(b->checkpointed);
-	free(b->price_waiting);
 }
 
 int
@@ -186,6 +144,6 @@ billing_main(struct hub_child *child)
 	billing_advance(&b);
 	child_send(child, HUBMSG_READY, NULL, 0);
 	loop_run(b.loop);
-	tear_down(&b);
+	billing_fini(&b);
 	return (0);
 }

@@ -79,6 +79,13 @@ struct billing {
 	struct loop_timer *retry_timer, *price_timer;
 };
 
+/* ---- state.c ------------------------------------------------------------- */
+
+/* Without loop, timers and child: those are set by who has them. */
+void billing_init(struct billing *, struct shm *, process_ref_t me,
+    struct hub_conf *, const struct ledger_ops *);
+void billing_fini(struct billing *);
+
 /* ---- store.c: the store and its absences --------------------------------- */
 
 /* Goes on with start-up as far as the store lets it. */
