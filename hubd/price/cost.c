@@ -134,34 +134,14 @@ wide(struct unit_price p)
 	return ((u128_t)p.hi << 64 | p.lo);
 }
 
-/* The dearest price of a kind over all tiers; 0 if it has none. */
+/* The price of a kind at a tier; 0 if it has none. */
 static u128_t
-dearest_tier(const struct price_entry *e, enum usage_kind kind, uint64_t prompt)
-{
-	struct unit_price p;
-	u128_t max = 0;
-	unsigned tier;
-
-	for (tier = 0; tier < TIER_COUNT; tier++) {
-		if (price_rate_of(e, kind, tier, prompt, &p) && wide(p) > max)
-			max = wide(p);
-	}
-	return (max);
-}
-
-static u128_t
-dearest_of(const struct price_entry *e, const enum usage_kind *kinds, size_t n,
+rate(const struct price_entry *e, enum usage_kind kind, enum service_tier tier,
     uint64_t prompt)
 {
-	u128_t max = 0, p;
-	size_t i;
+	struct unit_price p;
 
-	for (i = 0; i < n; i++) {
-		p = dearest_tier(e, kinds[i], prompt);
-		if (p > max)
-			max = p;
-	}
-	return (max);
+	return (price_rate_of(e, kind, tier, prompt, &p) ? wide(p) : 0);
 }
 
 /* Whole nano-dollars of price x count, rounded up, saturated. */
@@ -179,23 +159,20 @@ guard(u128_t price, uint64_t count)
 }
 
 nanousd_t
-price_hold(const struct price_entry *e, uint64_t input, uint64_t output)
+price_hold(const struct price_entry *e, enum service_tier tier, uint64_t input,
+    uint64_t output)
 {
-	/* Text may turn out to be written to a cache, or to be thought. */
-	static const enum usage_kind in[] = {
-	    USAGE_input, USAGE_cache_write, USAGE_cache_write_1h};
-	static const enum usage_kind out[] = {USAGE_output, USAGE_reasoning};
-	u128_t per_input = dearest_of(e, in, 3, input);
-	u128_t per_output = dearest_of(e, out, 2, input);
+	u128_t per_input = rate(e, USAGE_input, tier, input);
+	u128_t per_output = rate(e, USAGE_output, tier, input);
 	nanousd_t hold;
 
 	/* What is priced by the letter or the piece, not by tokens. */
 	if (per_input == 0)
-		per_input = dearest_tier(e, USAGE_characters, input);
+		per_input = rate(e, USAGE_characters, tier, input);
 	hold = nanousd_add(guard(per_input, input), guard(per_output, output));
 	if (per_output == 0)
 		hold = nanousd_add(
-		    hold, guard(dearest_tier(e, USAGE_images, input), 1));
-	return (nanousd_add(
-	    hold, guard(dearest_tier(e, USAGE_requests, input), 1)));
+		    hold, guard(rate(e, USAGE_images, tier, input), 1));
+	return (
+	    nanousd_add(hold, guard(rate(e, USAGE_requests, tier, input), 1)));
 }

@@ -67,11 +67,12 @@ bool price_cost(const struct price_entry *, const struct usage *,
 bool price_rate_of(const struct price_entry *, enum usage_kind,
     enum service_tier, uint64_t prompt, struct unit_price *);
 /*
- * For holds: the dearest that so many tokens of text can cost, whatever tier
- * is billed, were they cached or thought; one image, if output has no price
- * by token; one request. Rounded up; saturates.
+ * For holds: so many tokens of text at the tier that was asked for; one
+ * image, if output has no price by token; one request. What turns out dearer
+ * (written to a cache, thought) is booked above the hold. Rounded up;
+ * saturates.
  */
-nanousd_t price_hold(const struct price_entry *, uint64_t input,
-    uint64_t output);
+nanousd_t price_hold(const struct price_entry *, enum service_tier,
+    uint64_t input, uint64_t output);
 
 #endif

@@ -66,6 +66,7 @@ int route_pick(
 bool route_offers(const struct shm *, const struct price_entry *);
 
 /* The dearest hold over all candidates. */
-nanousd_t route_hold(const struct route *, uint64_t input, uint64_t output);
+nanousd_t route_hold(
+    const struct route *, enum service_tier, uint64_t input, uint64_t output);
 
 #endif

@@ -354,7 +354,7 @@ ask_limiter(struct request *r, const struct pub_key *key)
 	a->tpm = key->tpm;
 	a->concurrency = key->concurrency;
 	a->tokens = input;
-	a->hold = route_hold(r->route, input, output);
+	a->hold = route_hold(r->route, r->api.tier, input, output);
 	a->soft = r->w->conf->hold == HOLD_SOFT && r->api.max_output == 0;
 	r->state = REQUEST_ADMIT;
 	r->w->limiter->admit(r->w->shm, a, loop_now(r->w->loop), on_admitted);

@@ -271,24 +271,27 @@ START_TEST(d18_tiny_prices_never_become_zero)
 }
 END_TEST
 
-START_TEST(a_hold_is_the_dearest_that_text_can_cost_rounded_up)
+START_TEST(a_hold_is_the_price_of_the_bounds_rounded_up)
 {
 	struct price_blob *b = load(table);
 	const struct price_entry *e = price_blob_find(b, SPAN("cached"));
 
-	/* As a cache write for an hour: 1000 x 6e-6 + 1000 x 1.5e-5. */
-	ck_assert_int_eq(price_hold(e, 1000, 1000).n, 21000000);
-	ck_assert_int_eq(price_hold(e, 200001, 0).n, 2400012000);
-	ck_assert_int_eq(price_hold(e, UINT64_MAX, 1).n, INT64_MAX);
+	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1000, 1000).n, 18000000);
+	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 200001, 0).n, 1200006000);
+	ck_assert_int_eq(
+	    price_hold(e, TIER_DEFAULT, UINT64_MAX, 1).n, INT64_MAX);
 	e = price_blob_find(b, SPAN("tiers"));
-	ck_assert_int_eq(price_hold(e, 1000, 100).n, 4250000 + 1700000);
+	ck_assert_int_eq(
+	    price_hold(e, TIER_PRIORITY, 1000, 100).n, 4250000 + 1700000);
+	ck_assert_int_eq(
+	    price_hold(e, TIER_DEFAULT, 1000, 100).n, 2500000 + 1000000);
 	e = price_blob_find(b, SPAN("tiny"));
-	ck_assert_int_eq(price_hold(e, 1, 0).n, 3);
-	ck_assert_int_eq(price_hold(e, 0, 1).n, 1);
+	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1, 0).n, 3);
+	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 0, 1).n, 1);
 	e = price_blob_find(b, SPAN("painter"));
-	ck_assert_int_eq(price_hold(e, 1000, 0).n, 134000000);
+	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1000, 0).n, 134000000);
 	e = price_blob_find(b, SPAN("free"));
-	ck_assert_int_eq(price_hold(e, 1000, 1000).n, 0);
+	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1000, 1000).n, 0);
 	free(b);
 }
 END_TEST
@@ -691,7 +694,7 @@ main(void)
 	tcase_add_loop_test(tc, costs_are_what_was_computed_by_hand, 0,
 	    sizeof(golden) / sizeof(golden[0]));
 	tcase_add_test(tc, d18_tiny_prices_never_become_zero);
-	tcase_add_test(tc, a_hold_is_the_dearest_that_text_can_cost_rounded_up);
+	tcase_add_test(tc, a_hold_is_the_price_of_the_bounds_rounded_up);
 	tcase_add_test(tc, entries_carry_what_the_file_says_of_the_model);
 	tcase_add_test(tc, the_published_file_loads_whole);
 	tcase_add_test(tc, our_own_file_loads_and_prices_the_simulator);

@@ -153,9 +153,9 @@ START_TEST(a_route_held_keeps_its_prices_over_a_reload)
 	fresh = router_find(router, "gpt-4o");
 	ck_assert_ptr_ne(old, fresh);
 	ck_assert_uint_eq(old->price_version + 1, fresh->price_version);
-	ck_assert_int_gt(route_hold(old, 0, 1000).n, 0);
-	ck_assert_int_eq(route_hold(old, 1000, 0).n, 2500000);
-	ck_assert_int_eq(route_hold(fresh, 1000, 0).n, 5000000);
+	ck_assert_int_gt(route_hold(old, TIER_DEFAULT, 0, 1000).n, 0);
+	ck_assert_int_eq(route_hold(old, TIER_DEFAULT, 1000, 0).n, 2500000);
+	ck_assert_int_eq(route_hold(fresh, TIER_DEFAULT, 1000, 0).n, 5000000);
 	route_unref(old);
 	route_unref(fresh);
 }
