@@ -158,7 +158,19 @@ HUBD_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
 
 HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
-AGENTD_SRCS = $(COMMON_SRCS)
+AGENTD_SRCS = $(COMMON_SRCS) \
+	agentd/agent_conf.c \
+	agentd/announce.c \
+	agentd/call.c \
+	agentd/curl_loop.c \
+	agentd/dial.c \
+	agentd/link.c \
+	agentd/main.c \
+	agentd/provider.c \
+	agentd/provider_openai.c \
+	agentd/ui.c \
+	agentd/uplink.c \
+	agentd/upstream.c \
 
 PROVSIM_SRCS = \
 	common/alloc.c \
@@ -188,3 +200,4 @@ LOAD_SRCS = tests/bench/load.c
 
 PROGRAMS = $(O)/provsim
 PROGRAMS += $(O)/hubctl
+PROGRAMS += $(O)/agentd

@@ -1,0 +1,155 @@
+/* OpenAI and the many who speak as it does. */
+#include "agentd/provider_openai.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "agentd/agent_conf.h"
+#include "agentd/provider.h"
+
+static const struct {
+	const char *id, *method, *path;
+} endpoints[] = {
+    {"chat.completions", "POST", "/chat/completions"},
+    {"completions", "POST", "/completions"},
+    {"embeddings", "POST", "/embeddings"},
+    {"responses", "POST", "/responses"},
+    {"moderations", "POST", "/moderations"},
+};
+
+/* What users' clients read, and what hubs learn from. */
+static const char *const kept_fields[] = {
+    "content-type",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+    "x-ratelimit-",
+    "openai-processing-ms",
+    "openai-version",
+    "openai-model",
+    NULL,
+};
+
+static bool
+starts_nocase(struct span s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return (s.n >= n && strncasecmp(s.p, prefix, n) == 0);
+}
+
+static struct span
+strip_slashes(struct span s)
+{
+	while (s.n > 0 && s.p[s.n - 1] == '/')
+		s.n--;
+	return (s);
+}
+
+static bool
+ends_with(struct span s, const char *tail)
+{
+	size_t n = strlen(tail);
+
+	return (s.n >= n && memcmp(s.p + s.n - n, tail, n) == 0);
+}
+
+/* Bytes that would end the URL's path or forge a line. */
+static bool
+is_clean(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
+		    s.p[i] == '?' || s.p[i] == '#' || s.p[i] == '\\')
+			return (false);
+	return (true);
+}
+
+bool
+provider_openai_url(const char *base_url, const char *path, struct buf *out)
+{
+	struct span s = span_str(base_url), host;
+	const char *scheme = "https://", *slash;
+
+	if (starts_nocase(s, "https://")) {
+		s = span_of(s.p + 8, s.n - 8);
+	} else if (starts_nocase(s, "http://")) {
+		scheme = "http://";
+		s = span_of(s.p + 7, s.n - 7);
+	} else if (memmem(s.p, s.n, "://", 3) != NULL) {
+		return (false);
+	}
+	s = strip_slashes(s);
+	if (ends_with(s, path))
+		s = strip_slashes(span_of(s.p, s.n - strlen(path)));
+	if (!is_clean(s) || s.n == 0)
+		return (false);
+	slash = memchr(s.p, '/', s.n);
+	host = slash == NULL ? s : span_of(s.p, (size_t)(slash - s.p));
+	if (host.n == 0)
+		return (false);
+	buf_addstr(out, scheme);
+	buf_addspan(out, s);
+	if (slash == NULL)
+		buf_addstr(out, "/v1");
+	buf_addstr(out, path);
+	return (true);
+}
+
+static bool
+openai_check(const struct provider_conf *conf, const char **why)
+{
+	struct buf url = {0};
+	bool ok;
+
+	if (conf->base_url == NULL) {
+		*why = "base_url is missing";
+		return (false);
+	}
+	ok = provider_openai_url(conf->base_url, "/x", &url);
+	buf_fini(&url);
+	*why = ok ? NULL : "base_url is not an http or https URL";
+	return (ok);
+}
+
+static bool
+openai_make(const struct provider_conf *conf, const struct provider_call *call,
+    struct provider_request *r)
+{
+	struct buf auth = {0};
+	size_t i;
+
+	for (i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
+		if (strcmp(endpoints[i].id, call->endpoint) == 0)
+			break;
+	if (i == sizeof(endpoints) / sizeof(endpoints[0]) ||
+	    !provider_openai_url(conf->base_url, endpoints[i].path, &r->url))
+		return (false);
+	r->method = endpoints[i].method;
+	/* A model server of one's own may want no key. */
+	if (conf->api_key != NULL && conf->api_key[0] != '\0') {
+		buf_addf(&auth, "Bearer %s", conf->api_key);
+		provider_request_add(r, "Authorization", buf_cstr(&auth));
+		buf_fini(&auth);
+	}
+	if (call->content_type[0] != '\0')
+		provider_request_add(r, "Content-Type", call->content_type);
+	provider_request_add(r, "User-Agent", "agentd/" VERSION);
+	provider_request_seal(r);
+	return (true);
+}
+
+static bool
+openai_keep_field(struct span name)
+{
+	return (provider_field_in(name, kept_fields));
+}
+
+const struct provider_type provider_openai = {
+    .name = "openai",
+    .check = openai_check,
+    .make = openai_make,
+    .keep_field = openai_keep_field,
+};
