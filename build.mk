@@ -141,6 +141,7 @@ CTL_SRCS = \
 	hubd/ctl/out_json.c \
 	hubd/ctl/out_text.c \
 	hubd/ctl/parse.c \
+	hubd/ctl/price_lines.c \
 	hubd/ctl/rundir.c \
 	hubd/ctl/show.c \
 	hubd/ctl/show_agents.c \

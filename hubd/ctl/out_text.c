@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hubd/ctl/out.h"
+#include "hubd/ctl/price_lines.h"
 #include "hubd/ctl/table.h"
 
 /* How the array of that name is shown by a command, or by any. */
@@ -80,15 +81,21 @@ static const struct view views[] = {
 	    {COLUMN_NAME, "NAME", "name"}, {COLUMN_ID, "STATE", "state"},
 	    {COLUMN_LIMIT, "RPM", "rpm"}, {COLUMN_LIMIT, "TPM", "tpm"},
 	    {COLUMN_LIMIT, "CALLS", "concurrency"}},
-	{{COLUMN_ID, "EXPIRES", "expires"}, {COLUMN_LIST, "MODELS", "models"}}},
+	{{COLUMN_TIME, "EXPIRES", "expires"},
+	    {COLUMN_LIST, "MODELS", "models"}}},
     {"prices", CTL_COMMANDS,
 	{{COLUMN_NAME, "MODEL", "model"}, {COLUMN_NAME, "PROVIDER", "provider"},
 	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
 	    {COLUMN_PER_MILLION, "CACHED", "cache_read"},
 	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
 	{{0}}},
+    {"rates", CTL_COMMANDS,
+	{{COLUMN_ID, "KIND", "kind"}, {COLUMN_ID, "TIER", "tier"},
+	    {COLUMN_NUMBER, "ABOVE", "above"},
+	    {COLUMN_PER_MILLION, "USD/M", "price"}},
+	{{0}}},
     {"rows", CTL_CMD_show_ledger,
-	{{COLUMN_ID, "TIME", "time"}, {COLUMN_NAME, "ACCOUNT", "account"},
+	{{COLUMN_TIME, "TIME", "time"}, {COLUMN_NAME, "ACCOUNT", "account"},
 	    {COLUMN_NAME, "MODEL", "model"},
 	    {COLUMN_NUMBER, "STATUS", "status"}, {COLUMN_INPUT, "IN", "usage"},
 	    {COLUMN_OUTPUT, "OUT", "usage"}, {COLUMN_MONEY, "USD", "amount"}},
@@ -97,9 +104,8 @@ static const struct view views[] = {
 	    {COLUMN_NAME, "PROVIDER", "provider"},
 	    {COLUMN_ID, "ESTIMATED", "estimated"}}},
     {"suspense", CTL_COMMANDS,
-	{{COLUMN_ID, "ID", "id"}, {COLUMN_ID, "TIME", "time"},
-	    {COLUMN_NAME, "REASON", "reason"}},
-	{{0}}},
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"}},
+	{{COLUMN_NAME, "REASON", "reason"}}},
 };
 
 static const struct view *
@@ -118,12 +124,14 @@ view_of(const char *member, const struct ctl_command *command)
 
 /* ---- single values ------------------------------------------------------ */
 
-/* Members that are lengths of time say so in their names. */
+/* Members that are times or lengths of time say so in their names. */
 static enum column_kind
 kind_of(const char *key)
 {
 	size_t n = strlen(key);
 
+	if (strcmp(key, "time") == 0)
+		return (COLUMN_TIME);
 	return (n > 3 && strcmp(key + n - 3, "_ms") == 0 ? COLUMN_LENGTH
 							 : COLUMN_ID);
 }
@@ -249,6 +257,29 @@ put_status(struct buf *out, const struct json *s)
 	    out, json_get_bool(billing, "store_up", true) ? "\n" : " (away)\n");
 }
 
+/* ---- prices ------------------------------------------------------------- */
+
+/* One model: all its rates. Several: the usual three of each. */
+static void
+put_prices(
+    struct buf *out, const struct ctl_command *command, const struct json *data)
+{
+	const struct json *prices = json_get(data, "prices");
+	struct json *lines;
+
+	if (prices == NULL)
+		return;
+	if (prices->first != NULL && prices->first->next == NULL) {
+		buf_addstr(out, "\n");
+		put_members(out, prices->first, longest_key(prices->first));
+		put_tables(out, command, prices->first);
+		return;
+	}
+	lines = price_lines(prices);
+	put_tables(out, command, lines);
+	json_free(lines);
+}
+
 static void
 show(
     struct buf *out, const struct ctl_command *command, const struct json *data)
@@ -259,7 +290,10 @@ show(
 		put_status(out, data);
 	else
 		put_members(out, data, longest_key(data));
-	put_tables(out, command, data);
+	if (command->id == CTL_CMD_show_prices)
+		put_prices(out, command, data);
+	else
+		put_tables(out, command, data);
 }
 
 const struct output out_text = {show};

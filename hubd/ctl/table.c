@@ -72,6 +72,20 @@ put_simple(struct buf *out, const struct json *v)
 	}
 }
 
+/* Without its fraction of a second. */
+static void
+put_time(struct buf *out, const char *text)
+{
+	const char *point = strchr(text, '.');
+
+	if (point == NULL) {
+		put_plain(out, text);
+		return;
+	}
+	buf_add(out, text, (size_t)(point - text));
+	put_plain(out, point + strspn(point, ".0123456789"));
+}
+
 /* Sum over one side of {"input":12,"output":3}. */
 static void
 put_side(struct buf *out, const struct json *usage, enum usage_side side)
@@ -105,9 +119,8 @@ table_cell(struct buf *out, enum column_kind kind, const struct json *v)
 		put_side(out, v, USAGE_SIDE_OUTPUT);
 	} else if (kind == COLUMN_LIMIT && number_of(v) == 0) {
 		buf_addstr(out, "-");
-	} else if (kind == COLUMN_MOMENT && v->type == JSON_NUMBER) {
-		when_format(number_of(v), text);
-		buf_addstr(out, number_of(v) == 0 ? "-" : text);
+	} else if (kind == COLUMN_TIME && v->type == JSON_STRING) {
+		put_time(out, v->text);
 	} else {
 		put_simple(out, v);
 	}

@@ -24,7 +24,7 @@ enum column_kind {
 	COLUMN_LIMIT,	    /* a number; 0 shows as "-" */
 	COLUMN_INPUT,	    /* sum of a usage object's input side */
 	COLUMN_OUTPUT,	    /* ... and of its output side */
-	COLUMN_MOMENT,	    /* milliseconds since 1970; 0 shows as "-" */
+	COLUMN_TIME,	    /* RFC 3339; shown to the second */
 };
 
 struct column {

@@ -26,6 +26,7 @@ static const struct {
     {"show accounts", "accounts"},
     {"show keys", "keys"},
     {"show prices", "prices"},
+    {"show prices", "price"},
     {"show ledger", "ledger"},
     {"show suspense", "suspense"},
     {"explain", "explain"},

@@ -45,7 +45,7 @@ UNIT_ctl = hubd/ctl/decimal.c hubd/ctl/parse.c hubd/ctl/rundir.c \
 	hubd/ctl/when.c hubd/ctlproto.c common/json_write.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
-	hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
+	hubd/ctl/price_lines.c hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
 	common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
