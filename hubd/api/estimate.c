@@ -5,13 +5,14 @@
  */
 #include "hubd/api/api.h"
 
-#define MILLI_MIN	250 /* bytes per token x 1000 */
-#define MILLI_MAX	16000
-#define SAMPLE_MIN	256  /* shorter inputs are mostly overhead */
-#define OVERHEAD_TOKENS 16   /* of roles and separators around a text */
-#define MEDIA_BOUND	2048 /* tokens of one image, file or sound */
-#define MEDIA_USUAL	1024
-#define QUICK		64 /* the first samples move figures faster */
+#define MILLI_MIN     250 /* bytes per token x 1000 */
+#define MILLI_MAX     16000
+#define SAMPLE_MIN    256  /* shorter inputs are mostly overhead */
+#define HIDDEN_TOKENS 96   /* of prompts that providers put before ours */
+#define ROLE_TOKENS   7	   /* of roles and separators in a chat */
+#define MEDIA_BOUND   2048 /* tokens of one image, file or sound */
+#define MEDIA_USUAL   768
+#define QUICK	      64 /* the first samples move figures faster */
 
 static uint64_t
 mul(uint64_t a, uint64_t b)
@@ -131,7 +132,7 @@ estimate_input_bound(const struct learnt *l, const struct api_request *req)
 {
 	uint32_t milli = or_start(l->input_milli, LEARNT_INPUT_START_MILLI);
 
-	return (add(add(tokens_of(req->text_bytes, milli), OVERHEAD_TOKENS),
+	return (add(add(tokens_of(req->text_bytes, milli), HIDDEN_TOKENS),
 	    mul(req->media, MEDIA_BOUND)));
 }
 
@@ -155,11 +156,13 @@ estimate_usage(const struct learnt *l, const struct endpoint *ep,
 	    or_start(l->input_mean_milli, LEARNT_INPUT_MEAN_START_MILLI);
 	uint32_t out = or_start(l->output_milli, LEARNT_OUTPUT_START_MILLI);
 	uint64_t text = tokens_of(rep->text_bytes, out);
+	uint64_t input =
+	    add(tokens_of(req->text_bytes, in), mul(req->media, MEDIA_USUAL));
 
 	*u = (struct usage){0};
-	u->n[USAGE_input] = clamp(
-	    add(tokens_of(req->text_bytes, in), mul(req->media, MEDIA_USUAL)),
-	    1, USAGE_MAX_COUNT);
+	if (ep->meter == METER_CHAT)
+		input = add(input, ROLE_TOKENS);
+	u->n[USAGE_input] = clamp(input, 1, USAGE_MAX_COUNT);
 	/* An event that carries output carries a token or more. */
 	if (ep->meter != METER_EMBEDDING)
 		u->n[USAGE_output] =

@@ -95,11 +95,13 @@ static const struct member part[] = {
 };
 static const struct member tool_call[] = {
     {SPAN("function"), N_FUNCTION},
+    {SPAN("custom"), N_FUNCTION},
     {{NULL, 0}, 0},
 };
 static const struct member function[] = {
     {SPAN("name"), N_TEXT},
     {SPAN("arguments"), N_TEXT},
+    {SPAN("input"), N_TEXT},
     {{NULL, 0}, 0},
 };
 

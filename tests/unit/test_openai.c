@@ -450,77 +450,6 @@ START_TEST(what_is_no_such_error_becomes_ours)
 }
 END_TEST
 
-/* ---- estimates ---------------------------------------------------------- */
-
-START_TEST(bounds_are_what_was_named_or_learnt)
-{
-	struct learnt l = {0};
-	struct api_request r = {.n = 3, .text_bytes = 2001};
-
-	ck_assert_uint_eq(estimate_input_bound(&l, &r), 1001 + 16);
-	ck_assert_uint_eq(estimate_output_bound(&l, &r), 3 * 2048);
-	r.max_output = 100;
-	ck_assert_uint_eq(estimate_output_bound(&l, &r), 300);
-	r.max_output = r.n = UINT64_MAX / 2;
-	ck_assert_uint_eq(estimate_output_bound(&l, &r), UINT64_MAX);
-	r.text_bytes = UINT64_MAX;
-	ck_assert_uint_ge(estimate_input_bound(&l, &r), UINT64_MAX / 2001);
-	r.no_output = true;
-	ck_assert_uint_eq(estimate_output_bound(&l, &r), 0);
-}
-END_TEST
-
-START_TEST(figures_are_learnt_and_bound_most_answers)
-{
-	struct learnt l = {0};
-	struct api_request r = {.n = 1};
-	struct meter_report rep = {.has_usage = true};
-	unsigned i, over = 0, seed = 1;
-	uint64_t tokens, output;
-
-	for (i = 0; i < 4000; i++) {
-		seed = seed * 1103515245 + 12345;
-		tokens = 1000;
-		output = 100 + (seed >> 16) % 1000;
-		r.text_bytes = 3000 + (seed >> 8) % 2000;
-		rep.usage.n[USAGE_input] = tokens;
-		rep.usage.n[USAGE_output] = output;
-		rep.text_bytes = output * 5;
-		if (i >= 2000)
-			over += estimate_input_bound(&l, &r) < tokens ||
-				estimate_output_bound(&l, &r) < output;
-		learnt_update(&l, &r, &rep);
-	}
-	ck_assert_uint_lt(over, 300);
-	ck_assert_uint_gt(l.output_milli, 4900);
-	ck_assert_uint_lt(l.output_milli, 5100);
-	ck_assert_uint_gt(l.input_mean_milli, 3300);
-	ck_assert_uint_lt(l.input_milli, 3600);
-	ck_assert_uint_lt(l.output_p95, 1400);
-}
-END_TEST
-
-START_TEST(missing_usage_is_never_nothing)
-{
-	struct learnt l = {0};
-	struct api_request r = {.n = 1, .text_bytes = 400};
-	struct meter_report rep = {.text_bytes = 40, .events = 12};
-	struct usage u;
-
-	ck_assert_str_eq(
-	    estimate_usage(&l, endpoint("chat.completions"), &r, &rep, &u),
-	    "bytes");
-	ck_assert_uint_eq(u.n[USAGE_input], 100);
-	ck_assert_uint_eq(u.n[USAGE_output], 12);
-	l.seen = 1;
-	r.text_bytes = 0;
-	ck_assert_str_eq(
-	    estimate_usage(&l, endpoint("embeddings"), &r, &rep, &u), "learnt");
-	ck_assert_uint_eq(u.n[USAGE_input], 1);
-	ck_assert_uint_eq(u.n[USAGE_output], 0);
-}
-END_TEST
-
 #define LOOP(tc, test, table) tcase_add_loop_test(tc, test, 0, ROWS(table))
 
 int
@@ -544,9 +473,6 @@ main(void)
 	LOOP(tc, d20_provider_messages_are_scrubbed, texts);
 	tcase_add_test(tc, members_of_an_error_stay_or_go_whole);
 	tcase_add_test(tc, what_is_no_such_error_becomes_ours);
-	tcase_add_test(tc, bounds_are_what_was_named_or_learnt);
-	tcase_add_test(tc, figures_are_learnt_and_bound_most_answers);
-	tcase_add_test(tc, missing_usage_is_never_nothing);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

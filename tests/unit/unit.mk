@@ -35,6 +35,7 @@ API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
 	common/alloc.c common/log.c
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
+UNIT_estimate = $(API_LINKS)
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
