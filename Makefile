@@ -125,9 +125,50 @@ $(VENV)/.done: tests/requirements.txt
 .PHONY: venv
 venv: $(VENV)/.done
 
+# Which system tests: all, or under the sanitizers recordings and one storm.
+ifdef SAN
+SYSTEM	= tests/system/test_recordings.py tests/system/test_storm.py
+STORM_REQUESTS ?= 2000
+else
+SYSTEM	= tests/system
+STORM_REQUESTS ?= 20000
+endif
+PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
+	$(VENV)/bin/python -m pytest -q -p no:cacheprovider -ra
+
 .PHONY: system
 system: all test-programs venv
-	$(VENV)/bin/python -m pytest -q -p no:cacheprovider tests/system
+	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
+
+.PHONY: check-mutants
+check-mutants: all test-programs venv
+	@tests/mutants/run.sh
+
+# ---- fuzzing ---------------------------------------------------------------
+
+# Seconds a target: a short run in `make check`, longer by hand.
+T	= 5
+FUZZ	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+define fuzz_rule
+build/fuzz/fuzz_$(1): tests/fuzz/fuzz_$(1).c $$(FUZZ_$(1))
+	@mkdir -p $$(@D)
+	$(say) ' FUZZ' $$@
+	$$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -w \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	    -o $$@ $$^ $$(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzz_rule,$(f))))
+
+.PHONY: fuzz
+fuzz: $(patsubst %,build/fuzz/fuzz_%,$(FUZZ))
+	@set -e; for f in $(FUZZ); do mkdir -p build/fuzz/corpus_$$f; \
+	    build/fuzz/fuzz_$$f -max_total_time=$(T) -timeout=10 \
+		-rss_limit_mb=2048 -verbosity=0 -print_final_stats=0 \
+		-artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f \
+		$$(test -d tests/fuzz/corpus_$$f && \
+		    echo tests/fuzz/corpus_$$f); \
+	    echo "fuzz_$$f: $(T) s without a finding"; done
 
 # ---- the two commands ------------------------------------------------------
 
@@ -139,6 +180,21 @@ deps:
 run: deps
 	@$(MAKE) --no-print-directory all
 	@ONCE=$(ONCE) BUILD=$(CURDIR)/$(O) $(PYTHON) tests/run/main_job.py
+
+.PHONY: check
+ifdef SAN
+check: deps
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory system
+else
+check: deps
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory check-docs
+	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory system
+endif
 
 .PHONY: bench
 bench: all $(O)/load

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build"
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 OWN = ROOT / "tests" / "sim" / "data"
 SHARED = ROOT.parent / "shared"
 RECORDINGS = SHARED / "recordings"

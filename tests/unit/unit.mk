@@ -88,3 +88,8 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
 UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
+
+# What each fuzz target links.
+FUZZ_jscan = $(UNIT_json)
+FUZZ_meter = $(API_LINKS)
+FUZZ_price = $(UNIT_price)
