@@ -150,31 +150,39 @@ receive_all(int fd, struct buf *in, monotime_t deadline)
 	}
 }
 
-/* Takes the data out of an answer. NULL: it was a refusal, or is broken. */
+/* Takes the member "data" out of an answer; NULL if it has none. */
+static struct json *
+take_data(struct json *answer)
+{
+	struct json **link, *data;
+
+	for (link = &answer->first; *link != NULL; link = &(*link)->next) {
+		if (strcmp((*link)->key, "data") != 0)
+			continue;
+		data = *link;
+		*link = data->next;
+		data->next = NULL;
+		return (data);
+	}
+	return (NULL);
+}
+
+/* A refusal may have data, too: what an audit has found. */
 static struct json *
 open_answer(struct buf *in, char *error, size_t cap)
 {
-	struct json *answer, **link, *data = NULL;
-	const char *why;
+	struct json *answer, *data = NULL;
+	const char *why = NULL;
 
-	if ((answer = json_parse(buf_span(in), error, cap)) == NULL)
-		return (NULL);
-	if (json_get_int(answer, "status", 1) == 0) {
-		for (link = &answer->first; *link != NULL;
-		     link = &(*link)->next) {
-			if (strcmp((*link)->key, "data") != 0)
-				continue;
-			data = *link;
-			*link = data->next;
-			data->next = NULL;
-			break;
-		}
-	}
-	if (data == NULL) {
+	answer = json_parse(buf_span(in), NULL, 0);
+	if (answer != NULL && answer->type == JSON_OBJECT) {
 		why = json_get_str(answer, "error");
-		snprintf(error, cap, "%s",
-		    why == NULL ? "the hub's answer is broken" : why);
+		data = take_data(answer);
 	}
+	if (why != NULL)
+		snprintf(error, cap, "%s", why);
+	else if (data == NULL || json_get_int(answer, "status", 1) != 0)
+		snprintf(error, cap, "the hub's answer is broken");
 	json_free(answer);
 	return (data);
 }

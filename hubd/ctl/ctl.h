@@ -53,8 +53,9 @@ enum ctl_hub { CTL_HUB_RUNS, CTL_HUB_NONE, CTL_HUB_UNKNOWN };
 /* Asks the lock in run_dir. UNKNOWN: error says why. */
 enum ctl_hub ctl_hub_state(const char *run_dir, char *error, size_t cap);
 /*
- * Sends a request to billing and waits for the answer. On success *data is
- * its data, the caller's to free. NULL: error says why.
+ * Sends a request to billing and waits for the answer. Returns its data, the
+ * caller's to free, or NULL. error is left alone on success; otherwise it
+ * says why, and there may be data all the same.
  */
 struct json *ctl_ask(
     const char *run_dir, const struct ctl_request *, char *error, size_t cap);

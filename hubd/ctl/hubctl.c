@@ -189,13 +189,13 @@ run(const char *run_dir, const struct ctl_request *request,
 	}
 	if (request->command->id == CTL_CMD_top)
 		return (run_top(run_dir));
-	if ((data = answer(run_dir, request, error, sizeof(error))) == NULL) {
-		warnx("%s", error);
-		return (CTL_EXIT_REFUSED);
-	}
-	r = print(o, request->command, data);
+	data = answer(run_dir, request, error, sizeof(error));
+	r = data == NULL ? CTL_EXIT_DONE : print(o, request->command, data);
 	json_free(data);
-	return (r);
+	if (error[0] == '\0')
+		return (r);
+	warnx("%s", error);
+	return (CTL_EXIT_REFUSED);
 }
 
 int

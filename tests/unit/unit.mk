@@ -93,3 +93,6 @@ UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_jscan = $(UNIT_json)
 FUZZ_meter = $(API_LINKS)
 FUZZ_price = $(UNIT_price)
+UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
