@@ -148,15 +148,17 @@ check-mutants: all test-programs venv
 
 # Seconds a target: a short run in `make check`, longer by hand.
 T	= 5
+HEADERS	= $(wildcard */*.h */*/*.h */*.def */*/*.def)
 FUZZ	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 define fuzz_rule
-build/fuzz/fuzz_$(1): tests/fuzz/fuzz_$(1).c $$(FUZZ_$(1))
+build/fuzz/fuzz_$(1): tests/fuzz/fuzz_$(1).c $$(FUZZ_$(1)) $$(HEADERS)
 	@mkdir -p $$(@D)
 	$(say) ' FUZZ' $$@
 	$$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -w \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	    -o $$@ $$^ $$(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	    -o $$@ $$(filter %.c,$$^) \
+	    $$(call libs,$(PKGS_COMMON) $(PKGS_HUB))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz_rule,$(f))))
 
@@ -167,7 +169,8 @@ fuzz: $(patsubst %,build/fuzz/fuzz_%,$(FUZZ))
 		-rss_limit_mb=2048 -verbosity=0 -print_final_stats=0 \
 		-artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f \
 		$$(test -d tests/fuzz/corpus_$$f && \
-		    echo tests/fuzz/corpus_$$f); \
+		    echo tests/fuzz/corpus_$$f) >build/fuzz/$$f.log 2>&1 || \
+		{ tail -40 build/fuzz/$$f.log; exit 1; }; \
 	    echo "fuzz_$$f: $(T) s without a finding"; done
 
 # ---- the two commands ------------------------------------------------------

@@ -51,13 +51,13 @@ buf_len(const struct buf *b)
 static inline char *
 buf_ptr(const struct buf *b)
 {
-	return (b->mem + b->off);
+	return (b->mem != NULL ? b->mem + b->off : NULL);
 }
 
 static inline struct span
 buf_span(const struct buf *b)
 {
-	return (span_of(b->mem + b->off, b->end - b->off));
+	return (span_of(buf_ptr(b), b->end - b->off));
 }
 
 #endif
