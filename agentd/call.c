@@ -71,7 +71,7 @@ wait_at_most(struct call *c, int64_t ms)
 	monotime_t at = monotime_add_ms(loop_now(c->agent->loop), ms);
 
 	loop_timer_set_at(
-	    c->timer, monotime_reached(at, c->end_at) ? c->end_at : at);
+	    c->timer, monotime_reached(c->end_at, at) ? c->end_at : at);
 }
 
 /* ---- answers of our own ------------------------------------------------- */

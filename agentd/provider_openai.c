@@ -62,7 +62,8 @@ is_clean(struct span s)
 
 	for (i = 0; i < s.n; i++)
 		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
-		    s.p[i] == '?' || s.p[i] == '#' || s.p[i] == '\\')
+		    s.p[i] == '?' || s.p[i] == '@' || s.p[i] == '#' ||
+		    s.p[i] == '\\')
 			return (false);
 	return (true);
 }

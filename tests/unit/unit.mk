@@ -96,3 +96,9 @@ FUZZ_price = $(UNIT_price)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
+UNIT_provider_openai = agentd/provider_openai.c agentd/provider.c \
+	common/buf.c common/alloc.c common/log.c
+UNIT_agent_conf = agentd/agent_conf.c agentd/provider.c \
+	agentd/provider_openai.c common/conf.c common/conf_expand.c \
+	common/conf_scan.c common/conf_serial.c common/conf_value.c \
+	common/crypto.c common/ids.c common/buf.c common/alloc.c common/log.c

@@ -1,0 +1,188 @@
+/* agentd.conf: defaults, and what is refused with which words. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agentd/agent_conf.h"
+#include "agentd/provider.h"
+#include "common/buf.h"
+
+#define HEAD "name = \"edge-1\"\ntoken = \"agt-1\"\n"
+#define HUBS "hubs = {\"wss://hub.example.com\"}\n"
+#define PROVIDER                                                         \
+	"provider \"openai\" {\n type = \"openai\"\n"                    \
+	" base_url = \"https://api.openai.com/v1\"\n api_key = \"sk\"\n" \
+	" models = {\"gpt-*\", \"o*\"}\n}\n"
+
+static char error[512];
+
+static struct agent_conf *
+parse(const char *text)
+{
+	error[0] = '\0';
+	return (agent_conf_parse(
+	    "agentd.conf", span_str(text), error, sizeof(error)));
+}
+
+START_TEST(a_short_file_gets_its_defaults)
+{
+	struct agent_conf *c = parse(HEAD HUBS PROVIDER);
+
+	ck_assert_msg(c != NULL, "%s", error);
+	ck_assert_str_eq(c->name, "edge-1");
+	ck_assert_uint_eq(c->hubs.n, 1);
+	ck_assert_str_eq(c->hubs.item[0], "wss://hub.example.com/agent/link");
+	ck_assert_uint_eq(c->links, 2);
+	ck_assert_uint_eq(c->capacity, 256);
+	ck_assert_ptr_null(c->ui);
+	ck_assert(!c->plaintext);
+	ck_assert_int_eq(c->link_max_age_ms, 86400000);
+	ck_assert_uint_eq(c->nproviders, 1);
+	ck_assert_ptr_eq(c->providers[0].type, &provider_openai);
+	ck_assert_uint_eq(c->providers[0].models.n, 2);
+	ck_assert_uint_eq(c->providers[0].weight, 1);
+	ck_assert_ptr_eq(agent_conf_provider(c, "openai"), &c->providers[0]);
+	ck_assert_ptr_null(agent_conf_provider(c, "azure"));
+	agent_conf_unref(agent_conf_ref(c));
+	agent_conf_unref(c);
+}
+END_TEST
+
+static const struct {
+	const char *text, *why;
+} refused[] = {
+    {HUBS PROVIDER, "name"},
+    {HEAD PROVIDER, "hubs"},
+    {HEAD HUBS, "no provider"},
+    {HEAD HUBS PROVIDER PROVIDER, "openai"},
+    {HEAD HUBS PROVIDER "linkz = 2\n", "linkz"},
+    {HEAD HUBS PROVIDER "links = 2\nlinks = 3\n", "given before"},
+    {HEAD HUBS PROVIDER "links = 0\n", "links"},
+    {HEAD HUBS PROVIDER "links = 010\n", "links"},
+    {HEAD HUBS PROVIDER "capacity = 100000\n", "capacity"},
+    {HEAD HUBS PROVIDER "ui = \"8090\"\n", "ui"},
+    {HEAD HUBS PROVIDER "ui = \"127.0.0.1:http\"\n", "ui"},
+    {HEAD HUBS PROVIDER "ca_file = \"/nonexistent\"\n", "ca_file"},
+    {HEAD HUBS PROVIDER "link_max_age = \"1 fortnight\"\n", "link_max_age"},
+    {"name = \"a b\"\ntoken = \"t\"\n" HUBS PROVIDER, "name"},
+    {"name = \"a\"\ntoken = \"t\\r\\nX: y\"\n" HUBS PROVIDER, "token"},
+    {"name = \"a\"\ntoken = \"${NO_SUCH_VARIABLE_HERE}\"\n" HUBS PROVIDER,
+	"NO_SUCH_VARIABLE_HERE"},
+    {HEAD "hubs = {\"https://hub\"}\n" PROVIDER, "ws://"},
+    {HEAD "hubs = {\"ws://hub.example.com\"}\n" PROVIDER, "plaintext"},
+    {HEAD "hubs = {\"ws://127.evil.example\"}\n" PROVIDER, "plaintext"},
+    {HEAD "hubs = {\"ws://localhost.evil.example\"}\n" PROVIDER, "plaintext"},
+    {HEAD "hubs = {\"ws://user@127.0.0.1\"}\n" PROVIDER, "characters"},
+    {HEAD "hubs = {\"wss://\"}\n" PROVIDER, "host"},
+    {HEAD HUBS "provider \"x\" {\n type = \"azure\"\n"
+	       " models = {\"*\"}\n}\n",
+	"not in this version"},
+    {HEAD HUBS "provider \"x\" {\n type = \"acme\"\n models = {\"*\"}\n}\n",
+	"no provider type"},
+    {HEAD HUBS "provider \"x\" {\n type = \"openai\"\n"
+	       " models = {\"*\"}\n}\n",
+	"base_url"},
+    {HEAD HUBS "provider \"x\" {\n type = \"openai\"\n"
+	       " base_url = \"ftp://h\"\n models = {\"*\"}\n}\n",
+	"base_url"},
+    {HEAD HUBS "provider \"x\" {\n type = \"openai\"\n"
+	       " base_url = \"https://h\"\n}\n",
+	"models"},
+    {HEAD HUBS "provider \"x y\" {\n type = \"openai\"\n"
+	       " base_url = \"https://h\"\n models = {\"*\"}\n}\n",
+	"x y"},
+};
+
+START_TEST(what_is_wrong_is_named)
+{
+	struct agent_conf *c = parse(refused[_i].text);
+
+	ck_assert_msg(c == NULL, "%s", refused[_i].text);
+	ck_assert_msg(strstr(error, refused[_i].why) != NULL,
+	    "\"%s\" does not name \"%s\"", error, refused[_i].why);
+}
+END_TEST
+
+START_TEST(a_refused_secret_is_not_repeated)
+{
+	ck_assert_ptr_null(
+	    parse("name = \"a\"\n"
+		  "token = \"secret with blanks\"\n" HUBS PROVIDER));
+	ck_assert_ptr_null(strstr(error, "secret"));
+}
+END_TEST
+
+static const struct {
+	const char *url;
+	bool plaintext;
+	const char *full;
+} hubs[] = {
+    {"wss://hub", false, "wss://hub/agent/link"},
+    {"wss://hub/", false, "wss://hub/agent/link"},
+    {"wss://hub:8443", false, "wss://hub:8443/agent/link"},
+    {"wss://hub/agent/link", false, "wss://hub/agent/link"},
+    {"wss://proxy/team/agent/link", false, "wss://proxy/team/agent/link"},
+    {"ws://127.0.0.1:8080", false, "ws://127.0.0.1:8080/agent/link"},
+    {"ws://localhost:8080/", false, "ws://localhost:8080/agent/link"},
+    {"ws://[::1]:8080", false, "ws://[::1]:8080/agent/link"},
+    {"ws://10.0.0.1", true, "ws://10.0.0.1/agent/link"},
+    {"ws://10.0.0.1", false, NULL},
+    {"ws://[::2]", false, NULL},
+    {"ws://[::1", false, NULL},
+    {"http://hub", false, NULL},
+    {"hub.example.com", false, NULL},
+    {"wss://hub/a b", false, NULL},
+    {"wss://hub/x?y", false, NULL},
+    {"wss:///agent/link", false, NULL},
+};
+
+START_TEST(a_hub_url_is_completed_or_refused)
+{
+	const char *why;
+	char *full = agent_conf_hub_url(hubs[_i].url, hubs[_i].plaintext, &why);
+
+	if (hubs[_i].full == NULL) {
+		ck_assert_msg(full == NULL, "%s", hubs[_i].url);
+		ck_assert_ptr_nonnull(why);
+		return;
+	}
+	ck_assert_msg(full != NULL, "%s: %s", hubs[_i].url, why);
+	ck_assert_str_eq(full, hubs[_i].full);
+	free(full);
+}
+END_TEST
+
+START_TEST(the_sample_file_is_valid)
+{
+	struct agent_conf *c;
+
+	setenv("AGENT_TOKEN", "agt-1", 1);
+	setenv("OPENAI_API_KEY", "sk-1", 1);
+	c = agent_conf_load("etc/agentd.conf", error, sizeof(error));
+	ck_assert_msg(c != NULL, "%s", error);
+	agent_conf_unref(c);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("agent_conf");
+	TCase *t = tcase_create("all");
+	SRunner *r;
+	int failed;
+
+	tcase_add_test(t, a_short_file_gets_its_defaults);
+	tcase_add_loop_test(
+	    t, what_is_wrong_is_named, 0, sizeof(refused) / sizeof(refused[0]));
+	tcase_add_test(t, a_refused_secret_is_not_repeated);
+	tcase_add_loop_test(t, a_hub_url_is_completed_or_refused, 0,
+	    sizeof(hubs) / sizeof(hubs[0]));
+	tcase_add_test(t, the_sample_file_is_valid);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return (failed == 0 ? 0 : 1);
+}
