@@ -142,6 +142,7 @@ billing_main(struct hub_child *child)
 	control_start(&b);
 	intake_start(&b);
 	billing_advance(&b);
+	process_set_phase(&process_rows(b.shm)[child->me.row], PHASE_SERVING);
 	child_send(child, HUBMSG_READY, NULL, 0);
 	loop_run(b.loop);
 	billing_fini(&b);

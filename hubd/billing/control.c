@@ -116,9 +116,18 @@ static void
 on_deadline(void *arg)
 {
 	struct client *c = arg;
+	struct buf answer;
 
 	assert(c->magic == CLIENT_MAGIC);
-	drop(c, CONN_CLOSE_NOW);
+	if (c->cookie == 0) {
+		drop(c, CONN_CLOSE_NOW);
+		return;
+	}
+	buf_init(&answer);
+	command_reloaded(
+	    c->control->b, "the reload takes too long; see the log", &answer);
+	send_answer(c, &answer);
+	buf_fini(&answer);
 }
 
 static void

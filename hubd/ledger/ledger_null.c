@@ -1,5 +1,5 @@
 /* The store in memory. */
-#include "hubd/ledger/ledger_null.h"
+#include "hubd/ledger/null_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,53 +9,11 @@
 #include "common/monotime.h"
 #include "hubd/price/price.h"
 
-/* A list of things of one size. */
-struct list {
-	char *items;
-	size_t n, cap, size;
-};
-
-struct null_suspense {
-	req_id_t id;
-	int64_t time_ms;
-	char reason[128];
-};
-
-struct null_change {
-	uint32_t account;
-	enum ledger_change_kind kind;
-	char amount[AMOUNT_TEXT_MAX];
-	char ref[256];
-};
-
-struct ledger {
-	bool down;
-	struct list accounts, keys, agents, rows, checkpoints, suspense;
-	struct list changes, prices; /* prices: pointers */
-};
-
-static void *
-item(const struct list *l, size_t i)
-{
-	return (l->items + i * l->size);
-}
-
-static void *
-append(struct list *l, const void *thing)
-{
-	if (l->n == l->cap) {
-		l->cap = l->cap ? 2 * l->cap : 16;
-		l->items = xrealloc(l->items, l->cap * l->size);
-	}
-	memcpy(item(l, l->n), thing, l->size);
-	return (item(l, l->n++));
-}
-
 static void
 remove_at(struct list *l, size_t i)
 {
 	l->n--;
-	memmove(item(l, i), item(l, i + 1), (l->n - i) * l->size);
+	memmove(null_item(l, i), null_item(l, i + 1), (l->n - i) * l->size);
 }
 
 /* ---- opening ------------------------------------------------------------- */
@@ -83,7 +41,7 @@ null_close(struct ledger *l)
 	if (l == NULL)
 		return;
 	for (i = 0; i < l->prices.n; i++)
-		free(*(struct price_blob **)item(&l->prices, i));
+		free(*(struct price_blob **)null_item(&l->prices, i));
 	free(l->accounts.items);
 	free(l->keys.items);
 	free(l->agents.items);
@@ -122,7 +80,7 @@ find_row(const struct list *l, req_id_t id)
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
-		r = item(l, i);
+		r = null_item(l, i);
 		if (memcmp(&r->id, &id, sizeof(id)) == 0)
 			return (r);
 	}
@@ -140,32 +98,10 @@ drop_checkpoint(struct ledger *l, req_id_t id)
 			l->checkpoints.size);
 }
 
-static struct ledger_account *
-find_account(struct ledger *l, uint32_t id)
-{
-	return (
-	    id == 0 || id > l->accounts.n ? NULL : item(&l->accounts, id - 1));
-}
-
-/* text += sign * amount */
-static void
-add_text(char text[AMOUNT_TEXT_MAX], const amount_t *amount, bool negative)
-{
-	amount_t *sum = amount_new();
-
-	amount_parse(sum, text, strlen(text));
-	if (negative)
-		amount_sub(sum, amount);
-	else
-		amount_add(sum, amount);
-	amount_format(sum, text);
-	amount_free(sum);
-}
-
 static enum ledger_result
 book_one(struct ledger *l, const struct ledger_row *r)
 {
-	struct ledger_account *a = find_account(l, r->account);
+	struct ledger_account *a = null_account(l, r->account);
 	const struct ledger_row *old = find_row(&l->rows, r->id);
 	amount_t *amount;
 
@@ -180,9 +116,9 @@ book_one(struct ledger *l, const struct ledger_row *r)
 		amount_free(amount);
 		return (LEDGER_REFUSED);
 	}
-	append(&l->rows, r);
-	add_text(a->balance, amount, true);
-	add_text(a->spent, amount, false);
+	null_append(&l->rows, r);
+	null_add_text(a->balance, amount, true);
+	null_add_text(a->spent, amount, false);
 	amount_free(amount);
 	drop_checkpoint(l, r->id);
 	return (LEDGER_OK);
@@ -210,7 +146,7 @@ null_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
 		return (LEDGER_DOWN);
 	for (i = 0; i < n; i++) {
 		drop_checkpoint(l, rows[i].id);
-		append(&l->checkpoints, &rows[i]);
+		null_append(&l->checkpoints, &rows[i]);
 	}
 	return (LEDGER_OK);
 }
@@ -222,7 +158,7 @@ null_each_checkpoint(
 	size_t i;
 
 	for (i = 0; i < l->checkpoints.n && !l->down; i++)
-		fn(arg, item(&l->checkpoints, i));
+		fn(arg, null_item(&l->checkpoints, i));
 	return (l->down ? LEDGER_DOWN : LEDGER_OK);
 }
 
@@ -235,7 +171,7 @@ null_suspend(struct ledger *l, req_id_t id, const char *reason, const void *raw,
 	if (l->down)
 		return (LEDGER_DOWN);
 	snprintf(s.reason, sizeof(s.reason), "%s", reason);
-	append(&l->suspense, &s);
+	null_append(&l->suspense, &s);
 	drop_checkpoint(l, id);
 	return (LEDGER_OK);
 }
@@ -249,7 +185,7 @@ null_each_suspense(struct ledger *l,
 	size_t i;
 
 	for (i = 0; i < l->suspense.n && !l->down; i++) {
-		s = item(&l->suspense, i);
+		s = null_item(&l->suspense, i);
 		req_id_format(s->id, id);
 		fn(arg, id, s->time_ms, s->reason);
 	}
@@ -265,11 +201,11 @@ null_each_row(struct ledger *l, const struct ledger_filter *f,
 	size_t i, n = 0;
 
 	for (i = l->rows.n; i-- > 0 && n < f->limit && !l->down;) {
-		memcpy(&r, item(&l->rows, i), sizeof(r));
+		memcpy(&r, null_item(&l->rows, i), sizeof(r));
 		if ((f->account != 0 && r.account != f->account) ||
 		    r.time_ms < f->since_ms)
 			continue;
-		if ((a = find_account(l, r.account)) != NULL)
+		if ((a = null_account(l, r.account)) != NULL)
 			memcpy(r.account_name, a->name, sizeof(a->name));
 		fn(arg, &r);
 		n++;
@@ -287,9 +223,9 @@ null_audit(struct ledger *l, bool full, struct ledger_audit *out)
 	memset(out, 0, sizeof(*out));
 	snprintf(out->ledger_sum, sizeof(out->ledger_sum), "0");
 	for (i = 0; i < l->rows.n; i++) {
-		r = item(&l->rows, i);
+		r = null_item(&l->rows, i);
 		amount_parse(sum, r->amount, strlen(r->amount));
-		add_text(out->ledger_sum, sum, false);
+		null_add_text(out->ledger_sum, sum, false);
 	}
 	amount_free(sum);
 	memcpy(out->charges_sum, out->ledger_sum, sizeof(out->ledger_sum));
@@ -297,181 +233,6 @@ null_audit(struct ledger *l, bool full, struct ledger_audit *out)
 	out->changes = l->rows.n + l->changes.n;
 	out->accounts = l->accounts.n;
 	out->suspense = l->suspense.n;
-	return (l->down ? LEDGER_DOWN : LEDGER_OK);
-}
-
-/* ---- accounts ------------------------------------------------------------ */
-
-static enum ledger_result
-null_account_add(struct ledger *l, const char *name, uint32_t *id)
-{
-	struct ledger_account a = {.id = (uint32_t)l->accounts.n + 1};
-	size_t i;
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	for (i = 0; i < l->accounts.n; i++)
-		if (strcmp(find_account(l, (uint32_t)i + 1)->name, name) == 0)
-			return (LEDGER_CONFLICT);
-	snprintf(a.name, sizeof(a.name), "%s", name);
-	snprintf(a.overdraft, sizeof(a.overdraft), "0");
-	snprintf(a.balance, sizeof(a.balance), "0");
-	snprintf(a.spent, sizeof(a.spent), "0");
-	append(&l->accounts, &a);
-	*id = a.id;
-	return (LEDGER_OK);
-}
-
-/* Was that ref used before? Then *same says whether for the same. */
-static bool
-ref_used(const struct ledger *l, const struct null_change *c, bool *same)
-{
-	const struct null_change *old;
-	size_t i;
-
-	for (i = 0; i < l->changes.n; i++) {
-		old = item(&l->changes, i);
-		if (old->kind != CHANGE_CREDIT || old->ref[0] == '\0' ||
-		    strcmp(old->ref, c->ref) != 0)
-			continue;
-		*same = old->account == c->account &&
-			strcmp(old->amount, c->amount) == 0;
-		return (true);
-	}
-	return (false);
-}
-
-static enum ledger_result
-null_account_change(struct ledger *l, uint32_t id, enum ledger_change_kind kind,
-    const amount_t *amount, const char *ref)
-{
-	struct ledger_account *a = find_account(l, id);
-	struct null_change c = {.account = id, .kind = kind};
-	bool same = false;
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	if (a == NULL)
-		return (LEDGER_MISSING);
-	amount_format(amount, c.amount);
-	snprintf(c.ref, sizeof(c.ref), "%s", ref != NULL ? ref : "");
-	if (kind == CHANGE_CREDIT && ref_used(l, &c, &same))
-		return (same ? LEDGER_OK : LEDGER_CONFLICT);
-	append(&l->changes, &c);
-	add_text(a->balance, amount, false);
-	return (LEDGER_OK);
-}
-
-static enum ledger_result
-null_account_set(
-    struct ledger *l, uint32_t id, const char *overdraft, const bool *disabled)
-{
-	struct ledger_account *a = find_account(l, id);
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	if (a == NULL)
-		return (LEDGER_MISSING);
-	if (overdraft != NULL) {
-		a->overdraft_unlimited = strcmp(overdraft, "unlimited") == 0;
-		snprintf(a->overdraft, sizeof(a->overdraft), "%s",
-		    a->overdraft_unlimited ? "0" : overdraft);
-	}
-	if (disabled != NULL)
-		a->disabled = *disabled;
-	return (LEDGER_OK);
-}
-
-static enum ledger_result
-null_account_get(struct ledger *l, uint32_t id, struct ledger_account *out)
-{
-	const struct ledger_account *a = find_account(l, id);
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	if (a == NULL)
-		return (LEDGER_MISSING);
-	*out = *a;
-	return (LEDGER_OK);
-}
-
-static enum ledger_result
-null_each_account(struct ledger *l,
-    void (*fn)(void *, const struct ledger_account *), void *arg)
-{
-	size_t i;
-
-	for (i = 0; i < l->accounts.n && !l->down; i++)
-		fn(arg, item(&l->accounts, i));
-	return (l->down ? LEDGER_DOWN : LEDGER_OK);
-}
-
-/* ---- keys and agents ----------------------------------------------------- */
-
-static enum ledger_result
-null_key_put(struct ledger *l, struct ledger_key *k)
-{
-	struct ledger_key *old;
-	size_t i;
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	if (find_account(l, k->account) == NULL)
-		return (LEDGER_MISSING);
-	for (i = 0; i < l->keys.n; i++) {
-		old = item(&l->keys, i);
-		if (strcmp(old->id, k->id) != 0)
-			continue;
-		k->number = old->number;
-		*old = *k;
-		return (LEDGER_OK);
-	}
-	k->number = (uint32_t)l->keys.n + 1;
-	append(&l->keys, k);
-	return (LEDGER_OK);
-}
-
-static enum ledger_result
-null_each_key(
-    struct ledger *l, void (*fn)(void *, const struct ledger_key *), void *arg)
-{
-	size_t i;
-
-	for (i = 0; i < l->keys.n && !l->down; i++)
-		fn(arg, item(&l->keys, i));
-	return (l->down ? LEDGER_DOWN : LEDGER_OK);
-}
-
-static enum ledger_result
-null_agent_put(struct ledger *l, struct ledger_agent *a)
-{
-	struct ledger_agent *old;
-	size_t i;
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	for (i = 0; i < l->agents.n; i++) {
-		old = item(&l->agents, i);
-		if (old->id == a->id)
-			*old = *a;
-		else if (strcmp(old->name, a->name) == 0)
-			return (LEDGER_CONFLICT);
-	}
-	if (a->id == 0) {
-		a->id = (uint32_t)l->agents.n + 1;
-		append(&l->agents, a);
-	}
-	return (a->id > l->agents.n ? LEDGER_MISSING : LEDGER_OK);
-}
-
-static enum ledger_result
-null_each_agent(struct ledger *l,
-    void (*fn)(void *, const struct ledger_agent *), void *arg)
-{
-	size_t i;
-
-	for (i = 0; i < l->agents.n && !l->down; i++)
-		fn(arg, item(&l->agents, i));
 	return (l->down ? LEDGER_DOWN : LEDGER_OK);
 }
 
@@ -495,7 +256,8 @@ null_price_put(struct ledger *l, struct price_blob *b)
 	if (l->down)
 		return (LEDGER_DOWN);
 	if (l->prices.n > 0) {
-		last = *(struct price_blob **)item(&l->prices, l->prices.n - 1);
+		last = *(struct price_blob **)null_item(
+		    &l->prices, l->prices.n - 1);
 		if (last->size == b->size && last->crc == b->crc &&
 		    memcmp(last + 1, b + 1, b->size - sizeof(*b)) == 0) {
 			b->version = last->version;
@@ -505,7 +267,7 @@ null_price_put(struct ledger *l, struct price_blob *b)
 	b->version = l->prices.n + 1;
 	price_blob_seal(b);
 	copy = copy_blob(b);
-	append(&l->prices, &copy);
+	null_append(&l->prices, &copy);
 	return (LEDGER_OK);
 }
 
@@ -519,7 +281,7 @@ null_price_get(struct ledger *l, uint64_t version, struct price_blob **out)
 	if (version == 0 || version > l->prices.n)
 		return (LEDGER_MISSING);
 	*out = copy_blob(
-	    *(struct price_blob **)item(&l->prices, (size_t)version - 1));
+	    *(struct price_blob **)null_item(&l->prices, (size_t)version - 1));
 	return (LEDGER_OK);
 }
 

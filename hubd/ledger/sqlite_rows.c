@@ -283,7 +283,7 @@ sqlite_book(struct ledger *l, const struct ledger_row *rows, size_t n,
 	b.sums = xcalloc(n + 1, sizeof(*b.sums));
 	b.amount = amount_new();
 	rc = book_all(&b, rows, n, results);
-	if (rc == LEDGER_OK && FAILPOINT("ledger.in_transaction"))
+	if (rc == LEDGER_OK && FAILPOINT("billing.in_transaction"))
 		rc = LEDGER_DOWN;
 	if (rc == LEDGER_OK)
 		rc = db_commit(l);

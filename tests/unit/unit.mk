@@ -78,7 +78,8 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
-	hubd/ledger/ledger_null.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/ledger/ledger_null.c hubd/ledger/null_tables.c \
+	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/call.c shm/cells.c \
