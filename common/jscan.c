@@ -594,42 +594,10 @@ colon_step(struct jscan *s, const char *p)
 	return (p + 1);
 }
 
-/* States in which a blank means nothing. */
-static const char *
-between_step(struct jscan *s, const char *p)
+static inline bool
+is_blank(char c)
 {
-	if (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
-		return (p + 1);
-	switch ((enum state)s->state) {
-	case ST_VALUE:
-	case ST_VALUE_OR_END:
-		return (value_start(s, p));
-	case ST_KEY:
-	case ST_KEY_OR_END:
-		return (key_step(s, p));
-	case ST_COLON:
-		return (colon_step(s, p));
-	case ST_AFTER:
-		return (after_step(s, p));
-	case ST_STRING:
-	case ST_UTF8:
-	case ST_ESCAPE:
-	case ST_HEX:
-	case ST_LOW_BACKSLASH:
-	case ST_LOW_U:
-	case ST_LITERAL:
-	case ST_MINUS:
-	case ST_ZERO:
-	case ST_INT:
-	case ST_POINT:
-	case ST_FRACTION:
-	case ST_EXP:
-	case ST_EXP_SIGN:
-	case ST_EXP_DIGITS:
-	case ST_END:
-		break;
-	}
-	return (bad(s, p));
+	return (c == ' ' || c == '\n' || c == '\r' || c == '\t');
 }
 
 static inline const char *
@@ -660,14 +628,18 @@ step(struct jscan *s, const char *p, const char *end)
 		return (number_step(s, p, end));
 	case ST_VALUE:
 	case ST_VALUE_OR_END:
+		return (is_blank(*p) ? p + 1 : value_start(s, p));
 	case ST_KEY:
 	case ST_KEY_OR_END:
+		return (is_blank(*p) ? p + 1 : key_step(s, p));
 	case ST_COLON:
+		return (is_blank(*p) ? p + 1 : colon_step(s, p));
 	case ST_AFTER:
+		return (is_blank(*p) ? p + 1 : after_step(s, p));
 	case ST_END:
 		break;
 	}
-	return (between_step(s, p));
+	return (is_blank(*p) ? p + 1 : bad(s, p));
 }
 
 enum jscan_result
