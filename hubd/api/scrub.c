@@ -217,7 +217,8 @@ holds_address(struct span word)
 	size_t i;
 
 	for (i = 0; i < word.n; i++) {
-		if (i == 0 || !one_of(word.p[i - 1], ALNUM "_.")) {
+		/* v1.2.3.4 is a version */
+		if (i == 0 || !one_of(word.p[i - 1], DIGIT ".vV")) {
 			if (ipv4_at(word, i))
 				return (true);
 		}
@@ -281,6 +282,9 @@ is_random(struct span run)
 {
 	bool letters = has_any(run, LOWER UPPER);
 
+	if (run.n >= 10 && span_starts(run, SPAN("0x")) &&
+	    run_of(run, 2, HEXDIG) == run.n - 2)
+		return (true);
 	if (run.n >= 16 && run_of(run, 0, HEXDIG) == run.n &&
 	    has_any(run, DIGIT))
 		return (true);
@@ -378,7 +382,7 @@ is_sensitive(struct span w)
 			return (true);
 	}
 	i = find(w, "@");
-	if (i < w.n && is_host(from(w, i + 1)))
+	if (i > 0 && i + 1 < w.n && one_of(w.p[i + 1], LOWER UPPER))
 		return (true);
 	return (cut < w.n && w.p[cut] == ':' && is_host_port(w, cut));
 }

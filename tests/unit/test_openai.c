@@ -360,7 +360,9 @@ static const struct {
     {"from 192.168.0.1, via 172.16.0.0/12", "from " R ", via " R},
     {"peer [2001:db8::1]:8443 and ::1 and fe80::1%eth0",
 	"peer [" R "]:8443 and " R " and " R},
-    {"client=127.0.0.1", R},
+    {"client=127.0.0.1 x10.0.0.4 root@box:22", R " " R " " R},
+    {"claude-3-5-sonnet@20241022 of v1.2.3.4-beta", NULL},
+    {"fault at 0x7ffdeadbeef01234", "fault at " R},
     {"::ffff:10.0.0.1", R},
     /* paths */
     {"open /etc/hub/key.pem: denied", "open " R ": denied"},
