@@ -103,3 +103,6 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/provider.c \
 	agentd/provider_openai.c common/conf.c common/conf_expand.c \
 	common/conf_scan.c common/conf_serial.c common/conf_value.c \
 	common/crypto.c common/ids.c common/buf.c common/alloc.c common/log.c
+UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
+	common/conn.c common/conn_io.c common/conn_plain.c \
+	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
