@@ -115,12 +115,15 @@ add_row(struct billing *b, const struct call_copy *c)
 static bool
 take(struct billing *b, uint32_t index)
 {
+	uint64_t word = atomic_load(&call_rows(b->shm)[index].word);
+	/* asked before the copy is made: the dead change nothing any more */
+	bool dead = owner_is_dead(b, call_word_owner(word));
 	struct call_copy c;
-	bool dead;
 
-	if (!call_copy(b->shm, index, &c))
+	if (!call_copy(b->shm, index, &c) ||
+	    c.ref.generation != call_word_generation(word) ||
+	    c.owner != call_word_owner(word))
 		return (true);
-	dead = owner_is_dead(b, c.owner);
 	switch (c.state) {
 	case CALL_FINAL:
 		return (add_row(b, &c));

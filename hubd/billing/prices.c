@@ -65,7 +65,8 @@ put_in_force(struct billing *b, struct price_blob *blob)
 
 	free(b->price_waiting);
 	b->price_waiting = NULL;
-	if (now != NULL && now->version == blob->version) {
+	if (now != NULL && now->version == blob->version &&
+	    now->crc == blob->crc) {
 		free(blob);
 		told(b, NULL);
 		return;
@@ -126,6 +127,23 @@ fall_back(struct billing *b, struct price_blob *stored, const char *error)
 	put_in_force(b, stored);
 }
 
+/* Is what is published a version of this store? OK, MISSING or DOWN. */
+static enum ledger_result
+find_published(struct billing *b)
+{
+	const struct price_blob *now = pub_prices(b->shm);
+	struct price_blob *stored = NULL;
+	enum ledger_result r;
+
+	if (now == NULL)
+		return (LEDGER_MISSING);
+	r = b->ops->price_get(b->store, now->version, &stored);
+	if (r == LEDGER_OK && stored->crc != now->crc)
+		r = LEDGER_MISSING;
+	free(stored);
+	return (r == LEDGER_OK || r == LEDGER_DOWN ? r : LEDGER_MISSING);
+}
+
 enum ledger_result
 prices_start(struct billing *b)
 {
@@ -134,8 +152,8 @@ prices_start(struct billing *b)
 	enum ledger_result r;
 
 	/* A billing process that starts anew changes nothing. */
-	if (pub_prices(b->shm) != NULL)
-		return (LEDGER_OK);
+	if ((r = find_published(b)) != LEDGER_MISSING)
+		return (r);
 	if (b->ops->price_get(b->store, 0, &stored) == LEDGER_DOWN)
 		return (LEDGER_DOWN);
 	r = store_files(b, stored, &blob, error, sizeof(error));
