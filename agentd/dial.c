@@ -43,6 +43,7 @@ struct dial {
 	dial_fn *fn;
 	void *arg;
 	char *url, *token;
+	unsigned slot;
 	char key[25];
 	size_t scanned;
 	char curl_error[CURL_ERROR_SIZE];
@@ -184,9 +185,10 @@ send_handshake(struct dial *d)
 	    "GET %s HTTP/1.1\r\nHost: %.*s\r\nUpgrade: websocket\r\n"
 	    "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 	    "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Protocol: %s\r\n"
-	    "Authorization: Bearer %s\r\nUser-Agent: agentd/%s\r\n\r\n",
+	    "Authorization: Bearer %s\r\nUser-Agent: agentd/%s\r\n" LINK_H_SLOT
+	    ": %u\r\n\r\n",
 	    path, (int)(path - authority), authority, d->key, LINK_SUBPROTOCOL,
-	    d->token, VERSION);
+	    d->token, VERSION, d->slot);
 	conn_flush_later(d->conn);
 }
 
@@ -347,6 +349,7 @@ dial_start(
 	d->arg = arg;
 	d->url = xstrdup(o->url);
 	d->token = xstrdup(o->token);
+	d->slot = o->slot;
 	d->tunnel = t;
 	t->cl = curl_loop_new(loop, on_connected, d);
 	if ((t->easy = curl_easy_init()) == NULL)

@@ -15,6 +15,7 @@ struct dial_options {
 	const char *token;   /* of the agent */
 	const char *proxy;   /* NULL: none */
 	const char *ca_file; /* NULL: the system's */
+	unsigned slot;	     /* which of the agent's links to that hub */
 };
 
 /*

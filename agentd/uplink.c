@@ -59,6 +59,7 @@ dial_now(struct uplink *u)
 	    .token = conf->token,
 	    .proxy = conf->proxy,
 	    .ca_file = conf->ca_file,
+	    .slot = (unsigned)(u - u->all->uplink) % conf->links,
 	};
 
 	if (u->all->draining || u->dial != NULL)

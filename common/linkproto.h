@@ -40,6 +40,10 @@
 #ifndef COMMON_LINKPROTO_H
 #define COMMON_LINKPROTO_H
 
+/* A field of the handshake: which of the agent's links this is, from 0. A
+ * new link takes the place of the old one of the same slot and instance. */
+#define LINK_H_SLOT	    "Hub-Link-Slot"
+
 #define LINK_PATH	    "/agent/link"
 #define LINK_SUBPROTOCOL    "hub-link.v1"
 #define LINK_PING_MS	    15000

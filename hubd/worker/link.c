@@ -12,6 +12,7 @@ struct link {
 	struct pipe *pipe;
 	LIST_ENTRY(link) entry;
 	uint32_t agent_row, agent_id;
+	int slot; /* which of the agent's links; -1: it did not say */
 	char name[64];
 	char peer[64];
 	struct upstream announce;
@@ -229,6 +230,24 @@ is_second_instance(struct link *l)
 	return (false);
 }
 
+/* The agent has dialled anew: the old link of that slot gets no more calls,
+ * even if it does not know yet that it is dead. */
+static void
+supersede(struct link *fresh)
+{
+	struct link *l;
+
+	if (fresh->slot == -1)
+		return;
+	LIST_FOREACH (l, &fresh->w->agents[fresh->agent_row].links, entry) {
+		if (l == fresh || l->slot != fresh->slot || l->going ||
+		    strcmp(l->said.instance, fresh->said.instance) != 0)
+			continue;
+		l->going = true;
+		h2link_goaway(l->pipe->h2);
+	}
+}
+
 static void
 take_announcement(struct link *l, struct span text)
 {
@@ -251,6 +270,8 @@ take_announcement(struct link *l, struct span text)
 		return;
 	}
 	l->ready = true;
+	if (first)
+		supersede(l);
 	registry_announce(l->w->shm, l->w->child->me, l->agent_row, &l->said);
 	publish(l->w, l->agent_row);
 	if (first)
@@ -367,9 +388,26 @@ upgrade_is_ours(const struct http1_head *h, struct span *key)
 		http1_list_has(p->value, LINK_SUBPROTOCOL));
 }
 
+static int
+slot_of(const struct http1_head *h)
+{
+	const struct http1_field *f = http1_find(h, LINK_H_SLOT);
+
+	int slot = 0;
+
+	if (f == NULL || f->value.n == 0 || f->value.n > 4)
+		return (-1);
+	for (size_t i = 0; i < f->value.n; i++) {
+		if (f->value.p[i] < '0' || f->value.p[i] > '9')
+			return (-1);
+		slot = slot * 10 + (f->value.p[i] - '0');
+	}
+	return (slot);
+}
+
 static void
 start_link(struct worker *w, struct client *c, uint32_t row,
-    const struct pub_agent *agent, struct span key)
+    const struct pub_agent *agent, struct span key, int slot)
 {
 	struct conn *conn = client_detach(c);
 	struct link *l = xcalloc(1, sizeof(*l));
@@ -385,6 +423,7 @@ start_link(struct worker *w, struct client *c, uint32_t row,
 	l->w = w;
 	l->agent_row = row;
 	l->agent_id = agent->id;
+	l->slot = slot;
 	copy_text(l->name, sizeof(l->name), agent->name);
 	copy_text(l->peer, sizeof(l->peer), conn_peer(conn));
 	LIST_INSERT_HEAD(&w->agents[row].links, l, entry);
@@ -418,7 +457,7 @@ link_accept(struct worker *w, struct client *c, const struct http1_head *h,
 		    id, -1, true);
 		return;
 	}
-	start_link(w, c, row, &agent, key);
+	start_link(w, c, row, &agent, key, slot_of(h));
 }
 
 void
