@@ -85,13 +85,28 @@ LEDGER_SRCS = \
 # what hubd's processes share
 HUB_SRCS = \
 	hubd/address.c \
+	hubd/channel.c \
+	hubd/child.c \
 	hubd/hub_conf.c \
 	hubd/ctlproto.c \
 	hubd/gauges.c \
 	hubd/health.c \
 
 # hubd's processes
-MASTER_SRCS =
+MASTER_SRCS = \
+	hubd/main.c \
+	hubd/master/check.c \
+	hubd/master/daemon.c \
+	hubd/master/drain.c \
+	hubd/master/identity.c \
+	hubd/master/listen.c \
+	hubd/master/master.c \
+	hubd/master/message.c \
+	hubd/master/reap.c \
+	hubd/master/reload.c \
+	hubd/master/setup.c \
+	hubd/master/spawn.c \
+
 WORKER_SRCS = \
 	hubd/worker/accept.c \
 	hubd/worker/answer.c \
@@ -199,6 +214,6 @@ PROVSIM_SRCS = \
 # tools of `make bench`
 LOAD_SRCS = tests/bench/load.c
 
-PROGRAMS = $(O)/provsim
+PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl
 PROGRAMS += $(O)/agentd

@@ -7,7 +7,6 @@
 
 #include "common/log.h"
 #include "hubd/health.h"
-#include "shm/process.h"
 
 static int
 answer_health(
@@ -66,8 +65,6 @@ admin_main(struct hub_child *child)
 	child->on_drain = on_drain;
 	child->on_reload = on_reload;
 	child_attach(child);
-	process_set_phase(
-	    &process_rows(child->shm)[child->me.row], PHASE_SERVING);
 	child_send(child, HUBMSG_READY, NULL, 0);
 	loop_run(child->loop);
 	http_stop(http);

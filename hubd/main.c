@@ -1,0 +1,48 @@
+/* hubd: the command line, or the role that the master started this for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "hubd/child.h"
+#include "hubd/master/master.h"
+
+static void __attribute__((noreturn)) usage(void)
+{
+	fprintf(stderr, "usage: hubd [-dnvV] [-f file]\n");
+	exit(1);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct master_options o = {.path = "/etc/hubd/hubd.conf"};
+	bool check = false;
+	int c;
+
+	if (child_is_role(argc, argv))
+		child_run(argv);
+	while ((c = getopt(argc, argv, "df:nvV")) != -1) {
+		switch (c) {
+		case 'd':
+			o.foreground = true;
+			break;
+		case 'f':
+			o.path = optarg;
+			break;
+		case 'n':
+			check = true;
+			break;
+		case 'v':
+			o.verbose = true;
+			break;
+		case 'V':
+			printf("hubd %s\n", VERSION);
+			return (0);
+		default:
+			usage();
+		}
+	}
+	if (optind != argc)
+		usage();
+	return (check ? master_check(&o) : master_main(&o));
+}

@@ -1,0 +1,144 @@
+/* hubd -n: would it start, and with how much memory? */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/alloc.h"
+#include "common/log.h"
+#include "hubd/address.h"
+#include "hubd/master/master.h"
+#include "hubd/price/price.h"
+
+static int __attribute__((format(printf, 1, 2))) wrong(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return (1);
+}
+
+static int
+check_prices(const struct hub_conf *c)
+{
+	const char *paths[CONF_LIST_MAX];
+	struct price_blob *blob;
+	char error[512];
+	size_t i;
+
+	for (i = 0; i < c->prices.n; i++)
+		paths[i] = c->prices.item[i];
+	if (price_load(paths, c->prices.n, &blob, error, sizeof(error)) == -1)
+		return (wrong("%s", error));
+	printf("prices: %u models\n", blob->nentries);
+	free(blob);
+	return (0);
+}
+
+/* A folder that is not there yet: can the start make it? */
+static int
+check_folder(const char *path)
+{
+	char *parent, *slash;
+	int r;
+
+	if (access(path, F_OK) == 0 || errno != ENOENT)
+		return (0); /* whether it is open is asked later */
+	parent = xstrdup(path);
+	slash = strrchr(parent, '/');
+	if (slash == NULL)
+		strcpy(parent, ".");
+	else
+		slash[slash == parent ? 1 : 0] = '\0';
+	r = access(parent, W_OK | X_OK);
+	if (r == -1)
+		wrong("%s: cannot be made in %s: %s", path, parent,
+		    strerror(errno));
+	free(parent);
+	return (r == -1 ? 1 : 0);
+}
+
+/* As the user that the hub will be, in a process that can become it. */
+static int
+check_as_user(const struct hub_conf *c, const struct identity *who)
+{
+	const char *path, *why;
+
+	identity_assume(who);
+	path = setup_closed_path(c, &why);
+	/* what is missing the start makes: that was checked before */
+	if (path != NULL &&
+	    (path == c->run_dir || path == c->state_dir || path == c->log ||
+		path == c->access_log) &&
+	    access(path, F_OK) == -1)
+		path = NULL;
+	if (path != NULL)
+		return (
+		    wrong("%s: closed to user %s: %s", path, who->user, why));
+	return (check_prices(c));
+}
+
+static int
+check_identity(const struct hub_conf *c)
+{
+	struct identity who;
+	char error[128];
+	int status;
+	pid_t pid;
+
+	if (identity_find(c, &who, error, sizeof(error)) == -1)
+		return (wrong("%s: %s", c->path, error));
+	fflush(stdout);
+	if ((pid = fork()) == 0)
+		exit(check_as_user(c, &who));
+	if (pid == -1 || waitpid(pid, &status, 0) == -1)
+		return (wrong("fork: %s", strerror(errno)));
+	return (WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+static int
+check_addresses(const struct conf_list *list)
+{
+	struct sockaddr_storage ss;
+	const char *why;
+	socklen_t len;
+	size_t i;
+
+	for (i = 0; i < list->n; i++) {
+		if (address_resolve(list->item[i], &ss, &len, &why) == -1)
+			return (wrong("%s: %s", list->item[i], why));
+	}
+	return (0);
+}
+
+int
+master_check(const struct master_options *o)
+{
+	struct shm_sizes sizes;
+	struct hub_conf *c;
+	char error[512];
+	int r;
+
+	c = hub_conf_read(o->path, error, sizeof(error));
+	if (c == NULL)
+		return (wrong("%s", error));
+	setup_shm_sizes(c, &sizes);
+	printf("shared memory: %llu MiB in %s (%u workers)\n",
+	    (unsigned long long)((shm_run_bytes(&sizes) +
+				     shm_pub_bytes(&sizes) + (1 << 20) - 1) >>
+				 20),
+	    c->run_dir, c->workers);
+	r = check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
+	    check_folder(c->run_dir) | check_folder(c->state_dir) |
+	    check_identity(c);
+	if (r == 0)
+		printf("%s: fine\n", o->path);
+	hub_conf_free(c);
+	return (r == 0 ? 0 : 1);
+}

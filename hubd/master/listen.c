@@ -1,0 +1,131 @@
+/*
+ * Listening sockets: one of each address for every worker slot, opened once
+ * and kept for ever, so that no waiting connection dies with a worker.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "hubd/address.h"
+#include "hubd/ctlproto.h"
+#include "hubd/master/master.h"
+
+#define BACKLOG 4096
+
+static int
+open_tcp(const char *text, const struct sockaddr_storage *ss, socklen_t len,
+    bool shared)
+{
+	int fd, on = 1, off = 0;
+
+	fd = socket(
+	    ss->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		fatal("listen on %s", text);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (ss->ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (shared)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)ss, len) == -1)
+		fatal("listen on %s", text);
+	if (listen(fd, BACKLOG) == -1)
+		fatal("listen on %s", text);
+	return (fd);
+}
+
+static void
+resolve(const char *text, struct sockaddr_storage *ss, socklen_t *len)
+{
+	const char *why;
+
+	if (address_resolve(text, ss, len, &why) == -1)
+		fatalx("listen on %s: %s", text, why);
+}
+
+static void
+open_users(struct master *m, const char *text)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	uint32_t i;
+
+	resolve(text, &ss, &len);
+	/* with SO_REUSEPORT two hubs could share an address unnoticed */
+	close(open_tcp(text, &ss, len, false));
+	for (i = 0; i < m->conf->workers; i++)
+		m->listen[i][m->nlisten] = open_tcp(text, &ss, len, true);
+	m->nlisten++;
+	if (!address_is_loopback(&ss))
+		log_warnx("listening on %s WITHOUT TLS: keys and answers "
+			  "travel in the clear",
+		    text);
+}
+
+void
+listen_open(struct master *m)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	size_t i;
+
+	for (i = 0; i < m->conf->listen.n; i++)
+		open_users(m, m->conf->listen.item[i]);
+	for (i = 0; i < m->conf->admin_listen.n; i++) {
+		const char *text = m->conf->admin_listen.item[i];
+
+		resolve(text, &ss, &len);
+		m->admin[m->nadmin++] = open_tcp(text, &ss, len, false);
+		if (!address_is_loopback(&ss))
+			log_warnx("admin_listen %s is open to others", text);
+	}
+}
+
+/* ---- sockets in run_dir ---------------------------------------------------
+ */
+
+static int
+open_unix(struct master *m, const char *name, mode_t mode)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int fd, n;
+
+	n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s",
+	    m->conf->run_dir, name);
+	if (n < 0 || (size_t)n >= sizeof(sun.sun_path))
+		fatalx("%s/%s: too long a path", m->conf->run_dir, name);
+	/* we hold the lock: whoever made it is gone */
+	if (unlink(sun.sun_path) == -1 && errno != ENOENT)
+		fatal("%s", sun.sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		fatal("%s", sun.sun_path);
+	mask = umask((mode_t)(0777 & ~mode));
+	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    listen(fd, BACKLOG) == -1)
+		fatal("%s", sun.sun_path);
+	umask(mask);
+	if ((mode & 060) != 0 && m->who.has_admin &&
+	    chown(sun.sun_path, (uid_t)-1, m->who.admin_gid) == -1)
+		log_warn("giving %s to the admin group", sun.sun_path);
+	return (fd);
+}
+
+void
+listen_open_local(struct master *m)
+{
+	char name[32];
+	uint32_t i;
+
+	for (i = 0; i < m->conf->workers; i++) {
+		snprintf(name, sizeof(name), "relay.%u.sock", i);
+		m->relay[i] = open_unix(m, name, 0600);
+	}
+	m->control = open_unix(m, CTL_SOCKET, 0660);
+}

@@ -1,0 +1,164 @@
+/* The master: what its files share, and its two entry functions. */
+#ifndef HUBD_MASTER_MASTER_H
+#define HUBD_MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/loop.h"
+#include "common/monotime.h"
+#include "hubd/channel.h"
+#include "hubd/hub.h"
+
+struct master_options {
+	const char *path; /* of hubd.conf */
+	bool foreground, verbose;
+};
+
+/* Runs the hub; the exit status. */
+int master_main(const struct master_options *);
+/* -n: says what is wrong, or what the hub would take; 0 or 1. */
+int master_check(const struct master_options *);
+
+/* One place for a child: a worker's slot, billing's, admin's. */
+struct seat {
+	struct master *m;
+	enum process_role role;
+	uint32_t slot;
+	pid_t pid; /* 0: empty */
+	uint32_t row;
+	int channel;
+	struct loop_io *io;
+	struct loop_timer *respawn;
+	bool ready;	     /* has said so */
+	bool told_drain;     /* this child */
+	monotime_t since;    /* it is taken, or empty */
+	monotime_t lost_at;  /* since when nobody serves a worker's slot; 0 */
+	int64_t delay_ms;    /* of the next start, if this one fails too */
+	struct seat *helper; /* whose worker serves this slot meanwhile */
+};
+
+enum master_stage {
+	STAGE_STARTING,
+	STAGE_SERVING,
+	STAGE_DRAIN_WORKERS,
+	STAGE_DRAIN_BILLING,
+	STAGE_END_ADMIN,
+	STAGE_OVER,
+};
+
+/* Whom the hub runs as. */
+struct identity {
+	bool drop; /* we are root and shall not stay it */
+	char user[64];
+	uid_t uid;
+	gid_t gid;
+	bool has_admin;
+	gid_t admin_gid; /* of hubctl's users */
+};
+
+struct master {
+	struct master_options options;
+	struct hub_conf *conf;
+	struct identity who;
+	struct loop *loop;
+	int signal_fd;
+	struct loop_io *signal_io;
+	struct loop_timer *tick;
+	monotime_t last_tick, watch_from;
+	enum master_stage stage;
+	monotime_t deadline; /* of a drain's stage */
+	int status;	     /* to exit with */
+	bool clean;	     /* billing has booked everything */
+	int notify_pipe;     /* to the process that was started; -1 */
+
+	struct shm *shm;
+	process_ref_t me;
+	int run_ro, pub_ro; /* the files again, read-only */
+	int lock, state_lock;
+	int listen[HUB_MAX_WORKERS][HUB_MAX_LISTEN];
+	int nlisten;
+	int relay[HUB_MAX_WORKERS];
+	int admin[HUB_MAX_LISTEN];
+	int nadmin;
+	int control;
+	int queue[2]; /* billing reads 0, workers write 1 */
+	int wake[HUB_MAX_WORKERS];
+
+	struct seat workers[HUB_MAX_WORKERS];
+	struct seat billing, admin_seat;
+};
+
+/* All seats, one after the other: from 0 until NULL. */
+struct seat *master_seat(struct master *, uint32_t i);
+struct seat *master_seat_of(struct master *, pid_t);
+/* "worker 3" */
+const char *seat_name(const struct seat *, char buf[32]);
+
+/* identity.c: setting up; these end the process with a message. */
+int identity_find(
+    const struct hub_conf *, struct identity *, char *error, size_t cap);
+void identity_assume(const struct identity *);
+/* Ours, whoever we are at the moment. */
+void identity_own(const struct identity *, int fd, const char *path);
+
+/* setup.c */
+void setup_folders(struct master *);
+void setup_lock(struct master *);
+void setup_state_lock(struct master *);
+void setup_logs(struct master *);
+void setup_limits(void);
+void setup_memory(struct master *);
+/* After the drop: NULL, or the path that is closed to us, and why. */
+const char *setup_closed_path(const struct hub_conf *, const char **why);
+void setup_shm_sizes(const struct hub_conf *, struct shm_sizes *);
+void setup_remove_files(struct master *);
+
+/* listen.c */
+void listen_open(struct master *);
+void listen_open_local(struct master *);
+
+/* spawn.c */
+void seat_init(
+    struct master *, struct seat *, enum process_role, uint32_t slot);
+void seat_spawn(struct seat *);
+/* To its child, if there is one. */
+bool seat_send(struct seat *, uint32_t type, uint32_t cookie, uint32_t flags,
+    const void *, size_t n);
+void seat_send_fds(struct seat *, uint32_t type, const void *, size_t n,
+    const int *fds, size_t nfds);
+void seat_vacate(struct seat *);
+
+/* reap.c */
+void reap_children(struct master *);
+/* Heartbeats, neighbours, deadlines. */
+void watch_tick(void *arg);
+void watch_worker_ready(struct seat *);
+
+/* reload.c */
+void reload(
+    struct master *, struct seat *asker, uint32_t cookie, uint32_t flags);
+void reopen_logs(struct master *);
+/* What -d and -v change of a configuration. */
+void reload_apply_options(const struct master_options *, struct hub_conf *);
+void push_conf(struct seat *, uint32_t cookie, uint32_t flags);
+
+/* drain.c */
+void drain_begin(struct master *, const char *why);
+void drain_hasten(struct master *);
+/* Something has ended, or time has passed: goes on as far as it can. */
+void drain_step(struct master *);
+bool is_draining(const struct master *);
+
+/* message.c */
+void message_received(struct seat *, const struct channel_message *);
+
+/* daemon.c */
+void daemon_start(struct master *);
+/* Everything serves: whoever started us may go, with 0. */
+void daemon_ready(struct master *);
+/* Tells a supervisor, if there is one ($NOTIFY_SOCKET). */
+void daemon_notify(const char *text);
+
+#endif

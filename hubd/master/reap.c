@@ -1,0 +1,237 @@
+/*
+ * Deaths and what follows from them: the one store that makes it known, the
+ * successor, and whoever serves the slot until that one is ready.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "common/failpoint.h"
+#include "common/log.h"
+#include "hubd/master/master.h"
+
+#define HEALTHY_MS   10000 /* a child that lived for this long was fine */
+#define BACKOFF_MS   1000
+#define BACKOFF_MAX  30000
+#define HEARTBEAT_MS 10000 /* older: killed and replaced */
+#define NEIGHBOUR_MS 1000
+#define TICK_MS	     250
+#define TICK_LATE_MS 3000 /* the master itself was stopped */
+
+/* ---- deaths ---------------------------------------------------------------
+ */
+
+static void
+log_death(struct seat *s, int status)
+{
+	const char *words = process_rows(s->m->shm)[s->row].last_words;
+	char name[32];
+
+	seat_name(s, name);
+	if (WIFSIGNALED(status))
+		log_warnx("%s (pid %d) was killed by signal %d", name,
+		    (int)s->pid, WTERMSIG(status));
+	else if (s->told_drain && WEXITSTATUS(status) == 0)
+		log_debug("%s (pid %d) is done", name, (int)s->pid);
+	else
+		log_warnx("%s (pid %d) ended with status %d%s%.*s", name,
+		    (int)s->pid, WEXITSTATUS(status),
+		    words[0] != '\0' ? ": " : "",
+		    (int)sizeof(process_rows(s->m->shm)[0].last_words) - 1,
+		    words);
+}
+
+/*
+ * When the next one starts: at once, but for children that die young. Those
+ * that never got ready wait longer and longer, others a second.
+ */
+static int64_t
+next_delay(struct seat *s, bool was_ready)
+{
+	int64_t lived = monotime_diff_ms(monotime_now(), s->since);
+	int64_t delay = s->delay_ms;
+
+	if (lived >= HEALTHY_MS) {
+		s->delay_ms = 0;
+		return (0);
+	}
+	if (was_ready || delay == 0)
+		s->delay_ms = BACKOFF_MS;
+	else
+		s->delay_ms = delay * 2 < BACKOFF_MAX ? delay * 2 : BACKOFF_MAX;
+	return (delay);
+}
+
+static void
+on_respawn(void *arg)
+{
+	struct seat *s = arg;
+
+	if (s->pid == 0)
+		seat_spawn(s);
+}
+
+static void
+fill_again(struct seat *s, int64_t delay)
+{
+	char name[32];
+
+	if (s->respawn == NULL)
+		s->respawn = loop_timer_new(s->m->loop, on_respawn, s);
+	if (delay > 0)
+		log_warnx("%s starts again in %lld s", seat_name(s, name),
+		    (long long)(delay / 1000));
+	loop_timer_set_ms(s->respawn, delay);
+}
+
+/* While the hub goes down only billing still has something to do. */
+static bool
+is_wanted(const struct seat *s, int status)
+{
+	if (!is_draining(s->m))
+		return (true);
+	return (
+	    s->role == ROLE_BILLING && s->m->stage < STAGE_END_ADMIN &&
+	    !(s->told_drain && WIFEXITED(status) && WEXITSTATUS(status) == 0));
+}
+
+/* A child that says by itself that it cannot begin: the start has failed. */
+static bool
+start_failed(const struct seat *s, int status)
+{
+	return (s->m->stage == STAGE_STARTING && !s->ready &&
+		WIFEXITED(status) && WEXITSTATUS(status) != 0);
+}
+
+static void
+on_death(struct seat *s, int status)
+{
+	struct master *m = s->m;
+	bool was_ready = s->ready;
+	int64_t delay;
+
+	(void)FAILPOINT("master.reaped");
+	process_died(m->shm, s->row);
+	log_death(s, status);
+	if (s->role == ROLE_BILLING && s->told_drain && WIFEXITED(status) &&
+	    WEXITSTATUS(status) == 0)
+		m->clean = true;
+	if (start_failed(s, status)) {
+		m->status = 1;
+		loop_stop(m->loop);
+	}
+	if (was_ready)
+		s->lost_at = monotime_now();
+	delay = next_delay(s, was_ready);
+	seat_vacate(s);
+	if (is_wanted(s, status)) {
+		atomic_fetch_add(&shm_run_state(m->shm)->restarts, 1);
+		fill_again(s, delay);
+	}
+}
+
+void
+reap_children(struct master *m)
+{
+	struct seat *s;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if ((s = master_seat_of(m, pid)) != NULL)
+			on_death(s, status);
+	}
+	drain_step(m);
+}
+
+/* ---- neighbours -----------------------------------------------------------
+ */
+
+static struct seat *
+next_live(struct seat *s)
+{
+	struct master *m = s->m;
+	uint32_t i, n = m->conf->workers;
+
+	for (i = 1; i < n; i++) {
+		struct seat *other = &m->workers[(s->slot + i) % n];
+
+		if (other->pid != 0 && other->ready)
+			return (other);
+	}
+	return (NULL);
+}
+
+static void
+serve_slot(struct seat *s, monotime_t now)
+{
+	struct master *m = s->m;
+	char name[32];
+
+	if (s->ready)
+		return;
+	if (s->helper != NULL && s->helper->pid != 0 && s->helper->ready)
+		return;
+	if (s->lost_at.ns == 0 ||
+	    monotime_diff_ms(now, s->lost_at) < NEIGHBOUR_MS)
+		return;
+	if ((s->helper = next_live(s)) == NULL)
+		return;
+	log_info(
+	    "slot %u is served by %s", s->slot, seat_name(s->helper, name));
+	seat_send_fds(s->helper, HUBMSG_NEIGHBOUR, &s->slot, sizeof(s->slot),
+	    m->listen[s->slot], (size_t)m->nlisten);
+}
+
+void
+watch_worker_ready(struct seat *s)
+{
+	s->lost_at = (monotime_t){0};
+	if (s->helper == NULL)
+		return;
+	if (s->helper->ready)
+		seat_send(s->helper, HUBMSG_NEIGHBOUR_BACK, 0, 0, &s->slot,
+		    sizeof(s->slot));
+	s->helper = NULL;
+}
+
+/* ---- heartbeats -----------------------------------------------------------
+ */
+
+static void
+check_heartbeat(struct seat *s, monotime_t now)
+{
+	struct process_row *row = &process_rows(s->m->shm)[s->row];
+	monotime_t beat = {atomic_load(&row->heartbeat_ns)};
+	char name[32];
+
+	if (s->m->watch_from.ns > beat.ns)
+		beat = s->m->watch_from;
+	if (s->pid == 0 || monotime_diff_ms(now, beat) < HEARTBEAT_MS)
+		return;
+	log_errx("%s (pid %d) has not moved for %d s: killed",
+	    seat_name(s, name), (int)s->pid, HEARTBEAT_MS / 1000);
+	kill(s->pid, SIGKILL);
+}
+
+void
+watch_tick(void *arg)
+{
+	struct master *m = arg;
+	monotime_t now = monotime_now();
+	uint32_t i;
+
+	/* stopped all together, as by a terminal: they get their time again */
+	if (monotime_diff_ms(now, m->last_tick) > TICK_LATE_MS)
+		m->watch_from = now;
+	m->last_tick = now;
+	process_beat(&process_rows(m->shm)[m->me.row], now);
+	for (i = 0; i < m->conf->workers; i++) {
+		check_heartbeat(&m->workers[i], now);
+		if (!is_draining(m))
+			serve_slot(&m->workers[i], now);
+	}
+	drain_step(m);
+	loop_timer_set_ms(m->tick, TICK_MS);
+}

@@ -1,0 +1,85 @@
+/* A new configuration, and logs opened again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "hubd/master/master.h"
+
+void
+reload_apply_options(const struct master_options *o, struct hub_conf *c)
+{
+	if (o->foreground) {
+		free(c->log);
+		c->log = NULL;
+	}
+	if (o->verbose)
+		c->log_level = LOG_LEVEL_DEBUG;
+}
+
+void
+push_conf(struct seat *s, uint32_t cookie, uint32_t flags)
+{
+	struct buf text = {0};
+
+	hub_conf_serialise(s->m->conf, s->role, &text);
+	seat_send(
+	    s, HUBMSG_CONFIG, cookie, flags, buf_ptr(&text), buf_len(&text));
+	buf_fini(&text);
+}
+
+static void
+tell_unchanged(const char *option)
+{
+	log_warnx("%s has changed, which only a start can do", option);
+}
+
+static void
+refuse(struct seat *asker, uint32_t cookie, const char *error)
+{
+	log_errx("not reloaded: %s", error);
+	if (asker != NULL)
+		seat_send(asker, HUBMSG_RELOAD_REFUSED, cookie, 0, error,
+		    strlen(error));
+}
+
+void
+reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
+{
+	struct hub_conf *fresh, *merged;
+	char error[512], now[64];
+	struct seat *s;
+	uint32_t i;
+
+	fresh = hub_conf_read(m->options.path, error, sizeof(error));
+	if (fresh == NULL) {
+		refuse(asker, cookie, error);
+		return;
+	}
+	snprintf(now, sizeof(now), "RELOADING=1\nMONOTONIC_USEC=%lld",
+	    (long long)(monotime_now().ns / 1000));
+	daemon_notify(now);
+	reload_apply_options(&m->options, fresh);
+	merged = hub_conf_merge(m->conf, fresh, tell_unchanged);
+	hub_conf_free(fresh);
+	hub_conf_free(m->conf);
+	m->conf = merged;
+	log_init("master", (enum log_level)merged->log_level);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
+		push_conf(s, cookie, flags);
+	log_info("configuration reloaded");
+	daemon_notify("READY=1");
+}
+
+void
+reopen_logs(struct master *m)
+{
+	struct seat *s;
+	uint32_t i;
+
+	if (m->conf->log != NULL && log_open(m->conf->log) == -1)
+		log_warn("%s", m->conf->log);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
+		seat_send(s, HUBMSG_REOPEN, 0, 0, NULL, 0);
+	log_info("logs opened again");
+}
