@@ -191,7 +191,8 @@ open_answer(struct buf *in, char *error, size_t cap)
 static int64_t
 patience_ms(const struct ctl_command *c)
 {
-	if (c->id == CTL_CMD_audit || c->id == CTL_CMD_backup)
+	if (c->id == CTL_CMD_audit || c->id == CTL_CMD_backup ||
+	    c->id == CTL_CMD_reload)
 		return (CTL_PATIENCE_MS);
 	return (ANSWER_MS);
 }
