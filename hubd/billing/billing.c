@@ -55,7 +55,6 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 	if (b->conf != fresh)
 		hub_conf_free(b->conf);
 	b->conf = child->conf = fresh;
-	b->settler.unpriced_free = fresh->unpriced == UNPRICED_FREE;
 	if (prices_reload(b, cookie, force, error, sizeof(error)) == -1) {
 		log_errx("reload: %s", error);
 		control_reloaded(b, cookie, error);
@@ -76,30 +75,13 @@ on_message(struct hub_child *child, uint32_t type, const void *p, size_t n)
 	free(text);
 }
 
-/*
- * The workers are gone or have nothing more to say. What the store does not
- * take now stays in hubd.run and is billed by the next hub.
- */
 static void
 on_drain(struct hub_child *child)
 {
 	struct billing *b = child->arg;
 
-	intake_read(b);
-	intake_sweep(b);
-	while (b->stage == STAGE_SERVING && b->due.count > 0 && !store_waits(b))
-		book_due(b);
-	intake_sweep(b);
-	if (b->due.count > 0)
-		log_warnx("%u calls are left for the next start", b->due.count);
-	loop_stop(b->loop);
-}
-
-static void
-on_reopen(struct hub_child *child)
-{
-	if (child->conf->log != NULL && log_open(child->conf->log) == -1)
-		log_warn("%s", child->conf->log);
+	b->draining = true;
+	loop_timer_set_ms(b->sweep_timer, 0);
 }
 
 /* ---- beginning and end --------------------------------------------------- */
@@ -128,7 +110,6 @@ set_up(struct billing *b, struct hub_child *child)
 	child->arg = b;
 	child->on_drain = on_drain;
 	child->on_reload = on_reload;
-	child->on_reopen = on_reopen;
 	child->on_message = on_message;
 }
 

@@ -54,6 +54,7 @@ struct billing {
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
 	enum stage stage;
+	bool draining;	    /* end as soon as nothing is left to book */
 	int64_t backoff_ms; /* 0: the store works */
 	monotime_t retry_at;
 

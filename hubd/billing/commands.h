@@ -52,8 +52,8 @@ uint32_t find_account(struct billing *, struct reply *, const char *name);
 /* The data of a reload that is done. */
 void cmd_reload_data(struct billing *, struct jout *);
 /* One element of "accounts". */
-void
-put_account(struct billing *, struct jout *, const struct ledger_account *);
+void put_account(
+    struct billing *, struct jout *, const struct ledger_account *);
 
 #define BILLING_COMMAND(id) \
 	void cmd_##id(struct billing *, const struct json *, struct reply *);

@@ -194,8 +194,13 @@ on_sweep(void *arg)
 
 	intake_read(b);
 	intake_sweep(b);
+	/* While the store is away the master's patience ends it: hubd.run
+	 * stays then, and the next start bills what is in it. */
+	if (b->draining && b->due.count == 0)
+		loop_stop(b->loop);
 	intake_kick(b);
-	loop_timer_set_ms(b->sweep_timer, SWEEP_MS);
+	loop_timer_set_ms(b->sweep_timer,
+	    b->draining && !store_waits(b) ? GATHER_MS : SWEEP_MS);
 }
 
 void

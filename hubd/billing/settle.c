@@ -65,12 +65,23 @@ entry_of(const struct version *v, const struct call_route *route)
 	    price_find(v->blob, provider, provider, span_str(route->model)));
 }
 
-/* NULL with SETTLE_OK: it costs nothing. */
+/*
+ * A call that was admitted without a price (`unpriced = "free"`) names no
+ * entry, and no version if there was none. What names one must have it.
+ */
+static bool
+is_free(const struct call_copy *c, bool has_version)
+{
+	return (c->route.price_at == 0 &&
+		(has_version || c->fixed.price_version == 0));
+}
+
+/* *entry NULL with SETTLE_OK: it costs nothing. */
 static enum settle_result
 find_price(struct settler *s, const struct call_copy *c,
     const struct price_entry **entry, const char **why)
 {
-	const struct version *v;
+	const struct version *v = NULL;
 
 	*entry = NULL;
 	switch (versions_get(s->versions, c->fixed.price_version, &v)) {
@@ -84,7 +95,7 @@ find_price(struct settler *s, const struct call_copy *c,
 	case LEDGER_REFUSED:
 		break;
 	}
-	if (*entry == NULL && !s->unpriced_free &&
+	if (*entry == NULL && !is_free(c, v != NULL) &&
 	    !usage_is_zero(&c->progress.usage)) {
 		*why = "its price is not known";
 		return (SETTLE_SUSPEND);

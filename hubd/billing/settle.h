@@ -16,8 +16,7 @@
 struct settler {
 	const struct dir_table *keys, *agents;
 	struct versions *versions;
-	bool unpriced_free; /* what has no price costs nothing */
-	amount_t *sum;	    /* scratch */
+	amount_t *sum; /* scratch */
 };
 
 enum settle_result {

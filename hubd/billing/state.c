@@ -29,7 +29,6 @@ billing_init(struct billing *b, struct shm *shm, process_ref_t me,
 	b->settler.keys = &b->keys;
 	b->settler.agents = &b->agents;
 	b->settler.versions = &b->versions;
-	b->settler.unpriced_free = conf->unpriced == UNPRICED_FREE;
 	b->settler.sum = b->sum;
 }
 

@@ -26,16 +26,16 @@ struct versions {
 	uint64_t clock;
 };
 
-void
-versions_init(struct versions *, const struct ledger_ops *, struct ledger *);
+void versions_init(
+    struct versions *, const struct ledger_ops *, struct ledger *);
 void versions_fini(struct versions *);
 
 /* LEDGER_OK sets *v, good until the next call; MISSING if the store has no
  * such version or not a whole one; DOWN. */
-enum ledger_result
-versions_get(struct versions *, uint64_t version, const struct version **v);
+enum ledger_result versions_get(
+    struct versions *, uint64_t version, const struct version **v);
 /* The entry at that offset of the blob, NULL if none begins there. */
-const struct price_entry *
-version_entry_at(const struct version *, uint32_t offset);
+const struct price_entry *version_entry_at(
+    const struct version *, uint32_t offset);
 
 #endif

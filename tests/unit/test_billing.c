@@ -28,15 +28,28 @@
 static struct hub_conf conf;
 static struct hub_fds fds;
 static process_ref_t worker;
-static int queue_out;
+static int queue_out, order_out; /* a byte in it: the order to drain */
+static int order_in;
 static pid_t billing_pid;
 static uint32_t billing_row;
 
 /* ---- what hubd's child.c does for a real one ----------------------------- */
 
+static void
+on_order(void *arg, int what)
+{
+	struct hub_child *child = arg;
+	char c;
+
+	if (read(order_in, &c, 1) == 1)
+		child->on_drain(child);
+}
+
 void
 child_attach(struct hub_child *child)
 {
+	loop_io_want(
+	    loop_io_new(child->loop, order_in, on_order, child), LOOP_READ);
 }
 
 bool
@@ -90,6 +103,8 @@ kill_billing(void)
 {
 	int status;
 
+	if (billing_pid == 0)
+		return;
 	ck_assert_int_eq(kill(billing_pid, SIGKILL), 0);
 	ck_assert_int_eq(waitpid(billing_pid, &status, 0), billing_pid);
 	ck_assert(WIFSIGNALED(status));
@@ -192,7 +207,7 @@ static void
 set_up(void)
 {
 	static char sqlite[] = "sqlite";
-	int queue[2];
+	int queue[2], order[2];
 
 	fixture_set_up();
 	memset(&conf, 0, sizeof(conf));
@@ -204,6 +219,9 @@ set_up(void)
 		AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, queue),
 	    0);
 	memset(&fds, 0, sizeof(fds));
+	ck_assert_int_eq(pipe2(order, O_NONBLOCK | O_CLOEXEC), 0);
+	order_in = order[0];
+	order_out = order[1];
 	fds.queue = queue[0];
 	queue_out = queue[1];
 	fds.wake[0] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -229,6 +247,8 @@ tear_down(void)
 		unlink(fixture_path(files[i]));
 	close(fds.queue);
 	close(queue_out);
+	close(order_in);
+	close(order_out);
 	close(fds.control);
 	close(fds.wake[0]);
 	free(conf.prices.item[0]);
@@ -378,6 +398,24 @@ START_TEST(kills_at_any_moment_bill_every_call_once)
 }
 END_TEST
 
+START_TEST(draining_books_what_is_there_and_ends_well)
+{
+	call_ref_t ref[10];
+	int i, status;
+
+	ck_assert_int_eq(kill(billing_pid, SIGSTOP), 0);
+	for (i = 0; i < 10; i++)
+		ck_assert(one_call(i % 2 == 0, &ref[i]));
+	ck_assert_int_eq(write(order_out, "", 1), 1);
+	ck_assert_int_eq(kill(billing_pid, SIGCONT), 0);
+	ck_assert_int_eq(waitpid(billing_pid, &status, 0), billing_pid);
+	billing_pid = 0;
+	ck_assert_int_eq(status, 0);
+	for (i = 0; i < 10; i++)
+		ck_assert(call_is_booked(call_at(fixture, ref[i])));
+}
+END_TEST
+
 START_TEST(several_clients_are_served_and_slow_ones_disturb_nobody)
 {
 	static const char request[] = "{\"cmd\":\"show accounts\"}\n";
@@ -431,6 +469,7 @@ main(void)
 	tcase_add_test(t, a_message_gets_its_call_booked_and_the_worker_woken);
 	tcase_add_test(t, a_lost_message_costs_a_sweep);
 	tcase_add_test(t, kills_at_any_moment_bill_every_call_once);
+	tcase_add_test(t, draining_books_what_is_there_and_ends_well);
 	tcase_add_test(
 	    t, several_clients_are_served_and_slow_ones_disturb_nobody);
 	tcase_add_test(t, a_request_without_end_is_cut_off);

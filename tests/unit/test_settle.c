@@ -217,19 +217,28 @@ START_TEST(an_account_that_is_unknown_goes_to_suspense)
 }
 END_TEST
 
-START_TEST(without_a_price_it_is_suspense_or_free_as_configured)
+START_TEST(a_version_that_is_unknown_goes_to_suspense)
 {
-	struct call_fixed f = call_fixed(), g = call_fixed();
+	struct call_fixed f = call_fixed();
 
-	f.price_version = g.price_version = 99;
+	f.price_version = 99;
 	call_finished(&f, 1000, 0);
 	settle_all();
 	ck_assert_uint_eq(suspended(), 1);
-	billing.settler.unpriced_free = true;
-	call_finished(&g, 1000, 0);
+}
+END_TEST
+
+/* As workers admit it with unpriced = "free". */
+START_TEST(what_was_admitted_without_a_price_costs_nothing_and_is_flagged)
+{
+	struct call_fixed f = call_fixed();
+
+	f.price_version = 0;
+	call_finished(&f, 1000, 0);
 	settle_all();
 	ck_assert_str_eq(only_row()->amount, "0");
 	ck_assert(only_row()->unpriced_kinds);
+	ck_assert_uint_eq(suspended(), 0);
 }
 END_TEST
 
@@ -398,7 +407,9 @@ main(void)
 	tcase_add_loop_test(t, garbage_goes_to_suspense_and_nothing_is_stuck, 0,
 	    sizeof(spoils) / sizeof(spoils[0]));
 	tcase_add_test(t, an_account_that_is_unknown_goes_to_suspense);
-	tcase_add_test(t, without_a_price_it_is_suspense_or_free_as_configured);
+	tcase_add_test(t, a_version_that_is_unknown_goes_to_suspense);
+	tcase_add_test(
+	    t, what_was_admitted_without_a_price_costs_nothing_and_is_flagged);
 	tcase_add_test(t, a_call_without_usage_costs_nothing);
 	tcase_add_test(t, the_version_that_was_pinned_is_billed);
 	tcase_add_test(t, bad_price_files_leave_the_version_in_force);
