@@ -209,6 +209,10 @@ bench: all $(O)/load
 lint:
 	@CC="$(CC)" tests/lint/lint.sh
 
+.PHONY: format
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
 .PHONY: stats
 stats:
 	@tests/lint/stats.sh
