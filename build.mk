@@ -146,6 +146,7 @@ BILLING_SRCS = \
 
 ADMIN_SRCS = \
 	hubd/admin/admin.c \
+	hubd/admin/answer.c \
 	hubd/admin/http.c \
 	hubd/admin/metrics.c \
 

@@ -106,3 +106,7 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/provider.c \
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
+UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
+	hubd/admin/metrics.c shm/counters.c common/conn.c common/conn_io.c \
+	common/conn_plain.c common/http1_field.c common/http1_head.c \
+	common/http1_write.c common/ids.c common/loop.c
