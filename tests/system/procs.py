@@ -76,12 +76,14 @@ class Process:
         self.name = name
         self.log = self.folder / f"{name}.log"
         self.child = None
+        self.stderr = None  # a descriptor in place of the log
 
     def spawn(self, argv, env=None, stdout=None):
         with open(self.log, "ab") as log:
             self.child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=stdout or log,
-                stderr=log, cwd=self.folder,
+                stderr=log if self.stderr is None else self.stderr,
+                cwd=self.folder,
                 env={**os.environ, **(env or {})})
 
     @property
@@ -318,6 +320,10 @@ class Hub(Process):
         """Awaits that no call is in flight."""
         await_("no calls",
                lambda: not self.ctl("show", "calls")["calls"], seconds)
+
+    def stop_here(self, sig=signal.SIGKILL):
+        """Ends it and leaves its files to a next one."""
+        return super().stop(sig)
 
     def stop(self, *args, **kwargs):
         try:

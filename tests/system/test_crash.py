@@ -1,0 +1,266 @@
+"""The crash matrix: at every step of a call each process is killed.
+
+One table: rows are steps, columns what was killed, cells what the books
+showed. Before OPEN there may be no row, from then on there is exactly one;
+a charge counts at every moment; nothing is left taken; the audit is clean.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+import signal
+import subprocess
+from decimal import Decimal
+
+import pytest
+
+import crash
+from procs import await_
+
+COLUMNS = ("worker", "billing", "master", "agent")
+LOST = {"orphaned"}     # of the worker that had it
+CUT = {"failed"}        # the agent's end
+WELL = {"complete"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A crash point and what the books may show behind it."""
+    name: str
+    process: str        # that passes the point
+    point: str
+    worker: tuple       # rows and outcomes, by what is killed
+    master: tuple
+    agent: tuple
+    text: str = ""      # in place of kill
+    before: int = 0     # requests ahead of it
+    seen: bool = False  # something to be billed has passed
+
+    def expected(self, victim):
+        if victim == "billing":
+            return {1}, WELL
+        return getattr(self, victim)
+
+
+NONE, ONE, EITHER = {0}, {1}, {0, 1}
+LATE = dict(worker=(ONE, WELL), master=(ONE, WELL), agent=(ONE, WELL))
+OPENED = dict(worker=(ONE, LOST), master=(ONE, LOST), agent=(ONE, CUT))
+# The master's children live on for an instant: they may get past OPEN.
+EARLY = dict(worker=(NONE, set()), master=(EITHER, LOST), agent=(EITHER, CUT))
+# Handed to the socket is not yet seen by the worker, and may be.
+ENDED = dict(worker=(ONE, LOST | WELL), master=(ONE, LOST | WELL),
+             agent=(ONE, CUT | WELL))
+
+STEPS = [
+    Step("head read", "worker", "worker.head_read", **EARLY),
+    Step("slot taken", "worker", "worker.taken", **EARLY),
+    Step("cells taken", "worker", "worker.cells_taken", **EARLY),
+    Step("open", "worker", "worker.open", **OPENED),
+    Step("open, slot reused", "worker", "worker.open", **OPENED,
+         before=crash.SLOTS),
+    Step("sent", "worker", "worker.sent", **OPENED),
+    Step("call received", "agent", "agent.call_received", **OPENED),
+    Step("sent upstream", "agent", "agent.sent", **OPENED),
+    Step("head at the agent", "agent", "agent.head", **OPENED),
+    Step("head", "worker", "worker.head", **OPENED),
+    Step("streaming, agent", "agent", "agent.streaming", **OPENED),
+    Step("streaming", "worker", "worker.streaming", **OPENED, seen=True),
+    Step("end at the agent", "agent", "agent.end", **ENDED),
+    Step("final", "worker", "worker.final", **LATE),
+    Step("message sent", "worker", "worker.queued", **LATE),
+    Step("message lost", "worker", "worker.message_lost", **LATE,
+         text="skip"),
+    Step("message read", "billing", "billing.intake", **LATE),
+    Step("in transaction", "billing", "ledger.in_transaction", **LATE),
+    Step("committed", "billing", "billing.committed", **LATE),
+    Step("published", "billing", "billing.published", **LATE),
+    Step("booked", "billing", "billing.booked", **LATE),
+    Step("booked, not freed", "worker", "worker.booked", **LATE),
+    Step("freed", "worker", "worker.freed", **LATE),
+]
+
+
+def run_column(victim):
+    site = crash.new_site()
+    try:
+        return {(s.name, victim): crash.guarded_cell(site, s, victim)
+                for s in STEPS}
+    finally:
+        site.close()
+
+
+def show(capsys, text):
+    with capsys.disabled():
+        print("\n" + text)
+
+
+def test_crash_matrix(capsys):
+    """Columns run side by side, each on a site of its own."""
+    cells = {}
+    with concurrent.futures.ThreadPoolExecutor(len(COLUMNS)) as pool:
+        for column in pool.map(run_column, COLUMNS):
+            cells.update(column)
+    show(capsys, crash.table(STEPS, COLUMNS, cells))
+    wrong = [c.wrong for c in cells.values() if c.wrong]
+    assert not wrong, "\n".join(wrong)
+
+
+# ---- not killed, but as good as --------------------------------------------
+
+STOPPED = [
+    Step("stopped while streaming", "worker", "worker.streaming", **OPENED,
+         text="stop", seen=True),
+    Step("stopped at final", "worker", "worker.final", **LATE, text="stop"),
+]
+
+
+def test_stopped_worker_is_replaced_and_its_call_billed(capsys):
+    """The watchdog ends what has not said anything for 10 s."""
+    site = crash.new_site()
+    try:
+        cells = {(s.name, "worker"): crash.guarded_cell(site, s, "worker")
+                 for s in STOPPED}
+    finally:
+        site.close()
+    show(capsys, crash.table(STOPPED, ("worker",), cells))
+    wrong = [c.wrong for c in cells.values() if c.wrong]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def alone():
+    """A site of the test's own, as the matrix has them."""
+    site = crash.new_site(options={"max_calls": 256})
+    yield site
+    site.close()
+
+
+def payer(site):
+    account = site.account(str(crash.CREDIT))
+    return (account, *site.hub.key(account))
+
+
+def settle(site, account, key_id, n):
+    """n complete rows, exact, and nothing left taken."""
+    await_("nothing to be taken",
+           lambda: crash.nothing_taken(site, account, key_id), 30)
+    rows = crash.ledger(site, account)
+    assert [r["outcome"] for r in rows] == ["complete"] * n
+    crash.check_books(site, account, rows)
+
+
+@pytest.mark.parametrize("point", ["ledger.in_transaction",
+                                   "billing.committed"])
+def test_hub_serves_while_billing_is_stopped(alone, point):
+    account, key, key_id = payer(alone)
+    pid = crash.pid_of(alone, "billing")
+    path = crash.arm(alone, point, "stop")
+    assert alone.chat(key, crash.MODEL)[0] == 200
+    await_("billing to stop", lambda: not path.exists())
+    try:
+        for _ in range(20):
+            assert alone.chat(key, crash.MODEL)[0] == 200
+    finally:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass  # it was replaced: as well
+    settle(alone, account, key_id, 21)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder that can be filled: only root can have one."""
+    where = tmp_path / "small"
+    where.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(where)],
+            capture_output=True).returncode != 0:
+        pytest.skip("left out: a small file system needs root and mount")
+    yield where
+    subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+def fill(path):
+    with open(path, "wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(4096))
+        except OSError:
+            pass
+
+
+def test_full_disk_delays_bills_and_loses_none(small_disk):
+    state = small_disk / "state"
+    state.mkdir()
+    site = crash.new_site(options={"state_dir": str(state),
+                                   "max_calls": 256})
+    try:
+        account, key, key_id = payer(site)
+        fill(small_disk / "filler")
+        for _ in range(100):
+            assert site.chat(key, crash.MODEL)[0] == 200
+        await_("rows to wait", lambda: site.hub.ctl(
+            "show", "status")["billing"]["pending"] > 0)
+        assert site.hub.health("healthz")
+        (small_disk / "filler").unlink()
+        settle(site, account, key_id, 100)
+    finally:
+        site.close()
+
+
+def full_pipe():
+    """Both ends of a pipe that nobody reads and that takes nothing more."""
+    r, w = os.pipe()
+    os.set_blocking(w, False)
+    try:
+        while True:
+            os.write(w, b"x" * 512)
+    except BlockingIOError:
+        pass
+    try:
+        while True:
+            os.write(w, b"x")
+    except BlockingIOError:
+        os.set_blocking(w, True)
+    return r, w
+
+
+def test_log_that_nobody_reads_stops_nothing(alone):
+    """stderr is a pipe, full, and blocking as pipes are."""
+    account, key, key_id = payer(alone)
+    alone.hub.stop_here()
+    r, w = full_pipe()
+    alone.hub.stderr = w
+    try:
+        crash.relaunch(alone.hub)
+        crash.renew_agent(alone)
+        alone.hub.await_ready()
+        for _ in range(10):
+            assert alone.chat(key, crash.MODEL)[0] == 200
+            assert crash.ask(alone, "sk-nobody").status == 401
+        settle(alone, account, key_id, 10)
+        pid = crash.pid_of(alone, "worker")
+        os.kill(pid, signal.SIGKILL)
+        crash.revive(alone, "worker")
+        assert alone.chat(key, crash.MODEL)[0] == 200
+    finally:
+        os.close(r)
+        os.close(w)
+
+
+def test_old_rows_are_billed_once_by_the_next_hub(alone):
+    """All are killed while many calls are open, and twice in a row."""
+    account, key, key_id = payer(alone)
+    for _ in range(2):
+        streams = [crash.open_stream(alone, key) for _ in range(20)]
+        alone.hub.child.kill()
+        crash.revive(alone, "master")
+        for s in streams:
+            s.close()
+    await_("nothing to be taken",
+           lambda: crash.nothing_taken(alone, account, key_id))
+    rows = crash.ledger(alone, account)
+    assert [r["outcome"] for r in rows] == ["orphaned"] * 40
+    assert all(Decimal(r["amount"]) > 0 for r in rows)
+    crash.check_books(alone, account, rows)
