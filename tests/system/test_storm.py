@@ -1,0 +1,67 @@
+"""The storm: users of every kind, providers that fail, processes killed at
+random points. Seeded by STORM_SEED, sized by STORM_REQUESTS.
+"""
+
+import collections
+import os
+import random
+
+import crowd
+import procs
+import priced
+import storm
+
+REQUESTS = int(os.environ.get("STORM_REQUESTS", "20000"))
+SEED = int(os.environ.get("STORM_SEED", "20260101"))
+ROUNDS = max(1, min(3, REQUESTS // 6000))
+LINKS = 4
+
+
+def test_storm(capsys):
+    rng = random.Random(SEED)
+    site = procs.Site(priced.PRICES, workers=4, links=LINKS,
+                      options={"timeout": {"first_byte": "5s"}})
+    try:
+        tally, hits = storm.Tally(kills=True), collections.Counter()
+        storm.prepare(site.sim)
+        accounts, keys = storm.payers(site, 4)
+        warm(site, rng, keys)
+        before = storm.memory(site)
+        run(site, rng, keys, tally, hits)
+        with capsys.disabled():
+            print(f"\nseed {SEED}, {tally.n} requests")
+            print(tally.table())
+            print(storm.kill_table(hits))
+        storm.check_books(site, accounts, tally)
+        after = storm.memory(site)
+        with capsys.disabled():
+            print("MiB before and after:", {
+                role: (round(before[role], 1), round(after[role], 1))
+                for role in before})
+        storm.check_flat(before, after)
+        storm.check_logs(site)
+        tally.check_shares()
+        assert all(hits[p] >= max(1, 0.05 * ROUNDS) for p in storm.POINTS)
+    finally:
+        site.close()
+
+
+def warm(site, rng, keys):
+    """Buffers and pools grow to what they are going to be."""
+    n = max(REQUESTS // 10, 200)
+    crowd.run(site.hub.port, storm.wants(rng, site.hub.port, keys,
+                                         lambda i: i < n),
+              lambda got: None)
+
+
+def run(site, rng, keys, tally, hits):
+    kills = ROUNDS * len(storm.POINTS)
+    gap = REQUESTS // (2 * kills)
+
+    def more(n):
+        return n < REQUESTS or (sum(hits.values()) < kills and
+                                n < 5 * REQUESTS)
+    crowd.run(site.hub.port,
+              storm.wants(rng, site.hub.port, keys, more), tally.took,
+              beside=storm.kill_on(site, rng, ROUNDS, LINKS - 1, hits,
+                                   lambda: tally.n, gap))
