@@ -55,6 +55,23 @@ def key(request):
     return request.getfixturevalue(names[0]).key()
 
 
+@pytest.fixture
+def show(request):
+    """show(text): printed at the end of the run, also when all is well."""
+    def keep(text):
+        request.node.user_properties.append(("shown", text))
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for r in reports:
+            for name, text in getattr(r, "user_properties", ()):
+                if name == "shown" and r.when == "call":
+                    terminalreporter.section(r.nodeid)
+                    terminalreporter.write_line(text)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A failure shows the logs of the processes it was about."""

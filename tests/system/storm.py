@@ -252,6 +252,11 @@ def memory(site):
             "worker": max(rss(w["pid"]) for w in status["workers"])}
 
 
+def memory_text(before, after):
+    return "MiB before and after: " + ", ".join(
+        f"{role} {before[role]:.1f} {after[role]:.1f}" for role in before)
+
+
 def check_flat(before, after, slack=6):
     """In MiB. Sanitizers keep what was freed: nothing is said then."""
     if "san" in os.environ.get("BUILD", ""):

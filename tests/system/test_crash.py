@@ -89,18 +89,13 @@ def run_column(victim):
         site.close()
 
 
-def show(capsys, text):
-    with capsys.disabled():
-        print("\n" + text)
-
-
-def test_crash_matrix(capsys):
+def test_crash_matrix(show):
     """Columns run side by side, each on a site of its own."""
     cells = {}
     with concurrent.futures.ThreadPoolExecutor(len(COLUMNS)) as pool:
         for column in pool.map(run_column, COLUMNS):
             cells.update(column)
-    show(capsys, crash.table(STEPS, COLUMNS, cells))
+    show(crash.table(STEPS, COLUMNS, cells))
     wrong = [c.wrong for c in cells.values() if c.wrong]
     assert not wrong, "\n".join(wrong)
 
@@ -114,7 +109,7 @@ STOPPED = [
 ]
 
 
-def test_stopped_worker_is_replaced_and_its_call_billed(capsys):
+def test_stopped_worker_is_replaced_and_its_call_billed(show):
     """The watchdog ends what has not said anything for 10 s."""
     site = crash.new_site()
     try:
@@ -122,7 +117,7 @@ def test_stopped_worker_is_replaced_and_its_call_billed(capsys):
                  for s in STOPPED}
     finally:
         site.close()
-    show(capsys, crash.table(STOPPED, ("worker",), cells))
+    show(crash.table(STOPPED, ("worker",), cells))
     wrong = [c.wrong for c in cells.values() if c.wrong]
     assert not wrong, "\n".join(wrong)
 

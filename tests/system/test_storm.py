@@ -17,7 +17,7 @@ ROUNDS = max(1, min(3, REQUESTS // 6000))
 LINKS = 4
 
 
-def test_storm(capsys):
+def test_storm(show):
     rng = random.Random(SEED)
     site = procs.Site(priced.PRICES, workers=4, links=LINKS,
                       options={"timeout": {"first_byte": "5s"}})
@@ -28,16 +28,11 @@ def test_storm(capsys):
         warm(site, rng, keys)
         before = storm.memory(site)
         run(site, rng, keys, tally, hits)
-        with capsys.disabled():
-            print(f"\nseed {SEED}, {tally.n} requests")
-            print(tally.table())
-            print(storm.kill_table(hits))
+        show(f"seed {SEED}, {tally.n} requests\n{tally.table()}\n"
+             f"{storm.kill_table(hits)}")
         storm.check_books(site, accounts, tally)
         after = storm.memory(site)
-        with capsys.disabled():
-            print("MiB before and after:", {
-                role: (round(before[role], 1), round(after[role], 1))
-                for role in before})
+        show(storm.memory_text(before, after))
         storm.check_flat(before, after)
         storm.check_logs(site)
         tally.check_shares()
