@@ -339,14 +339,12 @@ ask_announcement(struct link *l)
 {
 	const struct h2_field fields[] = {
 	    {SPAN(":method"), SPAN("GET")},
-	    {SPAN(":scheme"), SPAN("http")},
-	    {SPAN(":authority"), SPAN("agent")},
 	    {SPAN(":path"), SPAN(LINK_ANNOUNCE)},
 	};
 
 	l->announce.ops = &announce_ops;
 	l->announce.owner = l;
-	if (upstream_open_on(l->pipe, &l->announce, fields, 4, false, NULL) ==
+	if (upstream_open_on(l->pipe, &l->announce, fields, 2, false, NULL) ==
 	    -1)
 		pipe_kill(l->pipe, "no announcement");
 }

@@ -191,7 +191,15 @@ static const struct upstream_ops out_ops = {
     .on_writable = out_writable,
 };
 
-/* Copies the fields without hub-agent; its number goes to *agent. */
+/* The session adds these to every request of its own accord. */
+static bool
+is_of_session(struct span name)
+{
+	return (span_eq(name, SPAN(":scheme")) ||
+		span_eq(name, SPAN(":authority")));
+}
+
+/* Copies the fields that go on; the number in hub-agent goes to *agent. */
 static size_t
 strip_agent(
     const struct h2_field *in, size_t n, struct h2_field *out, uint32_t *agent)
@@ -200,6 +208,8 @@ strip_agent(
 	size_t m = 0;
 
 	for (size_t i = 0; i < n && m < FIELDS_MAX; i++) {
+		if (is_of_session(in[i].name))
+			continue;
 		if (!span_eq(in[i].name, SPAN(LINK_F_AGENT))) {
 			out[m++] = in[i];
 			continue;

@@ -195,8 +195,6 @@ send_attempt(struct request *r)
 
 	const struct h2_field fields[] = {
 	    {SPAN(":method"), SPAN("POST")},
-	    {SPAN(":scheme"), SPAN("http")},
-	    {SPAN(":authority"), SPAN("agent")},
 	    {SPAN(":path"), SPAN(LINK_CALL)},
 	    {SPAN(LINK_F_ENDPOINT), span_str(r->endpoint->id)},
 	    {SPAN(LINK_F_DIALECT), span_str(dialect_str(r->endpoint->dialect))},
