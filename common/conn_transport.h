@@ -40,7 +40,7 @@ struct conn_transport {
 extern const struct conn_transport conn_plain;
 
 /* As conn_new(), over a transport whose state the connection owns then. */
-struct conn *conn_new_over(struct loop *, int fd,
-    const struct conn_transport *, void *state, conn_fn *, void *arg);
+struct conn *conn_new_over(struct loop *, int fd, const struct conn_transport *,
+    void *state, conn_fn *, void *arg);
 
 #endif

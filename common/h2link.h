@@ -47,11 +47,11 @@ struct h2link_handler {
 	void (*on_want_send)(void *arg);
 	/* Server: a new stream whose head is whole. Set its arg with
 	 * h2stream_set_arg(). Client: never. */
-	void (*on_request)(void *arg, struct h2stream *,
-	    const struct h2_field *, size_t n);
+	void (*on_request)(
+	    void *arg, struct h2stream *, const struct h2_field *, size_t n);
 	/* Client: the answer's head. */
-	void (*on_response)(void *arg, struct h2stream *,
-	    const struct h2_field *, size_t n);
+	void (*on_response)(
+	    void *arg, struct h2stream *, const struct h2_field *, size_t n);
 	/* A piece of the body from the peer. The reader must, now or later,
 	 * return the credit with h2stream_consumed(). */
 	void (*on_data)(void *arg, struct h2stream *, struct span);
@@ -71,10 +71,10 @@ struct h2link_handler {
 };
 
 struct h2link_options {
-	uint32_t window;	 /* of a stream at first, 65536 */
-	uint32_t window_max;	 /* 1 MiB */
-	uint32_t max_streams;	 /* what we let the peer open */
-	uint32_t send_low;	 /* on_writable below this many bytes, 65536 */
+	uint32_t window;      /* of a stream at first, 65536 */
+	uint32_t window_max;  /* 1 MiB */
+	uint32_t max_streams; /* what we let the peer open */
+	uint32_t send_low;    /* on_writable below this many bytes, 65536 */
 };
 
 /* NULL fields of options take the values above. */
@@ -112,8 +112,8 @@ void h2link_goaway(struct h2link *);
 struct h2stream *h2link_request(struct h2link *, const struct h2_field *,
     size_t n, bool body_follows, void *arg);
 /* Server: the head of the answer. */
-void h2stream_respond(struct h2stream *, const struct h2_field *, size_t n,
-    bool body_follows);
+void h2stream_respond(
+    struct h2stream *, const struct h2_field *, size_t n, bool body_follows);
 /* Copies the bytes into the stream's send queue; end: nothing follows.
  * Returns the bytes queued now: above send_low the caller should wait for
  * on_writable. */

@@ -14,18 +14,18 @@
 #include "common/buf.h"
 #include "common/span.h"
 
-#define HTTP1_MAX_HEAD	  32768 /* bytes, start line to empty line */
-#define HTTP1_MAX_FIELDS  64
+#define HTTP1_MAX_HEAD	    32768 /* bytes, start line to empty line */
+#define HTTP1_MAX_FIELDS    64
 #define HTTP1_MAX_CHUNK_EXT 256
 
 enum http1_error {
 	HTTP1_OK = 0,
-	HTTP1_MORE,	  /* not all there yet */
-	HTTP1_BAD,	  /* 400 */
-	HTTP1_TOO_LARGE,  /* 431: head over HTTP1_MAX_HEAD or too many fields */
-	HTTP1_VERSION,	  /* 505: not HTTP/1.1 (1.0 is refused too) */
+	HTTP1_MORE,	 /* not all there yet */
+	HTTP1_BAD,	 /* 400 */
+	HTTP1_TOO_LARGE, /* 431: head over HTTP1_MAX_HEAD or too many fields */
+	HTTP1_VERSION,	 /* 505: not HTTP/1.1 (1.0 is refused too) */
 	HTTP1_UNSUPPORTED, /* 501: a transfer-coding other than chunked */
-	HTTP1_EXPECT,	  /* 417: an expectation other than 100-continue */
+	HTTP1_EXPECT,	   /* 417: an expectation other than 100-continue */
 };
 
 struct http1_field {
@@ -48,12 +48,12 @@ struct http1_head {
 	size_t nfields;
 	bool chunked;
 	bool has_length;
-	uint64_t length;       /* valid if has_length */
-	bool close;	       /* "Connection: close" */
-	bool upgrade;	       /* "Connection: upgrade" with an Upgrade field */
-	bool expect_continue;  /* "Expect: 100-continue" */
-	size_t size;	       /* bytes the head takes, empty line included */
-	const char *why;       /* of an error: for the log */
+	uint64_t length;      /* valid if has_length */
+	bool close;	      /* "Connection: close" */
+	bool upgrade;	      /* "Connection: upgrade" with an Upgrade field */
+	bool expect_continue; /* "Expect: 100-continue" */
+	size_t size;	      /* bytes the head takes, empty line included */
+	const char *why;      /* of an error: for the log */
 };
 
 /*
@@ -63,12 +63,12 @@ struct http1_head {
  * Up to two empty lines before the request line are skipped (RFC 9112 2.2)
  * and counted in head->size. Anything else is an error to answer, then close.
  */
-enum http1_error http1_parse_head(struct span bytes, size_t *scanned,
-    struct http1_head *head);
+enum http1_error http1_parse_head(
+    struct span bytes, size_t *scanned, struct http1_head *head);
 
 /* The first field of that name, or NULL. */
-const struct http1_field *http1_find(const struct http1_head *,
-    const char *name);
+const struct http1_field *http1_find(
+    const struct http1_head *, const char *name);
 /* How many fields have that name. */
 size_t http1_count(const struct http1_head *, const char *name);
 /* Does the comma-separated list field contain token (case ignored)? */
@@ -85,22 +85,21 @@ struct http1_body {
 		HTTP1_BODY_CHUNKED,
 		HTTP1_BODY_EOF, /* responses only */
 	} mode;
-	uint64_t left;	  /* of the body or of the chunk */
-	unsigned state;	  /* private to the decoder */
-	unsigned extra;	  /* private: bytes of extension or trailer seen */
+	uint64_t left;	/* of the body or of the chunk */
+	unsigned state; /* private to the decoder */
+	unsigned extra; /* private: bytes of extension or trailer seen */
 	bool done;
 };
 
-void http1_body_init(struct http1_body *, enum http1_body_mode,
-    uint64_t length);
+void http1_body_init(
+    struct http1_body *, enum http1_body_mode, uint64_t length);
 /*
  * Takes bytes of the body from in. Returns how many bytes of in were used;
  * *data is the run of payload found (a view into in, n = 0 if none). Call
  * again while bytes are left and !done. Trailers are read and dropped.
  * Returns -1 if the framing is broken.
  */
-ssize_t http1_body_take(struct http1_body *, struct span in,
-    struct span *data);
+ssize_t http1_body_take(struct http1_body *, struct span in, struct span *data);
 
 /* Writers. They check nothing: names and values are ours. */
 void http1_put_status(struct buf *, int status);
@@ -121,7 +120,7 @@ struct http1_response {
 	uint64_t length;
 	size_t size;
 };
-enum http1_error http1_parse_response(struct span bytes, size_t *scanned,
-    struct http1_response *);
+enum http1_error http1_parse_response(
+    struct span bytes, size_t *scanned, struct http1_response *);
 
 #endif

@@ -33,13 +33,13 @@ struct jscan;
 
 struct jscan_value {
 	enum jscan_type type;
-	struct span text;   /* of strings (decoded) and numbers (raw) */
-	bool cut;	    /* text is only the first JSCAN_TEXT bytes */
-	bool escaped;	    /* a string had escapes */
-	uint64_t size;	    /* bytes of the decoded string */
-	uint64_t begin;	    /* offsets of the value in the document, quotes */
-	uint64_t end;	    /* and brackets included; end of objects and
-			       arrays is known only in on_close */
+	struct span text; /* of strings (decoded) and numbers (raw) */
+	bool cut;	  /* text is only the first JSCAN_TEXT bytes */
+	bool escaped;	  /* a string had escapes */
+	uint64_t size;	  /* bytes of the decoded string */
+	uint64_t begin;	  /* offsets of the value in the document, quotes */
+	uint64_t end;	  /* and brackets included; end of objects and
+			     arrays is known only in on_close */
 };
 
 struct jscan_handler {
@@ -56,8 +56,8 @@ struct jscan_handler {
 	    const struct jscan_value *);
 	/* The end of an object or array; offset is one past its bracket. May
 	 * be NULL. depth is that of the value itself, as in on_value. */
-	bool (*on_close)(struct jscan *, void *arg, unsigned depth,
-	    uint64_t offset);
+	bool (*on_close)(
+	    struct jscan *, void *arg, unsigned depth, uint64_t offset);
 };
 
 enum jscan_result {
@@ -71,17 +71,17 @@ enum jscan_result {
 struct jscan {
 	const struct jscan_handler *handler;
 	void *arg;
-	uint64_t offset;	   /* bytes read so far */
-	const char *origin;	   /* of the bytes under way, in jscan_feed() */
-	uint64_t begin;		   /* of the token under way */
-	uint64_t size;		   /* of the string under way */
+	uint64_t offset;    /* bytes read so far */
+	const char *origin; /* of the bytes under way, in jscan_feed() */
+	uint64_t begin;	    /* of the token under way */
+	uint64_t size;	    /* of the string under way */
 	enum jscan_result result;
 	unsigned state, depth;
-	uint32_t code, high;	   /* \u escapes */
+	uint32_t code, high; /* \u escapes */
 	uint32_t utf8;
 	uint8_t nhex, literal;
 	bool is_key, cut, escaped;
-	bool lenient;		   /* see jscan_be_lenient() */
+	bool lenient; /* see jscan_be_lenient() */
 	uint8_t stack[JSCAN_DEPTH + 1];
 	uint32_t index[JSCAN_DEPTH + 1]; /* element number in arrays */
 	size_t text_len;

@@ -15,8 +15,13 @@
 #include "common/span.h"
 
 enum json_type {
-	JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STRING,
-	JSON_OBJECT, JSON_ARRAY,
+	JSON_NULL,
+	JSON_TRUE,
+	JSON_FALSE,
+	JSON_NUMBER,
+	JSON_STRING,
+	JSON_OBJECT,
+	JSON_ARRAY,
 };
 
 struct json {
@@ -41,8 +46,7 @@ const struct json *json_get(const struct json *obj, const char *key);
 /* Text of a string member, or NULL. */
 const char *json_get_str(const struct json *obj, const char *key);
 /* An integer member within int64, or fallback. */
-int64_t json_get_int(const struct json *obj, const char *key,
-    int64_t fallback);
+int64_t json_get_int(const struct json *obj, const char *key, int64_t fallback);
 bool json_get_bool(const struct json *obj, const char *key, bool fallback);
 
 /*
@@ -60,13 +64,13 @@ void jout_end_object(struct jout *);
 void jout_begin_array(struct jout *);
 void jout_end_array(struct jout *);
 void jout_key(struct jout *, const char *);
-void jout_str(struct jout *, const char *);   /* NULL writes null */
+void jout_str(struct jout *, const char *); /* NULL writes null */
 void jout_span(struct jout *, struct span);
 void jout_int(struct jout *, int64_t);
 void jout_uint(struct jout *, uint64_t);
 void jout_bool(struct jout *, bool);
 void jout_null(struct jout *);
-void jout_raw(struct jout *, const char *);   /* a value that is JSON already */
+void jout_raw(struct jout *, const char *); /* a value that is JSON already */
 /* key and value in one call */
 void jout_kstr(struct jout *, const char *key, const char *);
 void jout_kint(struct jout *, const char *key, int64_t);

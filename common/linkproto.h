@@ -42,7 +42,7 @@
 
 /* A field of the handshake: which of the agent's links this is, from 0. A
  * new link takes the place of the old one of the same slot and instance. */
-#define LINK_H_SLOT	    "Hub-Link-Slot"
+#define LINK_H_SLOT "Hub-Link-Slot"
 
 #define LINK_PATH	    "/agent/link"
 #define LINK_SUBPROTOCOL    "hub-link.v1"
@@ -53,19 +53,19 @@
 #define LINK_MAX_STREAMS    4096
 #define LINK_ANNOUNCE_MAX   16384
 
-#define LINK_CALL	    "/call"
-#define LINK_ANNOUNCE	    "/announce"
-#define LINK_F_ENDPOINT	    "hub-endpoint"
-#define LINK_F_DIALECT	    "hub-dialect"
-#define LINK_F_PROVIDER	    "hub-provider"
-#define LINK_F_MODEL	    "hub-model"
-#define LINK_F_REQUEST_ID   "hub-request-id"
-#define LINK_F_STREAM	    "hub-stream"
-#define LINK_F_DEADLINE	    "hub-deadline-ms"
-#define LINK_F_FIRST	    "hub-first-ms"
-#define LINK_F_IDLE	    "hub-idle-ms"
-#define LINK_F_AGENT	    "hub-agent"
-#define LINK_F_ERROR	    "hub-error"
-#define LINK_F_UPSTREAM_US  "hub-upstream-us"
+#define LINK_CALL	   "/call"
+#define LINK_ANNOUNCE	   "/announce"
+#define LINK_F_ENDPOINT	   "hub-endpoint"
+#define LINK_F_DIALECT	   "hub-dialect"
+#define LINK_F_PROVIDER	   "hub-provider"
+#define LINK_F_MODEL	   "hub-model"
+#define LINK_F_REQUEST_ID  "hub-request-id"
+#define LINK_F_STREAM	   "hub-stream"
+#define LINK_F_DEADLINE	   "hub-deadline-ms"
+#define LINK_F_FIRST	   "hub-first-ms"
+#define LINK_F_IDLE	   "hub-idle-ms"
+#define LINK_F_AGENT	   "hub-agent"
+#define LINK_F_ERROR	   "hub-error"
+#define LINK_F_UPSTREAM_US "hub-upstream-us"
 
 #endif

@@ -100,9 +100,9 @@ emit(enum log_level level, const char *text)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	n = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%S", &tm);
-	head = snprintf(line + n, sizeof(line) - n, ".%03ldZ %s[%ld] %s: ",
-	    ts.tv_nsec / 1000000, logger.name, (long)getpid(),
-	    level_names[level]);
+	head = snprintf(line + n, sizeof(line) - n,
+	    ".%03ldZ %s[%ld] %s: ", ts.tv_nsec / 1000000, logger.name,
+	    (long)getpid(), level_names[level]);
 	n += (size_t)head;
 	n += escape(line + n, sizeof(line) - n - 1, text);
 	line[n++] = '\n';
@@ -127,14 +127,14 @@ vemit(enum log_level level, bool with_errno, const char *fmt, va_list ap)
 	errno = saved;
 }
 
-#define DEFINE_LOG(fn, level, with_errno)                                      \
-	void fn(const char *fmt, ...)                                          \
-	{                                                                      \
-		va_list ap;                                                    \
-                                                                               \
-		va_start(ap, fmt);                                             \
-		vemit(level, with_errno, fmt, ap);                             \
-		va_end(ap);                                                    \
+#define DEFINE_LOG(fn, level, with_errno)          \
+	void fn(const char *fmt, ...)              \
+	{                                          \
+		va_list ap;                        \
+                                                   \
+		va_start(ap, fmt);                 \
+		vemit(level, with_errno, fmt, ap); \
+		va_end(ap);                        \
 	}
 
 DEFINE_LOG(log_err, LOG_LEVEL_ERR, true)

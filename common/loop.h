@@ -42,8 +42,7 @@ void loop_turn_begin(struct loop *);
 
 /* A timer. Set again, it moves; cleared, its callback will not run. */
 struct loop_timer;
-struct loop_timer *loop_timer_new(struct loop *, void (*fn)(void *),
-    void *arg);
+struct loop_timer *loop_timer_new(struct loop *, void (*fn)(void *), void *arg);
 void loop_timer_set_ms(struct loop_timer *, int64_t ms);
 void loop_timer_set_at(struct loop_timer *, monotime_t);
 void loop_timer_clear(struct loop_timer *);
@@ -53,8 +52,8 @@ void loop_timer_free(struct loop_timer *); /* NULL is fine */
 #define LOOP_READ  1
 #define LOOP_WRITE 2
 struct loop_io;
-struct loop_io *loop_io_new(struct loop *, int fd,
-    void (*fn)(void *arg, int what), void *arg);
+struct loop_io *loop_io_new(
+    struct loop *, int fd, void (*fn)(void *arg, int what), void *arg);
 /* what is a mask of LOOP_READ and LOOP_WRITE; 0 stops watching. */
 void loop_io_want(struct loop_io *, int what);
 void loop_io_free(struct loop_io *); /* NULL is fine; does not close */

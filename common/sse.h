@@ -26,8 +26,8 @@ struct sse_handler {
 	 * bytes given to this sse_feed() call; the LF of a final CRLF may come
 	 * with the next one.
 	 */
-	void (*on_event)(void *arg, const char *name, bool has_data,
-	    size_t end);
+	void (*on_event)(
+	    void *arg, const char *name, bool has_data, size_t end);
 };
 
 struct sse {

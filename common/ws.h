@@ -19,9 +19,9 @@
 enum ws_role { WS_SERVER, WS_CLIENT };
 
 enum ws_event {
-	WS_MORE,  /* all bytes used, nothing to tell */
-	WS_DATA,  /* a piece of a binary message, in order */
-	WS_PING,  /* answer with WS_OP_PONG and the same bytes */
+	WS_MORE, /* all bytes used, nothing to tell */
+	WS_DATA, /* a piece of a binary message, in order */
+	WS_PING, /* answer with WS_OP_PONG and the same bytes */
 	WS_PONG,
 	WS_CLOSE, /* code is set; answer and end */
 	WS_ERROR, /* protocol error: send a close with code, and end */
@@ -38,7 +38,7 @@ enum ws_opcode {
 
 struct ws_reader {
 	enum ws_role role;
-	bool allow_text;   /* for the vectors only; UTF-8 is checked then */
+	bool allow_text; /* for the vectors only; UTF-8 is checked then */
 	uint8_t head[14];
 	size_t head_len;
 	uint64_t left;	   /* payload bytes of the frame still to come */
@@ -49,9 +49,9 @@ struct ws_reader {
 	unsigned mask_at;
 	uint8_t control[125];
 	size_t control_len;
-	uint16_t code;	   /* of WS_CLOSE (1005: none was sent) and
-			      WS_ERROR (1002, 1007, 1009) */
-	uint32_t utf8;	   /* state of the check of a text message */
+	uint16_t code; /* of WS_CLOSE (1005: none was sent) and
+			  WS_ERROR (1002, 1007, 1009) */
+	uint32_t utf8; /* state of the check of a text message */
 };
 
 void ws_reader_init(struct ws_reader *, enum ws_role);
@@ -64,15 +64,15 @@ void ws_reader_init(struct ws_reader *, enum ws_role);
  * the reason). Views of control frames last until the next call. Call again
  * while bytes are left and the event is neither WS_ERROR nor WS_CLOSE.
  */
-size_t ws_read(struct ws_reader *, char *p, size_t n, enum ws_event *,
-    struct span *data);
+size_t ws_read(
+    struct ws_reader *, char *p, size_t n, enum ws_event *, struct span *data);
 
 /*
  * Appends one whole frame (FIN set). A client's is masked with fresh random
  * bytes. n is at most WS_MAX_MESSAGE, for control frames 125.
  */
-void ws_put_frame(struct buf *, enum ws_role, enum ws_opcode, const void *,
-    size_t n);
+void ws_put_frame(
+    struct buf *, enum ws_role, enum ws_opcode, const void *, size_t n);
 void ws_put_close(struct buf *, enum ws_role, uint16_t code);
 
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2). */

@@ -54,8 +54,8 @@ struct hubmsg_head {
  * its row LIVE, PDEATHSIG set. */
 struct hub_child {
 	enum process_role role;
-	uint32_t slot;	     /* of a worker */
-	process_ref_t me;    /* its process row */
+	uint32_t slot;	  /* of a worker */
+	process_ref_t me; /* its process row */
 	struct shm *shm;
 	struct hub_fds fds;
 	struct hub_conf *conf; /* this role's part only; replaced on reload */
@@ -69,10 +69,10 @@ struct hub_child {
 	void (*on_reopen)(struct hub_child *);
 	/* a worker's: serve that slot too, by these listeners, which become
 	 * its to close; n = 0: the slot has its own worker back */
-	void (*on_neighbour)(struct hub_child *, uint32_t slot,
-	    const int *listeners, size_t n);
-	void (*on_message)(struct hub_child *, uint32_t type, const void *,
-	    size_t n);
+	void (*on_neighbour)(
+	    struct hub_child *, uint32_t slot, const int *listeners, size_t n);
+	void (*on_message)(
+	    struct hub_child *, uint32_t type, const void *, size_t n);
 	void *arg;
 	/* of the message that one of these is told of, while it is told */
 	struct hubmsg_head head;
@@ -94,7 +94,8 @@ bool child_send(struct hub_child *, uint32_t type, const void *, size_t n);
 bool child_send_head(
     struct hub_child *, const struct hubmsg_head *, const void *payload);
 
-/* ---- master <-> child ----------------------------------------------------- */
+/* ---- master <-> child -----------------------------------------------------
+ */
 
 #define HUBMSG_MAX (192 * 1024)
 

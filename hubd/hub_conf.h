@@ -41,7 +41,7 @@ struct hub_conf {
 	uint32_t max_calls, max_keys, max_accounts, max_agents;
 	uint32_t max_attempts;
 	int64_t link_max_age;
-	int64_t ledger_keep; /* ms; 0: for ever */
+	int64_t ledger_keep;  /* ms; 0: for ever */
 	uint32_t limit_share; /* percent */
 	struct hub_timeouts timeout;
 };
@@ -66,8 +66,8 @@ struct hub_conf *hub_conf_merge(const struct hub_conf *old,
     const struct hub_conf *fresh, void (*tell)(const char *option));
 
 /* The part that a role may see, as text; and back. */
-void hub_conf_serialise(const struct hub_conf *, enum process_role,
-    struct buf *);
+void hub_conf_serialise(
+    const struct hub_conf *, enum process_role, struct buf *);
 struct hub_conf *hub_conf_deserialise(const char *text, size_t n);
 
 #endif

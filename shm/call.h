@@ -56,14 +56,14 @@ struct call_fixed {
 	uint16_t version;
 	uint16_t size; /* of this struct in the version that wrote it */
 	req_id_t id;
-	int64_t time_ms;       /* of admission, wall clock */
-	int64_t time_ns;       /* the same, monotonic: for ages */
+	int64_t time_ms; /* of admission, wall clock */
+	int64_t time_ns; /* the same, monotonic: for ages */
 	uint64_t price_version;
-	nanousd_t hold;	       /* on the account's cell */
-	uint32_t account;      /* id in the store */
+	nanousd_t hold;	  /* on the account's cell */
+	uint32_t account; /* id in the store */
 	uint32_t account_row;
-	uint32_t key;	       /* number in the store */
-	uint32_t key_row;      /* its cell is live + 1; UINT32_MAX: none */
+	uint32_t key;	  /* number in the store */
+	uint32_t key_row; /* its cell is live + 1; UINT32_MAX: none */
 	uint32_t worker_generation;
 	uint8_t dialect, stream, pad[2];
 	char endpoint[24];
@@ -73,7 +73,7 @@ struct call_fixed {
 
 /* Which candidate is being tried; two copies. */
 struct call_route {
-	uint32_t agent;	  /* id in the store; 0: not sent yet */
+	uint32_t agent; /* id in the store; 0: not sent yet */
 	uint32_t attempts;
 	uint32_t price_at; /* offset of the entry in its version's blob */
 	uint32_t pad;
@@ -85,20 +85,20 @@ struct call_route {
  * our running estimate, so that an orphan is billed by what was seen. */
 struct call_progress {
 	struct usage usage;
-	uint8_t outcome; /* enum call_outcome */
-	uint8_t tier;	 /* enum service_tier */
+	uint8_t outcome;      /* enum call_outcome */
+	uint8_t tier;	      /* enum service_tier */
 	uint8_t priced_whole; /* 0: a kind had no price */
 	uint8_t pad;
 	uint16_t status; /* that the user got; 0: no head yet */
 	uint16_t pad2;
-	int64_t end_ms;	 /* wall clock, when FINAL */
-	nanousd_t cost;	 /* rounded up: what the cell holds from FINAL on */
+	int64_t end_ms;	    /* wall clock, when FINAL */
+	nanousd_t cost;	    /* rounded up: what the cell holds from FINAL on */
 	char estimated[16]; /* "" : reported by the provider */
 };
 
 struct call_row {
 	_Atomic uint64_t word;
-	_Atomic uint32_t route_seq;    /* copy in force is seq & 1 */
+	_Atomic uint32_t route_seq; /* copy in force is seq & 1 */
 	_Atomic uint32_t progress_seq;
 	struct call_fixed fixed;
 	struct call_route route[2];
@@ -140,8 +140,8 @@ struct call_row *call_rows(const struct shm *); /* sizes.max_calls */
  * Takes a FREE row for the process in row owner. hint is the worker's own
  * memory of where to look, 0 at first. false: the table is full.
  */
-bool call_take(const struct shm *, uint32_t owner, uint32_t *hint,
-    call_ref_t *);
+bool call_take(
+    const struct shm *, uint32_t owner, uint32_t *hint, call_ref_t *);
 struct call_row *call_at(const struct shm *, call_ref_t);
 /* Fills magic, version, size and CRC of a TAKEN row's fixed part; OPEN. */
 void call_open(struct call_row *, const struct call_fixed *);

@@ -17,9 +17,9 @@
 #include "shm/shm.h"
 
 struct cell {
-	_Atomic int64_t held;	      /* nano-dollars */
-	_Atomic uint32_t live;	      /* calls */
-	_Atomic uint32_t generation;  /* of the process that wrote live */
+	_Atomic int64_t held;	     /* nano-dollars */
+	_Atomic uint32_t live;	     /* calls */
+	_Atomic uint32_t generation; /* of the process that wrote live */
 };
 _Static_assert(sizeof(struct cell) == 16, "shared layout");
 
@@ -37,8 +37,8 @@ nanousd_t cells_held(const struct shm *, uint32_t cell);
  * to the own cell, sum again; if over, take it back and try again, at most
  * 8 times. Never over the limit.
  */
-bool cell_take_live(const struct shm *, uint32_t cell, process_ref_t me,
-    uint32_t limit);
+bool cell_take_live(
+    const struct shm *, uint32_t cell, process_ref_t me, uint32_t limit);
 void cell_give_live(const struct shm *, uint32_t cell, process_ref_t me);
 
 /* The same with money: held of all plus amount must not exceed available,
@@ -46,8 +46,8 @@ void cell_give_live(const struct shm *, uint32_t cell, process_ref_t me);
 bool cell_take_money(const struct shm *, uint32_t cell, process_ref_t me,
     nanousd_t amount, const _Atomic int64_t *available);
 /* Adds to the own cell without asking (may be negative). */
-void cell_add_money(const struct shm *, uint32_t cell, process_ref_t me,
-    nanousd_t amount);
+void cell_add_money(
+    const struct shm *, uint32_t cell, process_ref_t me, nanousd_t amount);
 
 /* billing: zeroes the whole column of a dead process. */
 void cells_zero_process(const struct shm *, uint32_t process_row);
@@ -64,8 +64,8 @@ struct bucket {
 };
 
 enum bucket_what { BUCKET_REQUESTS, BUCKET_TOKENS };
-struct bucket *bucket_of_key(const struct shm *, uint32_t key_row,
-    enum bucket_what);
+struct bucket *bucket_of_key(
+    const struct shm *, uint32_t key_row, enum bucket_what);
 /*
  * Takes n units if the burst has room. Otherwise false, nothing is taken,
  * and *wait_ms is how long until it would succeed (n above the whole burst:
@@ -74,10 +74,10 @@ struct bucket *bucket_of_key(const struct shm *, uint32_t key_row,
 bool bucket_take(struct bucket *, uint64_t per_minute, uint64_t n,
     monotime_t now, int64_t *wait_ms);
 /* Gives back (n > 0) or takes what was used beyond (n < 0). */
-void bucket_adjust(struct bucket *, uint64_t per_minute, int64_t n,
-    monotime_t now);
+void bucket_adjust(
+    struct bucket *, uint64_t per_minute, int64_t n, monotime_t now);
 /* Units that could be taken now. */
-uint64_t bucket_left(const struct bucket *, uint64_t per_minute,
-    monotime_t now);
+uint64_t bucket_left(
+    const struct bucket *, uint64_t per_minute, monotime_t now);
 
 #endif

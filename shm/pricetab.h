@@ -19,7 +19,7 @@
 
 #define PRICE_NAME_MAX	   128 /* with the terminator */
 #define PRICE_PROVIDER_MAX 48
-#define PRICE_CONTEXTS	   4   /* context thresholds of one entry */
+#define PRICE_CONTEXTS	   4 /* context thresholds of one entry */
 #define PRICE_RATES_MAX	   96
 #define PRICE_BLOB_MAX	   (4 * 1024 * 1024)
 
@@ -54,8 +54,8 @@ struct price_blob {
 	uint32_t size; /* bytes in all */
 	uint32_t nentries;
 	uint64_t version;
-	int64_t time_ms; /* when it came into force, wall clock */
-	uint32_t nbuckets; /* power of two */
+	int64_t time_ms;     /* when it came into force, wall clock */
+	uint32_t nbuckets;   /* power of two */
 	uint32_t buckets_at; /* offset of uint32 offsets of entries, open
 				addressing by FNV-1a of name; 0: empty */
 	uint32_t entries_at; /* offset of the first entry */
@@ -72,11 +72,11 @@ _Static_assert(sizeof(struct price_blob) == 40, "shared layout");
  */
 bool price_blob_valid(const struct price_blob *, size_t size);
 /* The entry of exactly that name, or NULL. */
-const struct price_entry *price_blob_find(const struct price_blob *,
-    struct span name);
+const struct price_entry *price_blob_find(
+    const struct price_blob *, struct span name);
 /* Walks all entries: start with NULL; NULL at the end. */
-const struct price_entry *price_blob_next(const struct price_blob *,
-    const struct price_entry *);
+const struct price_entry *price_blob_next(
+    const struct price_blob *, const struct price_entry *);
 uint32_t price_hash(struct span name);
 /* CRC-32 (IEEE) of what the head's crc covers; size must be believed. */
 uint32_t price_blob_crc(const struct price_blob *);

@@ -16,16 +16,18 @@
 #include "shm/shm.h"
 
 enum process_role {
-	ROLE_NONE, ROLE_MASTER, ROLE_WORKER, ROLE_BILLING, ROLE_ADMIN
+	ROLE_NONE,
+	ROLE_MASTER,
+	ROLE_WORKER,
+	ROLE_BILLING,
+	ROLE_ADMIN
 };
 const char *process_role_str(enum process_role);
 
 enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_DEAD };
 
 /* What a live process says of itself. */
-enum process_phase {
-	PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING
-};
+enum process_phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING };
 const char *process_phase_str(enum process_phase);
 
 struct process_row {
@@ -38,7 +40,7 @@ struct process_row {
 	_Atomic int64_t heartbeat_ns; /* CLOCK_MONOTONIC, each second */
 	_Atomic uint64_t epoch;	      /* of the turn; 0 asleep */
 	_Atomic uint32_t links, streams, clients; /* for shows */
-	_Atomic uint32_t neighbour;   /* also serves this slot + 1; 0 none */
+	_Atomic uint32_t neighbour; /* also serves this slot + 1; 0 none */
 	char last_words[160];
 	uint8_t pad[32];
 };

@@ -26,7 +26,7 @@ struct pub_key {
 	int64_t expires_ms; /* 0: never */
 	uint64_t tpm;	    /* 0: no limit, as the next two */
 	uint32_t rpm, concurrency;
-	uint32_t number;      /* in the store */
+	uint32_t number; /* in the store */
 	uint32_t account_row;
 	uint32_t revoked; /* 1: new requests refused; 2: cut running ones */
 	uint32_t pad;
@@ -53,13 +53,13 @@ struct pub_agent {
 	char models[192], providers[128]; /* rights: globs; "" all */
 };
 
-#define PUB_ROW(type)                                                          \
-	struct type##_row {                                                    \
-		_Atomic uint32_t seq; /* 0: never written */                   \
-		uint32_t pad;                                                  \
-		_Atomic int64_t available; /* accounts: balance + overdraft,   \
-					      nano-dollars rounded down */     \
-		struct type copy[2];                                           \
+#define PUB_ROW(type)                                                        \
+	struct type##_row {                                                  \
+		_Atomic uint32_t seq; /* 0: never written */                 \
+		uint32_t pad;                                                \
+		_Atomic int64_t available; /* accounts: balance + overdraft, \
+					      nano-dollars rounded down */   \
+		struct type copy[2];                                         \
 	} __attribute__((aligned(64)))
 PUB_ROW(pub_key);
 PUB_ROW(pub_account);
@@ -80,8 +80,8 @@ bool pub_key_find(const struct shm *, const uint8_t hash[32], int64_t now_ms,
 /* By token hash or by id; false if unknown or revoked. */
 bool pub_agent_find(const struct shm *, const uint8_t token_hash[32],
     uint32_t *row, struct pub_agent *);
-bool pub_agent_by_id(const struct shm *, uint32_t id, uint32_t *row,
-    struct pub_agent *);
+bool pub_agent_by_id(
+    const struct shm *, uint32_t id, uint32_t *row, struct pub_agent *);
 
 /* The version in force; NULL before the first. Good until the process
  * sleeps (rule 8): copy what has to live longer. */
@@ -94,8 +94,8 @@ void pub_key_write(const struct shm *, uint32_t row, const struct pub_key *);
 bool pub_key_index(const struct shm *, const uint8_t hash[32], uint32_t row);
 void pub_account_write(const struct shm *, uint32_t row,
     const struct pub_account *, int64_t available);
-void pub_agent_write(const struct shm *, uint32_t row,
-    const struct pub_agent *);
+void pub_agent_write(
+    const struct shm *, uint32_t row, const struct pub_agent *);
 /*
  * Copies a sealed blob into a buffer that no live process can still read
  * and makes it the version in force. false: no buffer is free yet (a process

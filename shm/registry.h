@@ -53,23 +53,23 @@ struct registry_row {
 } __attribute__((aligned(64)));
 
 /* Row of process row p and agent row a (that of the agents table). */
-struct registry_row *registry_at(const struct shm *, uint32_t process_row,
-    uint32_t agent_row);
+struct registry_row *registry_at(
+    const struct shm *, uint32_t process_row, uint32_t agent_row);
 
 /* Writers: own rows only. They raise run_state.registry_version. */
-void registry_announce(const struct shm *, process_ref_t me,
-    uint32_t agent_row, const struct registry_announce *);
+void registry_announce(const struct shm *, process_ref_t me, uint32_t agent_row,
+    const struct registry_announce *);
 void registry_set_links(const struct shm *, process_ref_t me,
     uint32_t agent_row, uint32_t links, uint32_t draining);
 /* Forgets all rows of a process row that is about to be used anew. */
 void registry_clear(const struct shm *, uint32_t process_row);
 
 /* Is the row of a live process, with links that take requests? */
-bool registry_usable(const struct shm *, uint32_t process_row,
-    uint32_t agent_row);
+bool registry_usable(
+    const struct shm *, uint32_t process_row, uint32_t agent_row);
 /* A consistent copy; false if there is none. */
-bool registry_read(const struct shm *, uint32_t process_row,
-    uint32_t agent_row, struct registry_announce *);
+bool registry_read(const struct shm *, uint32_t process_row, uint32_t agent_row,
+    struct registry_announce *);
 /* Calls of an agent over all live processes. */
 uint32_t registry_load(const struct shm *, uint32_t agent_row);
 

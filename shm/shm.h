@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHM_LAYOUT 1 /* changes with any change of a shared struct */
+#define SHM_LAYOUT    1 /* changes with any change of a shared struct */
 #define SHM_RUN_MAGIC UINT64_C(0x6875626472756e31) /* "hubdrun1" */
 #define SHM_PUB_MAGIC UINT64_C(0x6875626470756231) /* "hubdpub1" */
 
@@ -137,14 +137,14 @@ struct run_state *shm_run_state(const struct shm *);
 #define PUB_NO_PRICES UINT32_MAX
 
 struct pub_state {
-	_Atomic uint64_t epoch;		 /* grows with each price version */
-	_Atomic uint32_t loaded;	 /* first load is done: serve */
-	_Atomic uint32_t price_current;	 /* which buffer, or PUB_NO_PRICES */
-	_Atomic uint32_t store_ok;	 /* last commit succeeded */
+	_Atomic uint64_t epoch;		/* grows with each price version */
+	_Atomic uint32_t loaded;	/* first load is done: serve */
+	_Atomic uint32_t price_current; /* which buffer, or PUB_NO_PRICES */
+	_Atomic uint32_t store_ok;	/* last commit succeeded */
 	_Atomic uint32_t naccounts, nkeys, nagents; /* rows in use */
 	_Atomic uint64_t suspense;
-	_Atomic uint64_t keys_version;	 /* grows when keys, accounts or
-					    agents change */
+	_Atomic uint64_t keys_version; /* grows when keys, accounts or
+					  agents change */
 	char store[16];
 };
 struct pub_state *shm_pub_state(const struct shm *);

@@ -17,10 +17,7 @@
 
 #define API_MODEL_MAX 128 /* bytes of a model name, terminator included */
 
-enum dialect {
-	DIALECT_OPENAI,
-	DIALECT_COUNT
-};
+enum dialect { DIALECT_OPENAI, DIALECT_COUNT };
 const char *dialect_str(enum dialect);
 
 /* How an answer of the endpoint is metered. */
@@ -37,7 +34,7 @@ struct endpoint {
 	const char *path;   /* "/v1/chat/completions" */
 	enum dialect dialect;
 	enum meter_kind meter;
-	bool local;	    /* answered by the hub itself (models) */
+	bool local; /* answered by the hub itself (models) */
 };
 
 /*
@@ -45,8 +42,8 @@ struct endpoint {
  * under another method *other_method is set and NULL returned (405), else
  * NULL is 404. "/openai/v1/..." is the same as "/v1/...".
  */
-const struct endpoint *endpoint_find(struct span method, struct span path,
-    bool *other_method);
+const struct endpoint *endpoint_find(
+    struct span method, struct span path, bool *other_method);
 /* By id, for rows and agents; NULL if there is none. */
 const struct endpoint *endpoint_by_id(struct span id);
 /* All of them, n of them. */
@@ -77,8 +74,8 @@ const char *api_error_code(enum api_error);
 void api_error_body(struct buf *, enum dialect, enum api_error,
     const char *detail, const char *request_id);
 /* The event that tells a user in mid-stream that the answer failed. */
-void api_error_event(struct buf *, enum dialect, enum api_error,
-    const char *request_id);
+void api_error_event(
+    struct buf *, enum dialect, enum api_error, const char *request_id);
 /*
  * What the body of a provider's refusal may tell the user: for 400, 404,
  * 413, 422 and 429 its own type, code, param and message in the dialect's
@@ -87,8 +84,8 @@ void api_error_event(struct buf *, enum dialect, enum api_error,
  * upstream_error instead: other statuses, or a body that is not the
  * dialect's error.
  */
-bool api_error_scrub(struct buf *, enum dialect, int status,
-    struct span provider_body);
+bool api_error_scrub(
+    struct buf *, enum dialect, int status, struct span provider_body);
 
 /* ---- what a request asks ------------------------------------------------ */
 
@@ -102,19 +99,19 @@ struct api_request {
 	char model[API_MODEL_MAX]; /* as the user named it, decoded */
 	struct api_place model_at; /* its value, quotes included */
 	bool stream;
-	bool asked_usage;	   /* stream_options.include_usage is true */
+	bool asked_usage;	     /* stream_options.include_usage is true */
 	struct api_place options_at; /* value of stream_options */
 	struct api_place include_at; /* value of its include_usage */
-	uint64_t options_end;	   /* offset of the closing brace of it */
-	bool options_empty;	   /* it is {} */
-	uint64_t body_end;	   /* offset of the top object's last brace */
-	uint64_t max_output;	   /* max_completion_tokens or max_tokens;
-				      0: not named */
-	uint64_t n;		   /* answers asked for, 1 by default */
-	bool no_output;		   /* embeddings: nothing is generated */
-	uint64_t text_bytes;	   /* bytes of strings in the input */
-	uint64_t media;		   /* image parts and the like */
-	enum service_tier tier;	   /* asked for */
+	uint64_t options_end;	     /* offset of the closing brace of it */
+	bool options_empty;	     /* it is {} */
+	uint64_t body_end;	     /* offset of the top object's last brace */
+	uint64_t max_output;	     /* max_completion_tokens or max_tokens;
+					0: not named */
+	uint64_t n;		     /* answers asked for, 1 by default */
+	bool no_output;		     /* embeddings: nothing is generated */
+	uint64_t text_bytes;	     /* bytes of strings in the input */
+	uint64_t media;		     /* image parts and the like */
+	enum service_tier tier;	     /* asked for */
 };
 
 /*
@@ -147,11 +144,11 @@ struct meter;
 
 struct meter_report {
 	struct usage usage;
-	bool has_usage;	     /* the provider reported it */
-	bool finished;	     /* every choice has given a finish reason, or
-				the document or stream is whole */
-	bool failed;	     /* an error event in mid-stream */
-	bool broken;	     /* counts that cannot be true, or not JSON */
+	bool has_usage; /* the provider reported it */
+	bool finished;	/* every choice has given a finish reason, or
+			   the document or stream is whole */
+	bool failed;	/* an error event in mid-stream */
+	bool broken;	/* counts that cannot be true, or not JSON */
 	bool tier_reported;
 	enum service_tier tier;
 	uint64_t text_bytes; /* of generated text, for estimates */
@@ -163,8 +160,7 @@ struct meter_report {
  * by us and not by the user, whose stream must not show the extra chunk
  * (choices empty, usage set) nor "usage":null members we caused.
  */
-struct meter *meter_new(const struct endpoint *, bool stream,
-    bool hide_usage);
+struct meter *meter_new(const struct endpoint *, bool stream, bool hide_usage);
 void meter_free(struct meter *);
 /* Takes bytes of the answer and appends those for the user to out. */
 void meter_feed(struct meter *, struct span bytes, struct buf *out);
@@ -176,25 +172,25 @@ const struct meter_report *meter_get(const struct meter *);
 
 /* Learnt figures of a model; one process's own. Zero is a fresh one. */
 struct learnt {
-	uint32_t input_milli;  /* bytes per token x 1000, low percentile */
+	uint32_t input_milli;	   /* bytes per token x 1000, low percentile */
 	uint32_t input_mean_milli; /* the same, mean, for estimated bills */
-	uint32_t output_milli; /* bytes per token x 1000 of answers */
-	uint32_t output_p95;   /* tokens */
+	uint32_t output_milli;	   /* bytes per token x 1000 of answers */
+	uint32_t output_p95;	   /* tokens */
 	uint32_t seen;
 };
-#define LEARNT_INPUT_START_MILLI  2000
+#define LEARNT_INPUT_START_MILLI      2000
 #define LEARNT_INPUT_MEAN_START_MILLI 4000
-#define LEARNT_OUTPUT_START_MILLI 4000
-#define LEARNT_OUTPUT_P95_START	  2048
+#define LEARNT_OUTPUT_START_MILLI     4000
+#define LEARNT_OUTPUT_P95_START	      2048
 
 /* Takes in one answer whose usage was reported. */
-void learnt_update(struct learnt *, const struct api_request *,
-    const struct meter_report *);
+void learnt_update(
+    struct learnt *, const struct api_request *, const struct meter_report *);
 /* Upper bounds for the hold: tokens. */
-uint64_t estimate_input_bound(const struct learnt *,
-    const struct api_request *);
-uint64_t estimate_output_bound(const struct learnt *,
-    const struct api_request *);
+uint64_t estimate_input_bound(
+    const struct learnt *, const struct api_request *);
+uint64_t estimate_output_bound(
+    const struct learnt *, const struct api_request *);
 /*
  * Usage for an answer that reported none: input from the request's bytes,
  * output from the bytes of text that passed. Returns the method's name for

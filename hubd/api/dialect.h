@@ -17,8 +17,8 @@ struct dialect_ops {
 	    struct span model, bool ask_usage);
 	void (*error_body)(struct buf *, enum api_error, const char *detail,
 	    const char *request_id);
-	void (*error_event)(struct buf *, enum api_error,
-	    const char *request_id);
+	void (*error_event)(
+	    struct buf *, enum api_error, const char *request_id);
 	bool (*error_scrub)(struct buf *, struct span provider_body);
 	/* Documents of an answer, while they are metered (reader.h). */
 	const struct jscan_handler *reader;

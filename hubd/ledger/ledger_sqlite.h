@@ -86,26 +86,26 @@ void row_read(struct query *, struct ledger_row *);
 /* The operations (struct ledger_ops), by file. */
 enum ledger_result sqlite_book(
     struct ledger *, const struct ledger_row *, size_t, enum ledger_result *);
-enum ledger_result
-sqlite_checkpoint(struct ledger *, const struct ledger_row *, size_t);
+enum ledger_result sqlite_checkpoint(
+    struct ledger *, const struct ledger_row *, size_t);
 enum ledger_result sqlite_each_checkpoint(
     struct ledger *, void (*)(void *, const struct ledger_row *), void *);
-enum ledger_result
-sqlite_suspend(struct ledger *, req_id_t, const char *, const void *, size_t);
+enum ledger_result sqlite_suspend(
+    struct ledger *, req_id_t, const char *, const void *, size_t);
 enum ledger_result sqlite_each_suspense(struct ledger *,
     void (*)(void *, const char *, int64_t, const char *), void *);
-enum ledger_result
-sqlite_each_row(struct ledger *, const struct ledger_filter *,
-    void (*)(void *, const struct ledger_row *), void *);
+enum ledger_result sqlite_each_row(struct ledger *,
+    const struct ledger_filter *, void (*)(void *, const struct ledger_row *),
+    void *);
 enum ledger_result sqlite_audit(struct ledger *, bool, struct ledger_audit *);
-enum ledger_result
-sqlite_account_add(struct ledger *, const char *, uint32_t *);
+enum ledger_result sqlite_account_add(
+    struct ledger *, const char *, uint32_t *);
 enum ledger_result sqlite_account_change(struct ledger *, uint32_t,
     enum ledger_change_kind, const amount_t *, const char *);
-enum ledger_result
-sqlite_account_set(struct ledger *, uint32_t, const char *, const bool *);
-enum ledger_result
-sqlite_account_get(struct ledger *, uint32_t, struct ledger_account *);
+enum ledger_result sqlite_account_set(
+    struct ledger *, uint32_t, const char *, const bool *);
+enum ledger_result sqlite_account_get(
+    struct ledger *, uint32_t, struct ledger_account *);
 enum ledger_result sqlite_each_account(
     struct ledger *, void (*)(void *, const struct ledger_account *), void *);
 enum ledger_result sqlite_key_put(struct ledger *, struct ledger_key *);
@@ -115,8 +115,8 @@ enum ledger_result sqlite_agent_put(struct ledger *, struct ledger_agent *);
 enum ledger_result sqlite_each_agent(
     struct ledger *, void (*)(void *, const struct ledger_agent *), void *);
 enum ledger_result sqlite_price_put(struct ledger *, struct price_blob *);
-enum ledger_result
-sqlite_price_get(struct ledger *, uint64_t, struct price_blob **);
+enum ledger_result sqlite_price_get(
+    struct ledger *, uint64_t, struct price_blob **);
 
 /*
  * Adds a change to an account's balance, and a charge to what it spent,

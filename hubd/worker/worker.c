@@ -62,8 +62,8 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 }
 
 static void
-on_neighbour(struct hub_child *child, uint32_t slot, const int *listeners,
-    size_t n)
+on_neighbour(
+    struct hub_child *child, uint32_t slot, const int *listeners, size_t n)
 {
 	struct worker *w = child->arg;
 
