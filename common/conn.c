@@ -186,7 +186,7 @@ conn_new_over(struct loop *l, int fd, const struct conn_transport *transport,
 	struct conn *c = xcalloc(1, sizeof(*c));
 	int on = 1;
 
-	assert(fd >= 0 && fn != NULL);
+	assert(fd >= 0);
 	c->magic = CONN_MAGIC;
 	c->fd = fd;
 	c->loop = l;

@@ -32,7 +32,8 @@ typedef void conn_fn(struct conn *, enum conn_event, void *arg);
 
 /*
  * Takes over a connected, non-blocking descriptor. TCP_NODELAY is set.
- * Reading is on. Nothing is called before the next turn.
+ * Reading is on. Nothing is called before the next turn; until then the
+ * owner may be missing and come by conn_set_owner().
  */
 struct conn *conn_new(struct loop *, int fd, conn_fn *, void *arg);
 /* Changes who is told, as when a connection is upgraded. */
