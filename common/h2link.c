@@ -698,21 +698,41 @@ fill_nv(nghttp2_nv *nv, const struct h2_field *f, size_t n)
 	return (n);
 }
 
+/* Every request must have these (RFC 9113 8.3.1), each once. */
+static size_t
+fill_required(nghttp2_nv *nv, const struct h2_field *f, size_t n)
+{
+	const struct h2_field required[] = {
+	    {SPAN(":scheme"), SPAN("http")},
+	    {SPAN(":authority"), SPAN("link")},
+	};
+	size_t i, k, used = 0;
+
+	for (k = 0; k < 2; k++) {
+		for (i = 0; i < n; i++)
+			if (span_eq(f[i].name, required[k].name))
+				break;
+		if (i == n)
+			nv[used++] =
+			    make_nv(required[k].name, required[k].value);
+	}
+	return (used);
+}
+
 struct h2stream *
 h2link_request(struct h2link *l, const struct h2_field *f, size_t n,
     bool body_follows, void *arg)
 {
 	nghttp2_nv nv[MAX_FIELDS];
 	struct h2stream *s;
+	size_t used;
 	int32_t id;
 
 	assert(n <= MAX_FIELDS - 2);
 	if (h2link_room(l) == 0)
 		return (NULL);
-	/* Every request must have these (RFC 9113 8.3.1). */
-	nv[0] = make_nv(SPAN(":scheme"), SPAN("http"));
-	nv[1] = make_nv(SPAN(":authority"), SPAN("link"));
-	n = 2 + fill_nv(nv + 2, f, n);
+	used = fill_required(nv, f, n);
+	n = used + fill_nv(nv + used, f, n);
 	s = stream_new(l, 0, arg);
 	id = nghttp2_submit_request(
 	    l->ng, NULL, nv, n, body_follows ? &provider : NULL, s);

@@ -57,6 +57,7 @@ open_listener(char *where)
 	    getsockname(fd, (struct sockaddr *)&sin, &len) == -1)
 		fatal("%s", where);
 	printf("listening on %s:%u\n", where, ntohs(sin.sin_port));
+	*colon = ':'; /* as ps shows it */
 	fflush(stdout);
 	return (fd);
 }
