@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "hubd/birth.h"
 #include "hubd/channel.h"
@@ -144,6 +145,8 @@ child_run(char **argv)
 	self = make_child(&birth, conf);
 	free(conf);
 	log_set_last_words(on_fatal);
+	if (FAILPOINT(self_name))
+		fatalx("stillborn");
 	exit(run_role(self));
 }
 

@@ -186,6 +186,9 @@ master_main(const struct master_options *o)
 	setup_state_lock(m);
 	setup_memory(m);
 	listen_open_local(m);
+	/* until here whoever starts us reads of failures on stderr */
+	if (m->conf->log != NULL && log_open(m->conf->log) == -1)
+		fatal("%s", m->conf->log);
 	log_info("hubd %s starts, pid %d", VERSION, (int)getpid());
 	run(m);
 	kill_children(m);

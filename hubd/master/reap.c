@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/failpoint.h"
 #include "common/log.h"
@@ -104,6 +106,21 @@ start_failed(const struct seat *s, int status)
 		WIFEXITED(status) && WEXITSTATUS(status) != 0);
 }
 
+/* The log may be a file: whoever started us reads stderr. */
+static void
+fail_start(struct seat *s)
+{
+	struct process_row *row = &process_rows(s->m->shm)[s->row];
+	char name[32];
+
+	if (s->m->conf->log != NULL)
+		dprintf(STDERR_FILENO, "hubd: %s cannot start: %.*s\n",
+		    seat_name(s, name), (int)sizeof(row->last_words) - 1,
+		    row->last_words);
+	s->m->status = 1;
+	loop_stop(s->m->loop);
+}
+
 static void
 on_death(struct seat *s, int status)
 {
@@ -117,10 +134,8 @@ on_death(struct seat *s, int status)
 	if (s->role == ROLE_BILLING && s->told_drain && WIFEXITED(status) &&
 	    WEXITSTATUS(status) == 0)
 		m->clean = true;
-	if (start_failed(s, status)) {
-		m->status = 1;
-		loop_stop(m->loop);
-	}
+	if (start_failed(s, status))
+		fail_start(s);
 	if (was_ready)
 		s->lost_at = monotime_now();
 	delay = next_delay(s, was_ready);

@@ -76,8 +76,6 @@ setup_logs(struct master *m)
 {
 	make_log(m, m->conf->log);
 	make_log(m, m->conf->access_log);
-	if (m->conf->log != NULL && log_open(m->conf->log) == -1)
-		fatal("%s", m->conf->log);
 }
 
 void

@@ -105,7 +105,7 @@ clean_environment(void)
 }
 
 static void
-place_fds(const struct fd_plan *p)
+place_fds(const struct fd_plan *p, bool own_log)
 {
 	int high[FDS_MAX], i, null;
 
@@ -118,13 +118,18 @@ place_fds(const struct fd_plan *p)
 		if (dup2(high[i], BIRTH_FD + i) == -1)
 			_exit(126);
 	}
-	if ((null = open("/dev/null", O_RDONLY)) != -1)
+	if ((null = open("/dev/null", O_RDWR)) != -1)
 		dup2(null, STDIN_FILENO);
+	/* with a log of its own it would only keep a terminal busy */
+	if (null != -1 && own_log) {
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+	}
 	close_range((unsigned)(BIRTH_FD + p->n), ~0U, 0);
 }
 
 static void __attribute__((noreturn))
-become_child(const struct fd_plan *p, char *title, char **env)
+become_child(const struct fd_plan *p, char *title, char **env, bool own_log)
 {
 	char *argv[] = {title, NULL};
 	sigset_t none;
@@ -137,7 +142,7 @@ become_child(const struct fd_plan *p, char *title, char **env)
 	signal(SIGUSR2, SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	place_fds(p);
+	place_fds(p, own_log);
 	execve("/proc/self/exe", argv, env);
 	_exit(127);
 }
@@ -160,7 +165,7 @@ seat_init(
 	s->role = role;
 	s->slot = slot;
 	s->channel = -1;
-	s->since = monotime_now();
+	s->since = s->lost_at = monotime_now();
 }
 
 static void
@@ -210,7 +215,8 @@ start(struct seat *s, int channel)
 	if (p.src[0] == -1)
 		return (-1);
 	if ((pid = fork()) == 0)
-		become_child(&p, title, clean_environment());
+		become_child(
+		    &p, title, clean_environment(), s->m->conf->log != NULL);
 	if (pid == -1)
 		log_err("fork");
 	close(p.src[0]);

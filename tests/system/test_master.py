@@ -1,0 +1,293 @@
+"""The master: births, deaths, reloads, drains, starts and their failures."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+import priced
+import procs
+from procs import Hub, await_, fetch
+
+
+@pytest.fixture
+def hub(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES, workers=2).start()
+    yield h
+    h.stop(signal.SIGKILL)
+
+
+def children(hub):
+    """Pid by title: "worker 0", "billing", "admin"."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stat = path.read_text()
+            if int(stat.rsplit(")", 1)[1].split()[1]) != hub.pid:
+                continue
+            title = (path.parent / "cmdline").read_text().rstrip("\0")
+        except OSError:
+            continue
+        if title.startswith("hubd: "):
+            found[title[6:]] = int(path.parent.name)
+    return found
+
+
+def born_again(hub, name, old, seconds=10):
+    return await_(f"another {name}", lambda: (
+        lambda pid: pid if pid != old else None)(children(hub).get(name)),
+        seconds)
+
+
+def gone(pid):
+    return not pathlib.Path(f"/proc/{pid}").exists()
+
+
+def worker_of(hub, slot):
+    rows = hub.ctl("show", "status")["workers"]
+    return next((r["pid"] for r in rows if r["slot"] == slot), None)
+
+
+def serving(hub):
+    return "serving: 2 workers" in hub.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["worker 1", "billing", "admin"])
+def test_a_killed_child_is_replaced(hub, name):
+    await_("all children", lambda: serving(hub))
+    old = children(hub)[name]
+    os.kill(old, signal.SIGKILL)
+    born_again(hub, name, old)
+    await_("health", lambda: hub.health("healthz"))
+    await_("admin", lambda: hub.health("healthz", hub.admin_port))
+    hub.ctl("show", "status")
+
+
+def test_no_child_outlives_a_killed_master_and_the_next_one_starts(hub):
+    await_("all children", lambda: serving(hub))
+    pids = list(children(hub).values())
+    hub.child.kill()
+    hub.child.wait()
+    await_("the end of all children", lambda: all(map(gone, pids)))
+    hub.launch()
+    await_("health", lambda: hub.health("healthz"))
+    assert children(hub)
+    # what the hub before left was read by billing, and is gone
+    await_("old memory is billed", lambda: not list(
+        pathlib.Path(hub.run_dir).glob("hubd.run.old*")))
+
+
+def test_a_file_that_cannot_be_read_is_kept(hub):
+    hub.child.kill()
+    hub.child.wait()
+    run = pathlib.Path(hub.run_dir) / "hubd.run"
+    run.write_bytes(b"garbage" * 1000)
+    hub.launch()
+    await_("health", lambda: hub.health("healthz"))
+    kept = list(pathlib.Path(hub.run_dir).glob("hubd.run.unreadable.*"))
+    assert len(kept) == 1 and kept[0].read_bytes().startswith(b"garbage")
+    assert "cannot be read" in hub.log.read_text()
+
+
+def test_signals_to_the_group_reach_only_the_master(hub):
+    await_("all children", lambda: serving(hub))
+    before = children(hub)
+    for pid in before.values():
+        for sig in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM,
+                    signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(pid, sig)
+    assert hub.ctl("show", "status")["pid"] == hub.pid
+    assert children(hub) == before
+    hub.child.send_signal(signal.SIGUSR2)
+    await_("what it says", lambda: "not in this version" in
+           hub.log.read_text())
+    assert children(hub) == before
+
+
+def test_a_child_inherits_no_more_than_it_needs(tmp_path):
+    hub = Hub(tmp_path / "hub", priced.PRICES, workers=2,
+              env={"SECRET": "s3cret", "TZ": "UTC"}).start()
+    try:
+        await_("all children", lambda: serving(hub))
+        for name, pid in children(hub).items():
+            env = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            assert b"s3cret" not in env
+            assert b"TZ=UTC" in env
+            files = {os.readlink(f"/proc/{pid}/fd/{fd}")
+                     for fd in os.listdir(f"/proc/{pid}/fd")}
+            assert any("hubd.lock" in f for f in files), files
+            assert any(".db" in f for f in files) == (name == "billing")
+    finally:
+        hub.stop()
+
+
+def test_a_stopped_worker_is_killed_and_replaced(hub):
+    await_("all children", lambda: serving(hub))
+    old = children(hub)["worker 0"]
+    os.kill(old, signal.SIGSTOP)
+    born_again(hub, "worker 0", old, 20)
+    assert gone(old)
+    assert "has not moved" in hub.log.read_text()
+
+
+def test_a_slot_without_a_worker_is_served_by_its_neighbour(hub):
+    await_("all children", lambda: serving(hub))
+    (hub.failpoints / "worker 1").write_text("force\n")
+    os.kill(children(hub)["worker 1"], signal.SIGKILL)
+    await_("the neighbour", lambda: "slot 1 is served by worker 0" in
+           hub.log.read_text())
+    # the kernel spreads connections over both slots: all are served
+    for _ in range(40):
+        assert fetch(hub.port, "GET", "/healthz", timeout=5)[0] == 200
+    (hub.failpoints / "worker 1").unlink()
+    await_("the slot's own worker", lambda: "worker 1" in children(hub), 40)
+    await_("its generation", lambda: worker_of(hub, 1), 40)
+    for _ in range(40):
+        assert fetch(hub.port, "GET", "/healthz", timeout=5)[0] == 200
+
+
+def test_a_child_that_dies_at_every_start_is_throttled(hub):
+    await_("all children", lambda: serving(hub))
+    (hub.failpoints / "worker 1").write_text("force\n")
+    os.kill(children(hub)["worker 1"], signal.SIGKILL)
+    await_("waiting longer", lambda: re.search(
+        r"worker 1 starts again in 2 s", hub.log.read_text()), 15)
+    starts = hub.log.read_text().count("stillborn")
+    assert starts <= 4
+    assert hub.health("healthz", hub.admin_port)
+
+
+def test_a_reload_refuses_a_bad_file_and_keeps_the_old(hub):
+    hub.options["bogus"] = 1
+    hub.rewrite_conf()
+    with pytest.raises(procs.CtlError) as e:
+        hub.ctl("reload")
+    assert e.value.status == 1
+    assert "bogus" in e.value.text and "hubd.conf:" in e.value.text
+    hub.child.send_signal(signal.SIGHUP)
+    await_("the refusal", lambda: hub.log.read_text().count(
+        "not reloaded") >= 2)
+    assert hub.health("healthz")
+    del hub.options["bogus"]
+    hub.options.update(workers=3, log_level="debug")
+    hub.rewrite_conf()
+    hub.ctl("reload")
+    text = hub.log.read_text()
+    assert "workers has changed, which only a start can do" in text
+    assert len(hub.ctl("show", "status")["workers"]) == 2
+
+
+def test_logs_are_opened_again(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES)
+    log = h.folder / "own.log"
+    h.options["log"] = str(log)
+    h.write_conf()
+    # in the background: it returns when all serve
+    p = subprocess.run([procs.program("hubd"), "-f", str(h.conf)],
+                       capture_output=True, text=True, timeout=30)
+    assert (p.returncode, p.stdout, p.stderr) == (0, "", "")
+    pid = int((pathlib.Path(h.run_dir) / "hubd.pid").read_text())
+    try:
+        assert h.health("healthz") and h.health("healthz", h.admin_port)
+        assert "serving" in log.read_text()
+        log.rename(h.folder / "old.log")
+        os.kill(pid, signal.SIGUSR1)
+        await_("a new log", lambda: log.exists() and
+               "opened again" in log.read_text())
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        await_("the end", lambda: gone(pid))
+    assert "done" in log.read_text()
+    assert sorted(os.listdir(h.run_dir)) == ["hubd.lock"]
+
+
+def test_a_start_that_fails_says_so_with_1(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES)
+    h.write_conf()
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", h.port))
+        s.listen()
+        p = subprocess.run([procs.program("hubd"), "-f", str(h.conf)],
+                           capture_output=True, text=True, timeout=30)
+    assert p.returncode == 1
+    assert "in use" in p.stderr
+
+
+def test_a_child_that_cannot_begin_ends_the_start(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES,
+            failpoints={"admin": "force\n"},
+            options={"log": str(tmp_path / "own.log")})
+    h.write_conf()
+    p = subprocess.run([procs.program("hubd"), "-f", str(h.conf)],
+                       env={**os.environ, "FAILPOINT_DIR":
+                            str(h.failpoints)},
+                       capture_output=True, text=True, timeout=30)
+    assert p.returncode == 1
+    assert "admin cannot start" in p.stderr
+    assert "stillborn" in (tmp_path / "own.log").read_text()
+
+
+def test_a_second_hub_waits_and_leaves_everything_alone(hub):
+    before = hub.ctl("show", "status")
+    began = time.monotonic()
+    p = subprocess.run([procs.program("hubd"), "-d", "-f", str(hub.conf)],
+                       capture_output=True, text=True, timeout=30)
+    assert p.returncode == 1
+    assert "another hubd runs" in p.stderr
+    assert 4.5 < time.monotonic() - began < 15
+    assert hub.ctl("show", "status")["workers"] == before["workers"]
+
+
+def check(hub):
+    return subprocess.run([procs.program("hubd"), "-n", "-f",
+                           str(hub.conf)], capture_output=True, text=True,
+                          timeout=30)
+
+
+def test_n_checks_and_starts_nothing(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES)
+    h.write_conf()
+    p = check(h)
+    assert p.returncode == 0, p.stderr
+    assert re.search(r"shared memory: \d+ MiB", p.stdout)
+    assert os.listdir(h.run_dir) == []
+    h.prices.write_text('{"m": {"input_cost_per_token": "-1"}}')
+    p = check(h)
+    assert p.returncode == 1
+    assert "prices.json" in p.stderr and '"m"' in p.stderr
+    h.options["state_dir"] = "/nonexistent/a/b"
+    h.rewrite_conf()
+    assert "/nonexistent/a/b" in check(h).stderr
+
+
+def test_a_drain_ends_with_0_and_leaves_nothing(hub):
+    hub.account("a")
+    hub.ctl("drain")
+    assert hub.child.wait(15) == 0
+    assert os.listdir(hub.run_dir) == ["hubd.lock"]
+    with pytest.raises(procs.CtlError) as e:
+        hub.ctl("show", "status")
+    assert e.value.status == 3
+
+
+def test_a_supervisor_is_told(tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(path))
+        s.settimeout(15)
+        h = Hub(tmp_path / "hub", priced.PRICES,
+                env={"NOTIFY_SOCKET": str(path)}).start()
+        try:
+            assert s.recv(4096) == b"READY=1"
+            h.ctl("reload")
+            assert s.recv(4096).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+            assert s.recv(4096) == b"READY=1"
+        finally:
+            h.stop()
+        assert s.recv(4096) == b"STOPPING=1"
