@@ -318,6 +318,7 @@ announce_close(struct upstream *up, uint32_t code)
 {
 	struct link *l = up->owner;
 
+	log_debug("announcement ended, code %u", code);
 	pipe_kill(l->pipe, "announcement ended");
 }
 

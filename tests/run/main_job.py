@@ -8,6 +8,7 @@ Only Python's own library is used.
 import http.client
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -85,6 +86,11 @@ def write(name, text):
     return path
 
 
+def owner():
+    """Who the clone belongs to: the hub runs as him, if we are root."""
+    return pwd.getpwuid(os.stat(ROOT).st_uid).pw_name
+
+
 def provider():
     """Base URL, key and model; starts the simulator if there is no key."""
     key = os.environ.get("OPENAI_API_KEY")
@@ -110,8 +116,9 @@ admin_listen = "127.0.0.1:{admin}"
 state_dir    = "{HOME}/state"
 run_dir      = "{run_dir}"
 prices       = {{"{ROOT}/etc/prices.json"}}
+user         = "{owner()}"
 ''')
-    start("hubd", "-d", "-f", conf)
+    start("hubd", "-dv", "-f", conf)
     wait_for(admin, "/healthz", "the hub does not come up")
     hubctl(conf, "account", "add", "demo", "credit", "5")
     secret = hubctl(conf, "key", "add", "demo", "name", "first")["key"]
@@ -119,7 +126,6 @@ prices       = {{"{ROOT}/etc/prices.json"}}
     agent = write("agentd.conf", f'''name  = "edge-1"
 hubs  = {{"ws://127.0.0.1:{port}"}}
 token = "{token}"
-ui    = ""
 provider "openai" {{
   type     = "openai"
   base_url = "{base}"
