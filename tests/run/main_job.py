@@ -21,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 HOME = os.path.join(ROOT, "build", "run")
+SIM = os.path.join(ROOT, "tests", "sim", "data")
 children = []
 
 
@@ -98,15 +99,14 @@ def provider():
         base = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
         print(f"provider: OpenAI at {base}")
         return base, "${OPENAI_API_KEY}", "gpt-4o-mini"
-    sim = start("provsim", "-l", "127.0.0.1:0", "-d",
-                os.path.join(ROOT, "tests", "sim", "data"),
+    sim = start("provsim", "-l", "127.0.0.1:0", "-d", SIM,
                 stdout=subprocess.PIPE)
     line = sim.stdout.readline().decode()
     if "listening on" not in line:
         fail("the simulator does not start")
     addr = line.split()[-1]
     print("provider: the simulator (no OPENAI_API_KEY in the environment)")
-    return f"http://{addr}/v1", "sim-key", "sim-chat"
+    return f"http://{addr}/v1", "sim-key", "own-stream"
 
 
 def configure(run_dir, port, admin):
@@ -115,10 +115,10 @@ def configure(run_dir, port, admin):
 admin_listen = "127.0.0.1:{admin}"
 state_dir    = "{HOME}/state"
 run_dir      = "{run_dir}"
-prices       = {{"{ROOT}/etc/prices.json"}}
+prices       = {{"{ROOT}/etc/prices.json", "{SIM}/prices.json"}}
 user         = "{owner()}"
 ''')
-    start("hubd", "-dv", "-f", conf)
+    start("hubd", "-d", "-f", conf)
     wait_for(admin, "/healthz", "the hub does not come up")
     hubctl(conf, "account", "add", "demo", "credit", "5")
     secret = hubctl(conf, "key", "add", "demo", "name", "first")["key"]
