@@ -120,6 +120,19 @@ put_globs(struct jout *j, const struct registry_announce *a)
 	}
 }
 
+/* What only an agent that has been there can tell. */
+static void
+put_announced(struct jout *j, const struct agent_view *v)
+{
+	const struct registry_announce *a = &v->announce;
+
+	show_text(j, "version", a->version, sizeof(a->version));
+	show_text(j, "instance", a->instance, sizeof(a->instance));
+	jout_kuint(j, "capacity", a->capacity);
+	jout_kint(j, "clock_skew_ms", a->clock_skew_ms);
+	jout_kuint(j, "latency_ms", v->latency_us / 1000);
+}
+
 static void
 put_agent(struct jout *j, const struct agent_view *v)
 {
@@ -138,11 +151,8 @@ put_agent(struct jout *j, const struct agent_view *v)
 	jout_begin_array(j);
 	put_providers(j, a);
 	jout_end_array(j);
-	show_text(j, "version", a->version, sizeof(a->version));
-	show_text(j, "instance", a->instance, sizeof(a->instance));
-	jout_kuint(j, "capacity", a->capacity);
-	jout_kint(j, "clock_skew_ms", a->clock_skew_ms);
-	jout_kuint(j, "latency_ms", v->latency_us / 1000);
+	if (v->announced)
+		put_announced(j, v);
 	jout_end_object(j);
 }
 

@@ -167,6 +167,7 @@ def run_command(line, folder):
 def check_examples():
     with tempfile.TemporaryDirectory() as folder:
         there = pathlib.Path(folder)
+        there.chmod(0o755)  # hubd may look as the user it runs as
         (there / "norun.conf").write_text(f'run_dir = "{folder}/none"\n')
         shutil.copy(ROOT / "etc" / "prices.json", there)
         (there / "hubd.conf").write_text(manual.examples("hubd.conf.5")[0])
