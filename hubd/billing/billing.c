@@ -56,7 +56,6 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 		hub_conf_free(b->conf);
 	b->conf = child->conf = fresh;
 	if (prices_reload(b, cookie, force, error, sizeof(error)) == -1) {
-		log_errx("reload: %s", error);
 		control_reloaded(b, cookie, error);
 	}
 	report_reload(child, cookie, error);
