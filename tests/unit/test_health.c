@@ -53,7 +53,7 @@ serving_hub(void)
 	return (w);
 }
 
-START_TEST(a_serving_hub_is_healthy_and_ready)
+START_TEST(d12_a_serving_hub_is_healthy_and_ready)
 {
 	serving_hub();
 	expect(false, 200, "");
@@ -72,7 +72,7 @@ START_TEST(before_the_first_load_it_is_alive_but_not_ready)
 }
 END_TEST
 
-START_TEST(a_draining_hub_is_alive_but_not_ready)
+START_TEST(d12_a_draining_hub_is_alive_but_not_ready)
 {
 	process_ref_t w = serving_hub();
 
@@ -94,7 +94,7 @@ START_TEST(a_store_that_is_away_changes_nothing)
 }
 END_TEST
 
-START_TEST(without_an_agent_it_is_not_ready)
+START_TEST(d12_without_an_agent_it_is_not_ready)
 {
 	process_ref_t w = serving_hub();
 	struct pub_agent agent = {.id = 5, .name = "edge", .draining = 1};
@@ -174,11 +174,11 @@ END_TEST
 static void
 add(TCase *tc)
 {
-	tcase_add_test(tc, a_serving_hub_is_healthy_and_ready);
+	tcase_add_test(tc, d12_a_serving_hub_is_healthy_and_ready);
 	tcase_add_test(tc, before_the_first_load_it_is_alive_but_not_ready);
-	tcase_add_test(tc, a_draining_hub_is_alive_but_not_ready);
+	tcase_add_test(tc, d12_a_draining_hub_is_alive_but_not_ready);
 	tcase_add_test(tc, a_store_that_is_away_changes_nothing);
-	tcase_add_test(tc, without_an_agent_it_is_not_ready);
+	tcase_add_test(tc, d12_without_an_agent_it_is_not_ready);
 	tcase_add_test(tc, a_call_table_nearly_full_is_not_ready);
 	tcase_add_test(tc, a_hub_whose_workers_are_silent_wants_a_restart);
 	tcase_add_test(tc, figures_count_the_living);
