@@ -50,7 +50,7 @@
 #define LINK_SILENT_PERIODS 3
 #define LINK_QUEUE_MAX	    65536 /* bytes in user space per link */
 #define LINK_NOTSENT_LOWAT  16384
-#define LINK_MAX_STREAMS    4096
+#define LINK_MAX_STREAMS    16384
 #define LINK_ANNOUNCE_MAX   16384
 
 #define LINK_CALL	   "/call"

@@ -10,6 +10,7 @@ simulator to the other. CPU is that of the candidate's own processes, from
 import glob
 import json
 import os
+import pwd
 import shutil
 import socket
 import statistics
@@ -171,6 +172,7 @@ workers = 1
 state_dir = "{OUT}/state"
 run_dir = "{self.dir}/run"
 prices = {{"{self.dir}/prices.json"}}
+user = "{pwd.getpwuid(os.getuid()).pw_name}"
 """)
         log = open(f"{OUT}/hubd.log", "w")
         hub = self.add(spawn(THERE, f"{BUILD}/hubd", "-d", "-f", self.conf,
