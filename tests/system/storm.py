@@ -267,7 +267,7 @@ def check_flat(before, after, slack=6):
 
 POINTS = ["worker.open", "worker.sent", "worker.head", "worker.streaming",
           "worker.final", "worker.queued", "worker.booked",
-          "ledger.in_transaction", "billing.committed", "billing.published",
+          "billing.in_transaction", "billing.committed", "billing.published",
           "agent.sent", "agent.streaming", "agent.end"]
 
 

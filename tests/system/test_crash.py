@@ -71,7 +71,7 @@ STEPS = [
     Step("message lost", "worker", "worker.message_lost", **LATE,
          text="skip"),
     Step("message read", "billing", "billing.intake", **LATE),
-    Step("in transaction", "billing", "ledger.in_transaction", **LATE),
+    Step("in transaction", "billing", "billing.in_transaction", **LATE),
     Step("committed", "billing", "billing.committed", **LATE),
     Step("published", "billing", "billing.published", **LATE),
     Step("booked", "billing", "billing.booked", **LATE),
@@ -132,7 +132,7 @@ def alone():
 
 def payer(site):
     account = site.account(str(crash.CREDIT))
-    return (account, *site.hub.key(account))
+    return (account, *site.hub.key(account, "concurrency", "100"))
 
 
 def settle(site, account, key_id, n):
@@ -144,7 +144,7 @@ def settle(site, account, key_id, n):
     crash.check_books(site, account, rows)
 
 
-@pytest.mark.parametrize("point", ["ledger.in_transaction",
+@pytest.mark.parametrize("point", ["billing.in_transaction",
                                    "billing.committed"])
 def test_hub_serves_while_billing_is_stopped(alone, point):
     account, key, key_id = payer(alone)
@@ -258,4 +258,21 @@ def test_old_rows_are_billed_once_by_the_next_hub(alone):
     rows = crash.ledger(alone, account)
     assert [r["outcome"] for r in rows] == ["orphaned"] * 40
     assert all(Decimal(r["amount"]) > 0 for r in rows)
+    crash.check_books(alone, account, rows)
+
+
+@pytest.mark.parametrize("point", ["master.reaped", "master.spawned"])
+def test_master_dies_while_it_replaces_a_worker(alone, point):
+    account, key, key_id = payer(alone)
+    streams = [crash.open_stream(alone, key) for _ in range(5)]
+    path = crash.arm(alone, point, "kill")
+    os.kill(crash.pid_of(alone, "worker"), signal.SIGKILL)
+    await_("the master to be killed", lambda: not path.exists())
+    crash.revive(alone, "master")
+    for s in streams:
+        s.close()
+    await_("nothing to be taken",
+           lambda: crash.nothing_taken(alone, account, key_id))
+    rows = crash.ledger(alone, account)
+    assert [r["outcome"] for r in rows] == ["orphaned"] * 5
     crash.check_books(alone, account, rows)
