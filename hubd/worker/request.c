@@ -227,6 +227,7 @@ begin_attempt(struct request *r)
 	r->meter = NULL;
 	buf_reset(&r->held, 4096);
 	r->status = 0;
+	r->owed = 0; /* to the stream before, which is gone */
 	r->state = REQUEST_SENT;
 	r->t_sent = r->t_last = loop_now(r->w->loop);
 	if (r->attempts > 1)
