@@ -535,16 +535,15 @@ on_close(struct upstream *up, uint32_t code)
 
 	if (r->state == REQUEST_DONE)
 		return;
-	if (code == H2_REFUSED_STREAM) {
-		r->attempts--; /* nothing was done there: it costs nothing */
-		request_retry(r, API_OK);
-		return;
-	}
-	if (r->user_left || r->head_sent)
+	if (r->user_left || r->head_sent) {
 		request_break(r, API_ERR_agent_lost,
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
-	else
+	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
+		r->attempts--; /* nothing was done there: it costs nothing */
+		request_retry(r, API_OK);
+	} else {
 		request_retry(r, API_ERR_agent_lost);
+	}
 }
 
 static void

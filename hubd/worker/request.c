@@ -215,7 +215,7 @@ static bool
 may_try_again(const struct request *r)
 {
 	return (r->attempts < r->w->conf->max_attempts &&
-		(r->attempts == 0 || buf_len(&r->body) > 0) &&
+		buf_len(&r->body) > 0 &&
 		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
 		r->client != NULL);
 }
@@ -223,8 +223,6 @@ may_try_again(const struct request *r)
 static void
 begin_attempt(struct request *r)
 {
-	meter_free(r->meter);
-	r->meter = NULL;
 	buf_reset(&r->held, 4096);
 	r->status = 0;
 	r->owed = 0; /* to the stream before, which is gone */
@@ -266,10 +264,21 @@ try_next(struct request *r)
 						      : OUTCOME_FAILED);
 }
 
+/* Nothing of an attempt that failed reaches the next one, or the bill. */
+static void
+forget_attempt(struct request *r)
+{
+	upstream_cancel(&r->up, H2_CANCEL);
+	r->owed = 0; /* to a stream that is no more */
+	meter_free(r->meter);
+	r->meter = NULL;
+	request_note_progress(r);
+}
+
 void
 request_retry(struct request *r, enum api_error why)
 {
-	upstream_cancel(&r->up, H2_CANCEL);
+	forget_attempt(r);
 	if (why != API_OK)
 		r->last_error = why;
 	try_next(r);
@@ -278,7 +287,7 @@ request_retry(struct request *r, enum api_error why)
 void
 request_retry_same(struct request *r)
 {
-	upstream_cancel(&r->up, H2_CANCEL);
+	forget_attempt(r);
 	r->no_ask = true;
 	r->tried &= ~(UINT32_C(1) << (r->candidate - r->route->c));
 	try_next(r);
