@@ -1,6 +1,9 @@
 /* The log of one process: one escaped line a message, never blocking. */
 #include "common/log.h"
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -17,16 +20,43 @@ static struct {
 	char name[48];
 	enum log_level level;
 	int fd;
-	bool own_fd;
+	bool own_fd, socket;
 	uint64_t dropped;
 	void (*last_words)(const char *);
 } logger = {.name = "hubd", .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
+/*
+ * Whoever gave us stderr shares its file description, so it is not made
+ * non-blocking: we open one of our own in its place, which children inherit.
+ * A socket cannot be opened; it is asked not to wait at each line.
+ */
+static void
+unblock_stderr(void)
+{
+	static bool done;
+	struct stat st;
+	int fd;
+
+	if (done || fstat(STDERR_FILENO, &st) == -1)
+		return;
+	done = true;
+	logger.socket = S_ISSOCK(st.st_mode);
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
+	fd = open("/proc/self/fd/2",
+	    O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
 void
 log_init(const char *procname, enum log_level level)
 {
+	unblock_stderr();
 	snprintf(logger.name, sizeof(logger.name), "%s", procname);
 	logger.level = level;
 }
@@ -37,7 +67,7 @@ log_use_fd(int fd)
 	if (logger.own_fd)
 		close(logger.fd);
 	logger.fd = fd;
-	logger.own_fd = false;
+	logger.own_fd = logger.socket = false;
 }
 
 int
@@ -88,6 +118,17 @@ escape(char *out, size_t cap, const char *text)
 	return (n);
 }
 
+static bool
+put_line(const char *line, size_t n)
+{
+	ssize_t put;
+
+	put = logger.socket
+		  ? send(logger.fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+		  : write(logger.fd, line, n);
+	return (put == (ssize_t)n);
+}
+
 static void
 emit(enum log_level level, const char *text)
 {
@@ -106,7 +147,7 @@ emit(enum log_level level, const char *text)
 	n += (size_t)head;
 	n += escape(line + n, sizeof(line) - n - 1, text);
 	line[n++] = '\n';
-	if (write(logger.fd, line, n) != (ssize_t)n)
+	if (!put_line(line, n))
 		logger.dropped++;
 }
 

@@ -35,9 +35,10 @@
 enum stage {
 	STAGE_OPEN,	 /* open the store */
 	STAGE_TABLES,	 /* load accounts, keys, agents */
-	STAGE_PRICES,	 /* prices in force */
 	STAGE_OLD_ROWS,	 /* calls of a hub before this one */
 	STAGE_LEFTOVERS, /* checkpoints whose calls are lost */
+	STAGE_PRICES,	 /* prices in force; users are served from here on,
+			    when every balance is less what it owes */
 	STAGE_SERVING,
 };
 

@@ -77,12 +77,12 @@ step(struct billing *b)
 		return (open_store(b));
 	case STAGE_TABLES:
 		return (publish_load(b));
-	case STAGE_PRICES:
-		return (start_serving(b));
 	case STAGE_OLD_ROWS:
 		return (oldrows_bill(b));
 	case STAGE_LEFTOVERS:
 		return (checkpoint_leftovers(b));
+	case STAGE_PRICES:
+		return (start_serving(b));
 	case STAGE_SERVING:
 		break;
 	}

@@ -152,6 +152,10 @@ class Watch:
         self.thread = threading.Thread(target=self.run)
 
     def look(self):
+        """A hub that is not serving yet may still be billing old rows."""
+        status = asked(self.site.hub.ctl, "show", "status")
+        if status is None or status["state"] == "loading":
+            return None
         limits = asked(self.site.hub.ctl, "show", "limits")
         return next((r for r in (limits or {}).get("accounts", [])
                      if r["account"] == self.account), None)
