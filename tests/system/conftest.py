@@ -7,6 +7,8 @@ site: a hub, an agent and the simulator, shared by the tests of a session:
 solo: a site of one worker for what does not depend on the shape.
 """
 
+import os
+
 import pytest
 
 import procs
@@ -70,6 +72,15 @@ def pytest_terminal_summary(terminalreporter):
                 if name == "shown" and r.when == "call":
                     terminalreporter.section(r.nodeid)
                     terminalreporter.write_line(text)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """In CI nothing may be left out: a skipped test fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if (os.environ.get("CI") and reporter and reporter.stats.get("skipped")
+            and session.exitstatus == 0):
+        session.exitstatus = 1
 
 
 @pytest.hookimpl(hookwrapper=True)
