@@ -50,15 +50,15 @@ struct agent_conf {
  */
 struct agent_conf *agent_conf_load(const char *path, char *error, size_t cap);
 /* The same from memory; name stands for the file in messages. */
-struct agent_conf *
-agent_conf_parse(const char *name, struct span text, char *error, size_t cap);
+struct agent_conf *agent_conf_parse(
+    const char *name, struct span text, char *error, size_t cap);
 struct agent_conf *agent_conf_ref(struct agent_conf *);
 /* Wipes keys with the last reference. NULL is fine. */
 void agent_conf_unref(struct agent_conf *);
 
 /* NULL if there is no such section. */
-struct provider_conf *
-agent_conf_provider(struct agent_conf *, const char *name);
+struct provider_conf *agent_conf_provider(
+    struct agent_conf *, const char *name);
 
 /*
  * Checks a hub's URL and completes it with the path of links:

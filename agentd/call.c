@@ -336,6 +336,8 @@ start(struct call *c, const struct provider_request *r)
 	    .body = buf_span(&c->body),
 	    .proxy = c->provider->proxy != NULL ? c->provider->proxy
 						: c->conf->proxy,
+	    /* The agent's proxy is there to get out; the section's is meant. */
+	    .proxy_loopback = c->provider->proxy != NULL,
 	    .ca_file = c->provider->ca_file != NULL ? c->provider->ca_file
 						    : c->conf->ca_file,
 	    .keep_field = c->provider->type->keep_field,

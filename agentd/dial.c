@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #define CONNECT_MS  10000L
 #define DIAL_MS	    20000 /* for all of it */
 #define DNS_CACHE_S 60L
+#define TLS_BLOCK   16384 /* a record's most */
 
 /* A connection that curl made; its descriptor is curl's, conn has a copy. */
 struct tunnel {
@@ -27,12 +29,14 @@ struct tunnel {
 	struct curl_loop *cl;
 	CURL *easy;
 	bool full; /* the last read took all it asked for */
+	bool tls;
 	/*
-	 * TLS wants the same bytes again after a full socket, at the same
-	 * place; the owner's buffer may have moved meanwhile.
+	 * After a full socket TLS wants the same bytes again from the same
+	 * address, and the owner's buffer may have moved meanwhile: so it
+	 * writes from here. pending is what it is still to take.
 	 */
-	char *again;
-	size_t nagain;
+	char block[TLS_BLOCK];
+	size_t pending;
 };
 
 struct dial {
@@ -67,30 +71,44 @@ tunnel_read(void *state, int fd, void *p, size_t n)
 	return (got == 0 ? CONN_IO_EOF : (ssize_t)got);
 }
 
+/* One piece. CONN_IO_WANT_WRITE: none of it was taken. */
 static ssize_t
-tunnel_write(void *state, int fd, const void *p, size_t n)
+send_piece(struct tunnel *t, const char *p, size_t n)
 {
-	struct tunnel *t = state;
 	size_t sent = 0;
 	CURLcode code;
 
-	(void)fd;
-	if (t->again != NULL) {
-		assert(t->nagain <= n);
-		p = t->again;
-		n = t->nagain;
+	if (t->tls) {
+		if (t->pending == 0) {
+			t->pending = n < TLS_BLOCK ? n : TLS_BLOCK;
+			memcpy(t->block, p, t->pending);
+		}
+		assert(t->pending <= n);
+		p = t->block;
+		n = t->pending;
 	}
 	code = curl_easy_send(t->easy, p, n, &sent);
-	if (code == CURLE_AGAIN) {
-		if (t->again == NULL) {
-			t->again = xmemdup0(p, n);
-			t->nagain = n;
-		}
+	if (code == CURLE_AGAIN)
 		return (CONN_IO_WANT_WRITE);
-	}
-	free(t->again);
-	t->again = NULL;
+	t->pending = 0;
 	return (code == CURLE_OK ? (ssize_t)sent : CONN_IO_ERROR);
+}
+
+static ssize_t
+tunnel_write(void *state, int fd, const void *p, size_t n)
+{
+	const char *from = p;
+	size_t done = 0;
+	ssize_t sent = 0;
+
+	(void)fd;
+	while (done < n) {
+		sent = send_piece(state, from + done, n - done);
+		if (sent < 0)
+			break;
+		done += (size_t)sent;
+	}
+	return (done > 0 && sent != CONN_IO_ERROR ? (ssize_t)done : sent);
 }
 
 static bool
@@ -114,7 +132,6 @@ tunnel_free(void *state)
 	curl_multi_remove_handle(curl_loop_multi(t->cl), t->easy);
 	curl_easy_cleanup(t->easy);
 	curl_loop_free(t->cl);
-	free(t->again);
 	free(t);
 }
 
@@ -351,6 +368,7 @@ dial_start(
 	d->token = xstrdup(o->token);
 	d->slot = o->slot;
 	d->tunnel = t;
+	t->tls = strncasecmp(o->url, "wss:", 4) == 0;
 	t->cl = curl_loop_new(loop, on_connected, d);
 	if ((t->easy = curl_easy_init()) == NULL)
 		abort();

@@ -26,8 +26,8 @@ struct dial_options {
 typedef void dial_fn(void *arg, struct conn *, const char *why);
 
 /* Options are copied. The callback comes in a later turn. */
-struct dial *
-dial_start(struct loop *, const struct dial_options *, dial_fn *, void *arg);
+struct dial *dial_start(
+    struct loop *, const struct dial_options *, dial_fn *, void *arg);
 /* NULL is fine. */
 void dial_cancel(struct dial *);
 

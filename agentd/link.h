@@ -21,8 +21,8 @@ struct link_owner {
 };
 
 /* Takes the connection over. Nothing is called before the next turn. */
-struct link *
-link_new(struct agent *, struct conn *, const struct link_owner *, void *arg);
+struct link *link_new(
+    struct agent *, struct conn *, const struct link_owner *, void *arg);
 /* Refuses new calls; ends when those under way are over. */
 void link_drain(struct link *);
 /* Ends now; on_down is called in this call. */

@@ -13,7 +13,7 @@
  * is, so that "https://host/openai/v4" works, too. A base that already ends
  * in the path is not given it twice. false if it is no URL.
  */
-bool
-provider_openai_url(const char *base_url, const char *path, struct buf *out);
+bool provider_openai_url(
+    const char *base_url, const char *path, struct buf *out);
 
 #endif

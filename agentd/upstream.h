@@ -48,6 +48,7 @@ struct upstream_options {
 	const char *const *headers; /* "Name: value", ends with NULL */
 	struct span body;	    /* must live until the end; may be empty */
 	const char *proxy;	    /* NULL: none */
+	bool proxy_loopback;	    /* use the proxy even for this machine */
 	const char *ca_file;	    /* NULL: the system's */
 	/* Is this field of the answer's head wanted at all? */
 	bool (*keep_field)(struct span name);
@@ -61,9 +62,9 @@ void upstream_free(struct upstream *);
  * Starts a request; options are copied, but the body. NULL if curl will not
  * have it (a URL that is none). Nothing is called before the next turn.
  */
-struct upstream_req *
-upstream_start(struct upstream *, const struct upstream_options *,
-    const struct upstream_handler *, void *arg);
+struct upstream_req *upstream_start(struct upstream *,
+    const struct upstream_options *, const struct upstream_handler *,
+    void *arg);
 /* The owner may take again. Safe inside any callback. */
 void upstream_resume(struct upstream_req *);
 /*
