@@ -54,15 +54,25 @@ def program(name):
     raise FileNotFoundError(f"{name} is not built")
 
 
-def fetch(port, method, path, body=None, headers=None, timeout=30):
-    """One request on a connection of its own: status, fields, body."""
+def fetch(port, method, path, body=None, headers=None, timeout=30,
+          broken=False):
+    """One request on a connection of its own: status, fields, body.
+
+    An answer that breaks off raises, or with broken=True is what came.
+    """
     c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
         c.request(method, path, body, headers or {})
         r = c.getresponse()
-        return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+        fields = {k.lower(): v for k, v in r.getheaders()}
+        try:
+            return r.status, fields, r.read()
+        except http.client.IncompleteRead as e:
+            if not broken:
+                raise
+            return r.status, fields, e.partial
     finally:
         c.close()
 
@@ -284,7 +294,8 @@ class Hub(Process):
         return json.loads(p.stdout) if p.stdout.strip() else None
 
     def account(self, name, credit="1000"):
-        return self.ctl("account", "add", name, "credit", credit)
+        return self.ctl("account", "add", name,
+                        *(["credit", credit] if credit != "0" else []))
 
     def balance(self, name):
         """The row of show accounts."""
@@ -419,14 +430,15 @@ class Site:
         """A key of an account of its own."""
         return self.hub.key(self.account(credit), *limits)[0]
 
-    def post(self, key, path, body, headers=None, timeout=30):
+    def post(self, key, path, body, **how):
         return fetch(self.hub.port, "POST", "/v1/" + path, body,
-                     {**bearer(key), **(headers or {})}, timeout)
+                     bearer(key), **how)
 
-    def chat(self, key, model="sim-chat", timeout=30, **more):
+    def chat(self, key, model="sim-chat", timeout=30, broken=False, **more):
         body = {"model": model,
                 "messages": [{"role": "user", "content": "hello"}], **more}
-        return self.post(key, "chat/completions", body, timeout=timeout)
+        return self.post(key, "chat/completions", body, timeout=timeout,
+                         broken=broken)
 
     def logs(self):
         return "\n".join(f"---- {p.log} ----\n{p.tail()}"

@@ -15,7 +15,7 @@ ASK = [{"role": "user", "content": "How deep is the harbour?"}]
 
 @pytest.fixture
 def client(site, key):
-    c = openai.OpenAI(api_key=key, max_retries=0,
+    c = openai.OpenAI(api_key=key, max_retries=0, timeout=30,
                       base_url=f"http://127.0.0.1:{site.hub.port}/v1")
     yield c
     c.close()
@@ -252,8 +252,9 @@ def test_provider_out_of_order(site, client, fault, code):
 @pytest.mark.parametrize("fault", ["reset", "close"])
 def test_stream_that_breaks_off_is_an_error_and_one_row(site, key, fault):
     site.sim.next("own/chat-stream-usage.sse", fault=fault,
-                  model="own-stream")
-    status, fields, body = site.chat(key, "own-stream", stream=True)
+                  model="own-stream", delay_ms=20)
+    status, fields, body = site.chat(key, "own-stream", stream=True,
+                                     broken=True)
     assert status == 200
     assert b"[DONE]" not in body and b'"error"' in body
     row = site.hub.row(fields["x-request-id"])

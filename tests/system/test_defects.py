@@ -144,7 +144,7 @@ def test_d14_nothing_stays_behind(solo):
     for fault in ("reset", "close"):
         solo.sim.next("own/chat-stream-usage.sse", fault=fault,
                       model="own-stream")
-        solo.chat(key, "own-stream", stream=True)
+        solo.chat(key, "own-stream", stream=True, broken=True)
 
     def user(n):
         for i in range(10):

@@ -65,8 +65,9 @@ def test_no_second_attempt_after_the_first_byte(pair):
     key = pair.key()
     for sim in (pair.sim, pair.other):
         sim.reset()
-        sim.bind(MODEL, "own/chat-stream-usage.sse", fault="reset")
-    status, fields, body = pair.chat(key, MODEL, stream=True)
+        sim.bind(MODEL, "own/chat-stream-usage.sse", fault="reset",
+                 delay_ms=20)
+    status, fields, body = pair.chat(key, MODEL, stream=True, broken=True)
     assert status == 200 and b"[DONE]" not in body
     row = pair.hub.row(fields["x-request-id"])
     assert row["attempts"] == 1 and row["outcome"] == "failed"
