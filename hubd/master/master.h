@@ -37,6 +37,7 @@ struct seat {
 	monotime_t lost_at;  /* since when nobody serves a worker's slot; 0 */
 	int64_t delay_ms;    /* of the next start, if this one fails too */
 	struct seat *helper; /* whose worker serves this slot meanwhile */
+	pid_t helper_pid;    /* ... as it was then */
 };
 
 enum master_stage {
@@ -123,6 +124,7 @@ void listen_open_local(struct master *);
 void seat_init(
     struct master *, struct seat *, enum process_role, uint32_t slot);
 void seat_spawn(struct seat *);
+void seat_spawn_later(struct seat *, int64_t ms);
 /* To its child, if there is one. */
 bool seat_send(struct seat *, uint32_t type, uint32_t cookie, uint32_t flags,
     const void *, size_t n);
@@ -134,6 +136,8 @@ void seat_vacate(struct seat *);
 void reap_children(struct master *);
 /* Heartbeats, neighbours, deadlines. */
 void watch_tick(void *arg);
+/* Slots without a worker get a neighbour. */
+void watch_slots(struct master *);
 void watch_worker_ready(struct seat *);
 
 /* reload.c */

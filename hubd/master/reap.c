@@ -66,35 +66,24 @@ next_delay(struct seat *s, bool was_ready)
 }
 
 static void
-on_respawn(void *arg)
-{
-	struct seat *s = arg;
-
-	if (s->pid == 0)
-		seat_spawn(s);
-}
-
-static void
 fill_again(struct seat *s, int64_t delay)
 {
 	char name[32];
 
-	if (s->respawn == NULL)
-		s->respawn = loop_timer_new(s->m->loop, on_respawn, s);
 	if (delay > 0)
 		log_warnx("%s starts again in %lld s", seat_name(s, name),
 		    (long long)(delay / 1000));
-	loop_timer_set_ms(s->respawn, delay);
+	seat_spawn_later(s, delay);
 }
 
-/* While the hub goes down only billing still has something to do. */
+/* While the hub goes down billing still books and admin still answers. */
 static bool
 is_wanted(const struct seat *s, int status)
 {
 	if (!is_draining(s->m))
 		return (true);
 	return (
-	    s->role == ROLE_BILLING && s->m->stage < STAGE_END_ADMIN &&
+	    s->role != ROLE_WORKER && s->m->stage < STAGE_END_ADMIN &&
 	    !(s->told_drain && WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
@@ -157,6 +146,8 @@ reap_children(struct master *m)
 		if ((s = master_seat_of(m, pid)) != NULL)
 			on_death(s, status);
 	}
+	if (is_draining(m)) /* a worker that is done leaves its slot */
+		watch_slots(m);
 	drain_step(m);
 }
 
@@ -178,21 +169,28 @@ next_live(struct seat *s)
 	return (NULL);
 }
 
+/* Is the neighbour still the process that was given the listeners? */
+static bool
+is_helped(const struct seat *s)
+{
+	return (s->helper != NULL && s->helper->ready &&
+		s->helper->pid == s->helper_pid);
+}
+
 static void
 serve_slot(struct seat *s, monotime_t now)
 {
 	struct master *m = s->m;
+	int64_t patience = is_draining(m) ? 0 : NEIGHBOUR_MS;
 	char name[32];
 
-	if (s->ready)
+	if (s->ready || is_helped(s) || m->stage > STAGE_DRAIN_WORKERS)
 		return;
-	if (s->helper != NULL && s->helper->pid != 0 && s->helper->ready)
-		return;
-	if (s->lost_at.ns == 0 ||
-	    monotime_diff_ms(now, s->lost_at) < NEIGHBOUR_MS)
+	if (s->lost_at.ns == 0 || monotime_diff_ms(now, s->lost_at) < patience)
 		return;
 	if ((s->helper = next_live(s)) == NULL)
 		return;
+	s->helper_pid = s->helper->pid;
 	log_info(
 	    "slot %u is served by %s", s->slot, seat_name(s->helper, name));
 	seat_send_fds(s->helper, HUBMSG_NEIGHBOUR, &s->slot, sizeof(s->slot),
@@ -200,12 +198,20 @@ serve_slot(struct seat *s, monotime_t now)
 }
 
 void
+watch_slots(struct master *m)
+{
+	monotime_t now = monotime_now();
+	uint32_t i;
+
+	for (i = 0; i < m->conf->workers; i++)
+		serve_slot(&m->workers[i], now);
+}
+
+void
 watch_worker_ready(struct seat *s)
 {
 	s->lost_at = (monotime_t){0};
-	if (s->helper == NULL)
-		return;
-	if (s->helper->ready)
+	if (is_helped(s))
 		seat_send(s->helper, HUBMSG_NEIGHBOUR_BACK, 0, 0, &s->slot,
 		    sizeof(s->slot));
 	s->helper = NULL;
@@ -242,11 +248,9 @@ watch_tick(void *arg)
 		m->watch_from = now;
 	m->last_tick = now;
 	process_beat(&process_rows(m->shm)[m->me.row], now);
-	for (i = 0; i < m->conf->workers; i++) {
+	for (i = 0; i < m->conf->workers; i++)
 		check_heartbeat(&m->workers[i], now);
-		if (!is_draining(m))
-			serve_slot(&m->workers[i], now);
-	}
+	watch_slots(m);
 	drain_step(m);
 	loop_timer_set_ms(m->tick, TICK_MS);
 }

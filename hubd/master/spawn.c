@@ -226,15 +226,18 @@ start(struct seat *s, int channel)
 static void
 on_respawn(void *arg)
 {
-	seat_spawn(arg);
+	struct seat *s = arg;
+
+	if (s->pid == 0)
+		seat_spawn(s);
 }
 
-static void
-try_later(struct seat *s)
+void
+seat_spawn_later(struct seat *s, int64_t ms)
 {
 	if (s->respawn == NULL)
 		s->respawn = loop_timer_new(s->m->loop, on_respawn, s);
-	loop_timer_set_ms(s->respawn, RETRY_MS);
+	loop_timer_set_ms(s->respawn, ms);
 }
 
 /* A row that is LIVE before the child can do anything. */
@@ -262,7 +265,7 @@ seat_spawn(struct seat *s)
 	char name[32];
 
 	if (!take_row(s)) {
-		try_later(s);
+		seat_spawn_later(s, RETRY_MS);
 		return;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
@@ -289,7 +292,7 @@ seat_spawn(struct seat *s)
 fail:
 	s->pid = 0;
 	process_died(s->m->shm, s->row);
-	try_later(s);
+	seat_spawn_later(s, RETRY_MS);
 }
 
 void

@@ -23,7 +23,6 @@ struct acceptor {
 	struct worker *w;
 	LIST_HEAD(, listener) listeners;
 	struct loop_timer *resume;
-	bool draining;
 };
 
 static void
@@ -77,8 +76,6 @@ on_accept(void *arg, int what)
 		    errno == ENOMEM) {
 			log_warn("accept");
 			pause_accepting(l->acceptor);
-		} else if (errno == EAGAIN && l->acceptor->draining) {
-			remove_listener(l);
 		}
 		if (errno != EINTR && errno != ECONNABORTED)
 			return;
@@ -132,18 +129,6 @@ acceptor_remove(struct acceptor *a, uint32_t slot)
 			remove_listener(l);
 	}
 	atomic_store(&a->w->row->neighbour, 0);
-}
-
-void
-acceptor_drain(struct acceptor *a)
-{
-	struct listener *l = LIST_FIRST(&a->listeners), *next;
-
-	a->draining = true;
-	for (; l != NULL; l = next) {
-		next = LIST_NEXT(l, entry);
-		on_accept(l, LOOP_READ);
-	}
 }
 
 void

@@ -304,12 +304,16 @@ on_head(struct client *c, const struct http1_head *h)
 	c->close = h->close;
 	change_state(c, CLIENT_BUSY);
 	(void)FAILPOINT("worker.head_read");
+	if (local_health(w, c, h, text))
+		return;
+	if (w->draining) {
+		refuse_head(c, API_ERR_overloaded, 1000);
+		return;
+	}
 	if (span_eq(h->path, SPAN(LINK_PATH))) {
 		link_accept(w, c, h, text);
 		return;
 	}
-	if (local_health(w, c, h, text))
-		return;
 	error = head_check(c, h, &endpoint, &who);
 	if (error != API_OK) {
 		refuse(c, dialect_of_path(h->path), error, NULL, text);

@@ -9,6 +9,7 @@
 
 #define FDS_RESERVED  256 /* for links, relays and ourselves */
 #define DRAIN_POLL_MS 100
+#define QUIET_POLLS   30
 
 static void
 on_awake(void *arg)
@@ -76,6 +77,18 @@ on_neighbour(
 /* ---- drain
  * ------------------------------------------------------------------- */
 
+/* Health is still asked while we drain: those who ask do not keep us. */
+static bool
+is_done(struct worker *w)
+{
+	if (w->nrequests > 0 || finals_count(w->finals) > 0) {
+		w->quiet_polls = 0;
+		return (false);
+	}
+	return ((w->nclients == 0 && conn_lingering() == 0) ||
+		++w->quiet_polls > QUIET_POLLS);
+}
+
 static void
 on_drain_timer(void *arg)
 {
@@ -87,8 +100,7 @@ on_drain_timer(void *arg)
 		client_drain(c);
 	}
 	finals_collect(w->finals);
-	if (w->nclients == 0 && w->nrequests == 0 &&
-	    finals_count(w->finals) == 0 && conn_lingering() == 0) {
+	if (is_done(w)) {
 		loop_stop(w->loop);
 		return;
 	}
@@ -105,7 +117,6 @@ on_drain(struct hub_child *child)
 	log_info("drains: %u clients, %u requests", w->nclients, w->nrequests);
 	w->draining = true;
 	process_set_phase(w->row, PHASE_DRAINING);
-	acceptor_drain(w->acceptor);
 	links_drain(w);
 	on_drain_timer(w);
 }

@@ -80,6 +80,7 @@ struct worker {
 	int64_t date_s;
 	struct loop_timer *drain_timer;
 	bool draining;
+	int quiet_polls; /* of them, without a request */
 };
 
 /* ---- accept.c: listeners ------------------------------------------------- */
@@ -88,8 +89,6 @@ struct acceptor *acceptor_new(struct worker *);
 /* Listeners of another slot, whose worker is away (descriptors are taken). */
 void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
 void acceptor_remove(struct acceptor *, uint32_t slot);
-/* Stops accepting once the queues are empty. */
-void acceptor_drain(struct acceptor *);
 void acceptor_free(struct acceptor *);
 
 /* ---- client.c: a user's connection --------------------------------------- */

@@ -16,6 +16,9 @@ import procs
 from procs import Hub, await_, fetch
 
 
+LONG_DRAIN = priced.shape("sim-c60-d50")
+
+
 @pytest.fixture
 def hub(tmp_path):
     h = Hub(tmp_path / "hub", priced.PRICES, workers=2).start()
@@ -274,6 +277,62 @@ def test_a_drain_ends_with_0_and_leaves_nothing(hub):
     with pytest.raises(procs.CtlError) as e:
         hub.ctl("show", "status")
     assert e.value.status == 3
+
+
+def look(port, path):
+    return fetch(port, "GET", "/" + path, timeout=5)[0]
+
+
+def stream(site, key, model):
+    """A stream whose head has come, on a socket of its own."""
+    s = socket.create_connection(("127.0.0.1", site.hub.port))
+    body = json.dumps({"model": model, "stream": True, "messages": [
+        {"role": "user", "content": "x"}]})
+    s.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n"
+               f"Authorization: Bearer {key}\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+    s.settimeout(30)
+    assert s.recv(4096).startswith(b"HTTP/1.1 200")
+    return s
+
+
+def test_health_is_answered_while_requests_are_waited_for(sites):
+    """Also on the slots of workers that are done."""
+    site = sites(workers=3, links=2, options={"timeout": {"drain": 60}})
+    key, port = site.key(), site.hub.port
+    s = stream(site, key, LONG_DRAIN)
+    site.hub.ctl("drain")
+    for _ in range(10):
+        assert look(port, "healthz") == 200
+        assert look(port, "readyz") == 503
+        assert look(site.hub.admin_port, "readyz") == 503
+    status, fields, _ = site.chat(key)
+    assert status == 503 and "retry-after" in fields
+    text = b""
+    while part := s.recv(65536):
+        text += part
+    assert b"[DONE]" in text
+    s.close()
+    assert site.hub.child.wait(15) == 0
+    assert site.hub.log.read_text().count("is served by") >= 1
+
+
+def test_a_second_signal_hastens(sites):
+    site = sites(workers=1, links=1)
+    key, hub = site.key(), site.hub
+    s = stream(site, key, priced.LONG)
+    hub.child.send_signal(signal.SIGTERM)
+    await_("the drain", lambda: "draining" in hub.log.read_text())
+    assert hub.running()
+    hub.child.send_signal(signal.SIGTERM)
+    assert hub.child.wait(10) == 0
+    s.close()
+    # the call was billed as an orphan before billing ended
+    assert os.listdir(hub.run_dir) == ["hubd.lock"]
+    hub.launch()
+    await_("health", lambda: hub.health("healthz"))
+    rows = hub.ctl("show", "ledger")["rows"]
+    assert [r["outcome"] for r in rows] == ["orphaned"]
 
 
 def test_a_supervisor_is_told(tmp_path):
