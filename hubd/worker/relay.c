@@ -374,6 +374,17 @@ relay_new(struct worker *w)
 	return (r);
 }
 
+bool
+relay_serves(const struct relay *r)
+{
+	const struct serve *serve;
+
+	LIST_FOREACH (serve, &r->serves, entry)
+		if (!LIST_EMPTY(&serve->forwards))
+			return (true);
+	return (false);
+}
+
 void
 relay_free(struct relay *r)
 {

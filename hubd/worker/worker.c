@@ -81,7 +81,8 @@ on_neighbour(
 static bool
 is_done(struct worker *w)
 {
-	if (w->nrequests > 0 || finals_count(w->finals) > 0) {
+	if (w->nrequests > 0 || finals_count(w->finals) > 0 ||
+	    relay_serves(w->relay)) {
 		w->quiet_polls = 0;
 		return (false);
 	}

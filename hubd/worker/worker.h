@@ -349,6 +349,8 @@ uint32_t links_count(const struct worker *);
  * ------------------------------------------------------------------ */
 
 struct relay *relay_new(struct worker *);
+/* Do requests of other workers pass through here? */
+bool relay_serves(const struct relay *);
 void relay_free(struct relay *);
 /* A pipe to the worker in that process row, or NULL. */
 struct pipe *relay_to(struct relay *, uint32_t process_row);
