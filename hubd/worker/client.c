@@ -7,6 +7,7 @@
 #include "hubd/worker/worker.h"
 
 #define CLIENT_MAGIC 0x434c4e54u
+#define UNREAD_HIGH  65536 /* of answers not read: no further request */
 
 enum client_state {
 	CLIENT_HEAD,	/* waiting for, or reading, a head */
@@ -25,6 +26,7 @@ struct client {
 	size_t scanned; /* of the head under way */
 	bool started;	/* a byte of the head is here */
 	bool close;	/* after this reply */
+	bool head_only; /* HEAD: replies have no body */
 	struct http1_body body;
 	uint64_t body_bytes;
 	struct loop_timer *timer;
@@ -64,6 +66,12 @@ bool
 client_will_close(const struct client *c)
 {
 	return (c->close || c->w->draining);
+}
+
+bool
+client_wants_body(const struct client *c)
+{
+	return (!c->head_only);
 }
 
 /* The one teardown; the connection is the caller's to close or keep. */
@@ -125,22 +133,27 @@ body_deadline(const struct client *c)
 	return (monotime_add_ms(c->since, ms < 600000 ? ms : 600000));
 }
 
+/* It is the user's turn to read, not to write. */
+static bool
+waits_for_reader(const struct client *c)
+{
+	return (c->state == CLIENT_BUSY ||
+		(c->state == CLIENT_HEAD && !c->started &&
+		    conn_unsent(c->conn) > 0));
+}
+
 static monotime_t
 deadline(const struct client *c)
 {
 	const struct hub_timeouts *t = &c->w->conf->timeout;
 
-	switch (c->state) {
-	case CLIENT_HEAD:
-		return (monotime_add_ms(
-		    c->since, c->started ? t->header : t->keepalive));
-	case CLIENT_BODY:
+	if (waits_for_reader(c))
+		return (
+		    monotime_add_ms(conn_write_progress(c->conn), t->write));
+	if (c->state == CLIENT_BODY)
 		return (body_deadline(c));
-	case CLIENT_BUSY:
-	case CLIENT_CLOSING:
-		break;
-	}
-	return (monotime_add_ms(conn_write_progress(c->conn), t->write));
+	return (
+	    monotime_add_ms(c->since, c->started ? t->header : t->keepalive));
 }
 
 /* An error to a head that has no request yet, under an id of its own. */
@@ -159,22 +172,13 @@ refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
 static void
 timed_out(struct client *c)
 {
-	switch (c->state) {
-	case CLIENT_HEAD:
-		if (!c->started) {
-			close_client(c, CONN_CLOSE_NOW);
-			return;
-		}
-		/* FALLTHROUGH */
-	case CLIENT_BODY:
-		refuse_head(c, API_ERR_request_timeout, -1);
-		return;
-	case CLIENT_BUSY:
+	if (waits_for_reader(c)) {
 		counter_add(c->w->count, COUNT_slow_cut, 1);
 		client_kill(c, "does not read its answer");
-		return;
-	case CLIENT_CLOSING:
-		break;
+	} else if (c->state == CLIENT_HEAD && buf_len(conn_in(c->conn)) == 0) {
+		close_client(c, CONN_CLOSE_NOW);
+	} else {
+		refuse_head(c, API_ERR_request_timeout, -1);
 	}
 }
 
@@ -193,6 +197,9 @@ on_timer(void *arg)
 	struct client *c = arg;
 
 	assert(c->magic == CLIENT_MAGIC);
+	/* What was written in this very turn is not late. */
+	if (conn_unsent(c->conn) > 0)
+		conn_flush_now(c->conn);
 	if (c->state == CLIENT_BUSY && conn_unsent(c->conn) == 0) {
 		arm(c);
 		return;
@@ -206,12 +213,14 @@ on_timer(void *arg)
 /* ---- reading ---------------------------------------------------------------
  */
 
+/* close: a body is on its way that nobody will read. */
 static void
 refuse(struct client *c, enum dialect d, enum api_error error,
-    const char *detail, const char *id)
+    const char *detail, const char *id, bool close)
 {
 	counter_add(c->w->count, COUNT_refused, 1);
-	reply_error(c->w, c, d, error, detail, id, -1, true);
+	reply_error(c->w, c, d, error, detail, id,
+	    error == API_ERR_overloaded ? 1000 : -1, close);
 }
 
 static enum api_error
@@ -302,6 +311,7 @@ on_head(struct client *c, const struct http1_head *h)
 	req_id_format(id, text);
 	counter_add(w->count, COUNT_requests, 1);
 	c->close = h->close;
+	c->head_only = span_eq(h->method, SPAN("HEAD"));
 	change_state(c, CLIENT_BUSY);
 	(void)FAILPOINT("worker.head_read");
 	if (local_health(w, c, h, text))
@@ -316,7 +326,8 @@ on_head(struct client *c, const struct http1_head *h)
 	}
 	error = head_check(c, h, &endpoint, &who);
 	if (error != API_OK) {
-		refuse(c, dialect_of_path(h->path), error, NULL, text);
+		refuse(c, dialect_of_path(h->path), error, NULL, text,
+		    h->chunked || h->length > 0);
 		return;
 	}
 	if (endpoint->local) {
@@ -371,7 +382,7 @@ read_body(struct client *c)
 		used = http1_body_take(&c->body, buf_span(in), &data);
 		if (used == -1) {
 			refuse(c, DIALECT_OPENAI, API_ERR_invalid_request,
-			    "The body's framing is broken.", r->id_text);
+			    "The body's framing is broken.", r->id_text, true);
 			return (false);
 		}
 		buf_addspan(&r->body, data);
@@ -381,12 +392,12 @@ read_body(struct client *c)
 			break;
 		if (buf_len(&r->body) > c->w->conf->max_body) {
 			refuse(c, DIALECT_OPENAI, API_ERR_body_too_large, NULL,
-			    r->id_text);
+			    r->id_text, true);
 			return (false);
 		}
 		if (!request_count_body(r)) {
 			refuse(c, DIALECT_OPENAI, API_ERR_overloaded, NULL,
-			    r->id_text);
+			    r->id_text, true);
 			return (false);
 		}
 	}
@@ -397,6 +408,15 @@ read_body(struct client *c)
 	return (true);
 }
 
+/* Answers pile up: who does not read them asks for no more. */
+static bool
+is_clogged(struct client *c)
+{
+	if (conn_unsent(c->conn) > UNREAD_HIGH)
+		conn_flush_now(c->conn);
+	return (conn_unsent(c->conn) > UNREAD_HIGH);
+}
+
 static void
 advance(struct client *c)
 {
@@ -404,7 +424,7 @@ advance(struct client *c)
 
 	while (more && c->state != CLIENT_CLOSING) {
 		if (c->state == CLIENT_HEAD)
-			more = read_head(c);
+			more = !is_clogged(c) && read_head(c);
 		else if (c->state == CLIENT_BODY)
 			more = read_body(c);
 		else
@@ -426,6 +446,27 @@ on_again(void *arg)
 }
 
 static void
+on_drained(struct client *c)
+{
+	if (c->request != NULL) {
+		request_drained(c->request);
+		return;
+	}
+	if (c->state != CLIENT_HEAD || c->started)
+		return;
+	c->since = loop_now(c->w->loop);
+	on_again(c);
+}
+
+/* Closes it between requests; what was answered still goes out. */
+static void
+close_idle(struct client *c)
+{
+	close_client(
+	    c, conn_unsent(c->conn) > 0 ? CONN_CLOSE_LINGER : CONN_CLOSE_NOW);
+}
+
+static void
 on_conn(struct conn *conn, enum conn_event event, void *arg)
 {
 	struct client *c = arg;
@@ -438,10 +479,14 @@ on_conn(struct conn *conn, enum conn_event event, void *arg)
 		advance(c);
 		break;
 	case CONN_DRAINED:
-		if (c->request != NULL)
-			request_drained(c->request);
+		on_drained(c);
 		break;
 	case CONN_EOF:
+		if (c->request == NULL) {
+			close_idle(c);
+			break;
+		}
+		/* FALLTHROUGH */
 	case CONN_ERROR:
 		close_client(c, CONN_CLOSE_NOW);
 		break;
@@ -466,7 +511,7 @@ client_done(struct client *c, bool keep)
 		return;
 	}
 	change_state(c, CLIENT_HEAD);
-	c->started = false;
+	c->started = c->head_only = false;
 	c->scanned = 0;
 	loop_defer(c->w->loop, &c->again);
 }
@@ -475,7 +520,7 @@ void
 client_drain(struct client *c)
 {
 	if (c->state == CLIENT_HEAD && !c->started)
-		close_client(c, CONN_CLOSE_NOW);
+		close_idle(c);
 }
 
 void

@@ -57,7 +57,8 @@ put_rest(struct client *c, struct buf *out, struct span type, struct span body,
 	if (close)
 		http1_put_field(out, "connection", SPAN("close"));
 	http1_put_end(out);
-	buf_addspan(out, body);
+	if (client_wants_body(c))
+		buf_addspan(out, body);
 	conn_flush_later(client_conn(c));
 	client_done(c, !close);
 }

@@ -107,6 +107,8 @@ struct worker *client_worker(struct client *);
 struct client *client_next(struct client *);
 /* Has the user asked us, or do we want, to close after this reply? */
 bool client_will_close(const struct client *);
+/* false: HEAD, whose replies end with their head. */
+bool client_wants_body(const struct client *);
 /* Gives up the connection (it has become a link); the client ends. */
 struct conn *client_detach(struct client *);
 

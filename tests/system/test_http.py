@@ -337,3 +337,47 @@ def test_every_reply_names_its_request(solo, key):
         seen.add(wire.reply()[1]["x-request-id"])
         wire.s.close()
     assert len(seen) == 3
+
+
+def test_refusal_without_a_body_keeps_the_connection(wire, key):
+    wire.send(head(key, method=b"GET", path=b"/nowhere", length=None))
+    assert code(wire.reply()) == (404, "unknown_endpoint")
+    wire.send(head(key) + BODY)
+    assert wire.reply()[0] == 200
+
+
+def test_head_is_answered_without_a_body(wire):
+    wire.send(b"HEAD /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+    assert wire.line() == b"HTTP/1.1 200 OK"
+    while wire.line():
+        pass
+    wire.send(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+    assert wire.reply()[0] == 200
+
+
+def test_half_closed_user_gets_what_is_answered_at_once(wire):
+    wire.send(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+    wire.s.shutdown(socket.SHUT_WR)
+    assert wire.reply()[0] == 200
+    assert wire.closed()
+
+
+def test_silent_connection_is_closed_without_a_word(sites):
+    site = sites(options={"timeout": {"header": "1s"}})
+    w = Wire(site.hub.port)
+    assert w.closed()
+    w.s.close()
+
+
+def test_who_does_not_read_answers_asks_for_no_more(wire):
+    """Pipelined requests wait; nobody's answers pile up in memory."""
+    ask = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n"
+    wire.s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    wire.s.settimeout(1)
+    sent = 0
+    with pytest.raises(TimeoutError):
+        while sent < 64 << 20:
+            sent += wire.s.send((ask * 2000)[sent % len(ask):])
+    wire.s.settimeout(10)
+    for _ in range(sent // len(ask)):
+        assert wire.reply()[0] == 200
