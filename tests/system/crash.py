@@ -5,6 +5,7 @@ killed and reads what the books say until nothing is left taken.
 """
 
 import dataclasses
+import decimal
 import http.client
 import json
 import os
@@ -16,6 +17,9 @@ import money
 import priced
 import procs
 from procs import CtlError, await_, bearer
+
+decimal.DefaultContext.prec = 200   # of every thread: sums are exact
+decimal.setcontext(decimal.DefaultContext.copy())
 
 MODEL = priced.SHORT
 REPORTED = {"input": 11, "output": 45}

@@ -74,18 +74,18 @@ class Wire(asyncio.Protocol):
     def ask(self, want):
         """A future of what comes of it."""
         self.got = Got(want, began=time.monotonic())
-        self.done = asyncio.get_running_loop().create_future()
+        done = self.done = asyncio.get_running_loop().create_future()
         self.head, self.body = b"", b""
         self.left = None    # bytes to come; None: chunked
         self.in_body = False
         if want.leave == "unsent":
             self.transport.write(want.wire[:-8])
             self.leave()
-            return self.done
+            return done
         self.transport.write(want.wire)
         if want.leave == "sent":
             self.leave()
-        return self.done
+        return done
 
     def end(self, how):
         self.got.end = how

@@ -22,13 +22,14 @@ DRIP = priced.shape("sim-c6-d2-i11-o45", priced.FULL)
 BIG = priced.shape("sim-b300000-i11-o45", priced.FULL)
 TINY = priced.shape("sim-c4-i11-o45-tiny", priced.TINY)
 SILENT = priced.shape("sim-silent", priced.FULL)
-FAULTS = {f: priced.shape(f"sim-c4-i11-o45-fault-{f}", priced.FULL)
+FAULTS = {f: priced.shape(f"sim-c4-d4-i11-o45-fault-{f}", priced.FULL)
           for f in ("500", "429", "refuse", "reset", "close", "hang")}
 
 EXACT, SOME, FREE, ANY = "exact", "some", "free", "any"
 OVER = {"complete", "cancelled"}
 KILLED = {"orphaned", "failed"}     # besides, when processes are killed
-KILLED_SEEN = {"- none", "200 cut", "502 whole", "503 whole"}
+KILLED_SEEN = {"- none", "200 cut", "502 whole", "503 whole", "502 left",
+               "503 left"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,8 @@ def kind(name, share, model, seen, outcomes=(), bill=EXACT, **more):
                 bill, **more)
 
 
+# The end may overtake the beginning: then nothing has reached the user.
+BROKEN = {"200 cut", "502 whole"}
 WHOLE, DONE = {"200 whole"}, {"complete"}
 KINDS = [
     kind("plain", 20, QUICK, WHOLE, DONE),
@@ -75,9 +78,9 @@ KINDS = [
     kind("provider 429", 4, FAULTS["429"], {"429 whole"}, DONE, FREE),
     kind("refused", 4, FAULTS["refuse"], {"502 whole"}, {"failed"}, FREE,
          stream=True),
-    kind("reset", 4, FAULTS["reset"], {"200 cut"}, {"failed"}, SOME,
+    kind("reset", 4, FAULTS["reset"], BROKEN, {"failed"}, SOME,
          stream=True),
-    kind("closed", 4, FAULTS["close"], {"200 cut"}, {"failed"}, SOME,
+    kind("closed", 4, FAULTS["close"], BROKEN, {"failed"}, SOME,
          stream=True),
     kind("timed out", 1, FAULTS["hang"], {"504 whole"}, {"timed_out"}, FREE,
          stream=True),
@@ -134,8 +137,9 @@ class Tally:
 
     def row_wrong(self, row):
         """What is wrong with a row, or None."""
-        if row["amount"] != money.cost(priced.PRICES[row["model"]],
-                                       row["usage"]):
+        # killed before it was sent anywhere, a call has no model yet
+        prices = priced.PRICES[row["model"]] if row["usage"] else {}
+        if row["amount"] != money.cost(prices, row["usage"]):
             return "amount is not that of the usage"
         got = self.by_id.get(row["id"])
         if got is None:
@@ -148,7 +152,7 @@ class Tally:
             return f"{k.name}: seen whole, booked {outcome}"
         if outcome in KILLED and outcome not in k.outcomes:
             return None
-        return bill_wrong(k, row)
+        return bill_wrong(k, row, got)
 
     def check_rows(self, rows):
         ids = {r["id"] for r in rows}
@@ -184,10 +188,10 @@ class Tally:
             assert asked >= 0.05 * self.n * k.share / total, k.name
 
 
-def bill_wrong(k, row):
+def bill_wrong(k, row, got):
     if k.bill == EXACT and (row["usage"] != REPORTED or row["estimated"]):
         return f"{k.name}: billed {row['usage']} by {row['estimated']}"
-    if k.bill == SOME and row["amount"] == "0":
+    if k.bill == SOME and got.status == 200 and row["amount"] == "0":
         return f"{k.name}: billed nothing"
     if k.bill == FREE and row["amount"] != "0":
         return f"{k.name}: billed {row['amount']}"
@@ -252,6 +256,12 @@ def memory(site):
             "worker": max(rss(w["pid"]) for w in status["workers"])}
 
 
+def quiet_memory(site):
+    """The same once nothing is under way any more."""
+    await_("nothing to be taken", lambda: idle(site), 30)
+    return memory(site)
+
+
 def memory_text(before, after):
     return "MiB before and after: " + ", ".join(
         f"{role} {before[role]:.1f} {after[role]:.1f}" for role in before)
@@ -289,7 +299,7 @@ def mend(site, point, links):
 
 
 async def kill_on(site, rng, rounds, links, hits, progress, gap):
-    """Each point in each round once, gap requests apart."""
+    """Each point in each round once, gap requests apart at least."""
     loop = asyncio.get_running_loop()
     points = [p for _ in range(rounds)
               for p in rng.sample(POINTS, len(POINTS))]
