@@ -72,14 +72,29 @@ request_on_timer(void *arg)
 /* ---- credit ----------------------------------------------------------------
  */
 
+/* Unsent to the user. Is it much, it is so because his socket is full, and
+ * we shall be told when that has changed. */
+static size_t
+unsent_to_user(const struct request *r)
+{
+	struct conn *conn;
+
+	if (r->client == NULL)
+		return (0);
+	conn = client_conn(r->client);
+	if (conn_unsent(conn) > USER_HIGH)
+		conn_flush_now(conn);
+	return (conn_unsent(conn));
+}
+
 static void
 return_credit(struct request *r)
 {
-	struct conn *conn = r->client != NULL ? client_conn(r->client) : NULL;
-	size_t unsent = conn != NULL ? conn_unsent(conn) : 0;
+	size_t unsent = unsent_to_user(r);
+	size_t waiting = unsent + buf_len(&r->held);
 
-	r->w->buffered += unsent - r->counted;
-	r->counted = unsent;
+	r->w->buffered += waiting - r->counted;
+	r->counted = waiting;
 	if (r->up.stream == NULL)
 		r->owed = 0;
 	if (unsent > USER_HIGH || r->owed == 0)
@@ -109,7 +124,8 @@ cut_fattest(struct worker *w)
 	if (w->buffered <= w->conf->buffer_memory)
 		return;
 	LIST_FOREACH (r, &w->requests, entry)
-		if (fattest == NULL || r->counted > fattest->counted)
+		if (r->state != REQUEST_HOLD &&
+		    (fattest == NULL || r->counted > fattest->counted))
 			fattest = r;
 	if (fattest == NULL || fattest->client == NULL)
 		return;
@@ -157,6 +173,7 @@ send_stream_head(struct request *r)
 	r->head_sent = true;
 	r->user_status = r->status;
 	r->state = REQUEST_STREAM;
+	request_body_done(r);
 	note_first_byte(r);
 }
 
@@ -311,13 +328,21 @@ is_untried_left(const struct request *r)
 	return ((r->tried & all) != all);
 }
 
+/* Is it one that has a body? No endpoint of ours is answered without. */
+static bool
+is_success(int status)
+{
+	return (
+	    status >= 200 && status < 300 && status != 204 && status != 205);
+}
+
 static void
 begin_answer(struct request *r, const struct head *h)
 {
 	r->sse = h->type.n >= 17 &&
 		 span_ieq(span_of(h->type.p, 17), SPAN("text/event-stream"));
 	r->meter = meter_new(r->endpoint, r->sse, r->ask_usage);
-	if (r->no_ask)
+	if (r->no_ask == r->candidate)
 		learn_set_refuses_usage(r->w->learn, r->candidate);
 	if (r->sse && r->client != NULL)
 		send_stream_head(r);
@@ -343,7 +368,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	(void)FAILPOINT("worker.head");
 	if (h.error.n > 0) {
 		request_retry(r, agent_error(h.error));
-	} else if (h.status >= 200 && h.status < 300) {
+	} else if (is_success(h.status)) {
 		begin_answer(r, &h);
 		request_arm(r);
 	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
@@ -373,12 +398,14 @@ static void
 take_held(struct request *r, struct span bytes)
 {
 	meter_feed(r->meter, bytes, &r->held);
-	if (buf_len(&r->held) <= HOLD_MAX)
-		return;
 	if (r->client == NULL) {
-		buf_reset(&r->held, 0);
+		buf_fini(&r->held);
 		return;
 	}
+	/* Nor is it held when that would cost another user his answer. */
+	if (buf_len(&r->held) <= HOLD_MAX &&
+	    r->w->buffered <= r->w->conf->buffer_memory)
+		return;
 	send_stream_head(r);
 	send_chunk(r, buf_span(&r->held));
 	buf_fini(&r->held);
@@ -601,6 +628,8 @@ request_user_gone(struct request *r)
 		request_free(r);
 		return;
 	}
+	if (r->state == REQUEST_HOLD)
+		buf_fini(&r->held);
 	return_credit(r);
 	request_arm(r);
 }

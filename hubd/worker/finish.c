@@ -115,8 +115,9 @@ finals_add(struct finals *f, call_ref_t call, uint32_t cell, nanousd_t cost)
 
 /*
  * What is to be billed. Refusals cost nothing, and neither does an answer
- * that broke before it said anything; everything else costs what the
- * provider reported, or our estimate.
+ * that broke before it said anything, or of which the user got an error
+ * instead; everything else costs what the provider reported, or our
+ * estimate.
  */
 static void
 usage_of(const struct request *r, struct call_progress *p)
@@ -124,7 +125,7 @@ usage_of(const struct request *r, struct call_progress *p)
 	const struct meter_report *m;
 	const char *method;
 
-	if (r->meter == NULL)
+	if (r->meter == NULL || (!r->user_left && r->user_status >= 400))
 		return;
 	m = meter_get(r->meter);
 	p->tier = (uint8_t)(m->tier_reported ? m->tier : TIER_DEFAULT);

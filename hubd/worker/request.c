@@ -120,9 +120,13 @@ feed_body(struct request *r)
 		r->body_sent += piece.n;
 		queued = upstream_write(&r->up, piece, r->body_sent == body.n);
 	}
-	if (r->body_sent < body.n || r->retry_counted > 0)
+	if (r->body_sent < body.n)
 		return;
 	buf_fini(&r->prepared);
+	if (r->head_sent)
+		drop_body(r);
+	if (r->retry_counted > 0)
+		return;
 	/* A large body is kept for another attempt only while there is
 	 * room; without it there will be none. */
 	if (buf_len(&r->body) <= RETRY_KEEP)
@@ -136,6 +140,13 @@ feed_body(struct request *r)
 }
 
 void
+request_body_done(struct request *r)
+{
+	if (r->splice || r->body_sent == buf_len(&r->body))
+		drop_body(r);
+}
+
+void
 request_feed(struct request *r)
 {
 	feed_body(r);
@@ -146,7 +157,8 @@ prepare_body(struct request *r)
 {
 	bool rename = strcmp(r->candidate->model, r->api.model) != 0;
 
-	r->ask_usage = r->api.stream && !r->api.asked_usage && !r->no_ask &&
+	r->ask_usage = r->api.stream && !r->api.asked_usage &&
+		       r->no_ask != r->candidate &&
 		       r->endpoint->meter != METER_EMBEDDING &&
 		       !learn_refuses_usage(r->w->learn, r->candidate);
 	r->body_sent = 0;
@@ -238,6 +250,26 @@ begin_attempt(struct request *r)
 	request_arm(r);
 }
 
+static bool
+try_candidate(struct request *r, const struct candidate *c)
+{
+	const struct candidate *before = r->candidate;
+
+	r->candidate = c;
+	prepare_body(r);
+	r->attempts++;
+	note_route(r);
+	if (send_attempt(r) == 0) {
+		begin_attempt(r);
+		return (true);
+	}
+	/* It cost nothing, and the row names who was really asked. */
+	r->attempts--;
+	if (before != NULL)
+		r->candidate = before;
+	return (false);
+}
+
 /* The next candidate that takes it, or the end with the last error. */
 static void
 try_next(struct request *r)
@@ -246,22 +278,17 @@ try_next(struct request *r)
 	int i;
 
 	while (may_try_again(r) &&
-	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1) {
-		r->candidate = &r->route->c[i];
-		prepare_body(r);
-		r->attempts++;
-		note_route(r);
-		if (send_attempt(r) == 0) {
-			begin_attempt(r);
+	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1)
+		if (try_candidate(r, &r->route->c[i]))
 			return;
-		}
-		r->attempts--; /* it cost nothing */
-	}
 	if (r->last_error == API_OK)
 		r->last_error = full ? API_ERR_overloaded : API_ERR_no_agent;
+	if (r->candidate != NULL)
+		note_route(r);
 	request_break(r, r->last_error,
-	    r->last_error == API_ERR_upstream_timeout ? OUTCOME_TIMED_OUT
-						      : OUTCOME_FAILED);
+	    r->user_left				? OUTCOME_CANCELLED
+	    : r->last_error == API_ERR_upstream_timeout ? OUTCOME_TIMED_OUT
+							: OUTCOME_FAILED);
 }
 
 /* Nothing of an attempt that failed reaches the next one, or the bill. */
@@ -288,9 +315,9 @@ void
 request_retry_same(struct request *r)
 {
 	forget_attempt(r);
-	r->no_ask = true;
-	r->tried &= ~(UINT32_C(1) << (r->candidate - r->route->c));
-	try_next(r);
+	r->no_ask = r->candidate;
+	if (!may_try_again(r) || !try_candidate(r, r->candidate))
+		try_next(r);
 }
 
 /* ---- admission -------------------------------------------------------------

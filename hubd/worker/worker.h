@@ -179,11 +179,12 @@ struct request {
 	const struct candidate *candidate; /* of this attempt */
 	uint32_t attempts;
 	struct upstream up;
-	struct buf prepared;	   /* the spliced body of this attempt */
-	size_t body_sent;	   /* of it */
-	bool splice;		   /* prepared is used, not body */
-	bool ask_usage, no_ask;	   /* we added include_usage; must not */
-	enum api_error last_error; /* of the attempts so far */
+	struct buf prepared;		/* the spliced body of this attempt */
+	size_t body_sent;		/* of it */
+	bool splice;			/* prepared is used, not body */
+	bool ask_usage;			/* we added include_usage */
+	const struct candidate *no_ask; /* that must not be asked for it */
+	enum api_error last_error;	/* of the attempts so far */
 
 	struct meter *meter;
 	struct buf held; /* a held answer or a refusal */
@@ -220,6 +221,8 @@ bool request_count_body(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* There will be no further attempt: the body is not kept for one. */
+void request_body_done(struct request *);
 /* The session has room for more of the body. */
 void request_feed(struct request *);
 /* Frees everything; from any state. The row has been dealt with. */

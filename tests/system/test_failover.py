@@ -92,3 +92,26 @@ def test_agent_killed_while_it_serves(pair):
     assert {r["agent"] for r in rows.values()} == {"edge"}
     assert max(r["attempts"] for r in rows.values()) == 2
     pair.edge2.start().await_up(2)
+
+
+def test_plain_answer_that_breaks_off_is_asked_for_again(pair):
+    """Held back as it is, the user has seen nothing of it, nor pays."""
+    key = pair.key()
+    pair.sim.bind(MODEL, ANSWER, fault="reset", cut=100, delay_ms=20)
+    pair.other.bind(MODEL, ANSWER)
+    replies = [pair.chat(key, MODEL) for _ in range(8)]
+    assert [r[0] for r in replies] == [200] * 8
+    rows = pair.hub.rows([r[1]["x-request-id"] for r in replies])
+    assert {r["attempts"] for r in rows.values()} == {1, 2}
+    for row in rows.values():
+        assert row["amount"] == money.cost(priced.PRICES[MODEL], USAGE)
+
+
+def test_plain_answer_that_breaks_off_everywhere_costs_nothing(pair):
+    key = pair.key()
+    for sim in (pair.sim, pair.other):
+        sim.bind(MODEL, ANSWER, fault="reset", cut=100, delay_ms=20)
+    status, fields, body = pair.chat(key, MODEL)
+    assert (status, error_code(body)) == (502, "agent_lost")
+    row = pair.hub.row(fields["x-request-id"])
+    assert (row["amount"], row["usage"], row["outcome"]) == ("0", {}, "failed")
