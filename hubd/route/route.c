@@ -121,13 +121,21 @@ has_candidate(
 	return (false);
 }
 
+struct collect {
+	const struct router *router;
+	const struct price_blob *blob; /* one version for all of a route */
+	struct route *route;
+	const char *model;
+};
+
 static void
-add_candidate(const struct router *r, struct route *route, uint32_t row,
-    const struct registry_announce *a, const struct registry_provider *p,
-    const char *model)
+add_candidate(const struct collect *col, uint32_t row,
+    const struct registry_announce *a, const struct registry_provider *p)
 {
-	const struct price_blob *blob = pub_prices(r->shm);
+	const struct price_blob *blob = col->blob;
 	const struct price_entry *entry = NULL;
+	struct route *route = col->route;
+	const char *model = col->model;
 	struct candidate *c;
 
 	if (route->n == ROUTE_CANDIDATES || has_candidate(route, row, p->name))
@@ -135,7 +143,7 @@ add_candidate(const struct router *r, struct route *route, uint32_t row,
 	if (blob != NULL)
 		entry = price_find(blob, span_str(p->name), span_str(p->type),
 		    span_str(model));
-	if (entry == NULL && !r->free_unpriced)
+	if (entry == NULL && !col->router->free_unpriced)
 		return;
 	c = &route->c[route->n++];
 	memset(c, 0, sizeof(*c));
@@ -176,12 +184,6 @@ each_provider(const struct shm *shm, void *arg,
 	}
 }
 
-struct collect {
-	const struct router *router;
-	struct route *route;
-	const char *model;
-};
-
 static void
 collect_one(void *arg, uint32_t row, const struct pub_agent *agent,
     const struct registry_announce *a, const struct registry_provider *p)
@@ -190,27 +192,25 @@ collect_one(void *arg, uint32_t row, const struct pub_agent *agent,
 
 	if (rights_allow(agent, p->name, c->model) &&
 	    provider_serves(a, p, c->model))
-		add_candidate(c->router, c->route, row, a, p, c->model);
+		add_candidate(c, row, a, p);
 }
 
 static bool
-is_priced(const struct shm *shm, const char *model)
+is_priced(const struct price_blob *blob, const char *model)
 {
-	const struct price_blob *blob = pub_prices(shm);
-
 	return (blob != NULL && price_blob_find(blob, span_str(model)) != NULL);
 }
 
 static void
-fill(const struct router *r, struct route *route)
+fill(const struct router *r, const struct price_blob *blob, struct route *route)
 {
-	struct collect c = {r, route, route->model};
-	bool priced = is_priced(r->shm, route->model);
+	struct collect c = {r, blob, route, route->model};
+	bool priced = is_priced(blob, route->model);
 
 	each_provider(r->shm, &c, collect_one);
 	if (route->n == 0 && r->default_route[0] != '\0') {
 		c.model = r->default_route;
-		priced = priced || is_priced(r->shm, c.model);
+		priced = priced || is_priced(blob, c.model);
 		each_provider(r->shm, &c, collect_one);
 	}
 	route->error = route->n > 0 ? API_OK
@@ -219,10 +219,8 @@ fill(const struct router *r, struct route *route)
 }
 
 static uint64_t
-prices_in_force(const struct shm *shm)
+version_of(const struct price_blob *blob)
 {
-	const struct price_blob *blob = pub_prices(shm);
-
 	return (blob != NULL ? blob->version : 0);
 }
 
@@ -234,12 +232,13 @@ is_current(const struct shm *shm, const struct route *route, const char *model)
 		    atomic_load(&shm_run_state(shm)->registry_version) &&
 		route->keys_version ==
 		    atomic_load(&shm_pub_state(shm)->keys_version) &&
-		route->price_version == prices_in_force(shm));
+		route->price_version == version_of(pub_prices(shm)));
 }
 
 struct route *
 router_find(struct router *r, const char *model)
 {
+	const struct price_blob *blob;
 	struct route **slot, *route;
 
 	slot = &r->slot[price_hash(span_str(model)) % ROUTER_SLOTS];
@@ -252,8 +251,9 @@ router_find(struct router *r, const char *model)
 		    atomic_load(&shm_run_state(r->shm)->registry_version);
 		route->keys_version =
 		    atomic_load(&shm_pub_state(r->shm)->keys_version);
-		route->price_version = prices_in_force(r->shm);
-		fill(r, route);
+		blob = pub_prices(r->shm);
+		route->price_version = version_of(blob);
+		fill(r, blob, route);
 		route_unref(*slot);
 		*slot = route;
 	}
