@@ -18,8 +18,9 @@ struct link {
 	struct upstream announce;
 	struct buf line;
 	struct registry_announce said;
-	bool ready; /* it has announced itself */
-	bool going; /* it takes no new calls */
+	bool ready;	    /* it has announced itself */
+	bool going;	    /* it takes no new calls */
+	bool says_draining; /* the same, until it says otherwise */
 	struct loop_timer *age;
 };
 
@@ -49,7 +50,7 @@ link_load(struct worker *w, uint32_t agent_row)
 static bool
 takes_calls(const struct link *l)
 {
-	return (l->ready && !l->going && !l->pipe->dead &&
+	return (l->ready && !l->going && !l->says_draining && !l->pipe->dead &&
 		!h2link_going(l->pipe->h2));
 }
 
@@ -207,7 +208,7 @@ parse_announcement(struct link *l, const struct json *doc)
 		}
 		a->nproviders++;
 	}
-	l->going = json_get_bool(doc, "draining", false);
+	l->says_draining = json_get_bool(doc, "draining", false);
 	return (true);
 }
 
@@ -359,7 +360,9 @@ on_age(void *arg)
 {
 	struct link *l = arg;
 
-	log_info("agent %s: link from %s is old: replaced", l->name, l->peer);
+	if (!l->going)
+		log_info("agent %s: link from %s is old: replaced", l->name,
+		    l->peer);
 	l->going = true;
 	publish(l->w, l->agent_row);
 	h2link_goaway(l->pipe->h2);
@@ -406,7 +409,7 @@ slot_of(const struct http1_head *h)
 
 static void
 start_link(struct worker *w, struct client *c, uint32_t row,
-    const struct pub_agent *agent, struct span key, int slot)
+    const struct pub_agent *agent, struct span key, int slot, const char *id)
 {
 	struct conn *conn = client_detach(c);
 	struct link *l = xcalloc(1, sizeof(*l));
@@ -417,8 +420,9 @@ start_link(struct worker *w, struct client *c, uint32_t row,
 	    "HTTP/1.1 101 Switching Protocols\r\n"
 	    "upgrade: websocket\r\nconnection: upgrade\r\n"
 	    "sec-websocket-accept: %s\r\n"
-	    "sec-websocket-protocol: " LINK_SUBPROTOCOL "\r\n\r\n",
-	    accept);
+	    "sec-websocket-protocol: " LINK_SUBPROTOCOL "\r\n"
+	    "x-request-id: %s\r\n\r\n",
+	    accept, id);
 	l->w = w;
 	l->agent_row = row;
 	l->agent_id = agent->id;
@@ -456,7 +460,7 @@ link_accept(struct worker *w, struct client *c, const struct http1_head *h,
 		    id, -1, true);
 		return;
 	}
-	start_link(w, c, row, &agent, key, slot_of(h));
+	start_link(w, c, row, &agent, key, slot_of(h), id);
 }
 
 void

@@ -73,6 +73,9 @@ on_ws_event(struct pipe *p, enum ws_event event, struct span data)
 		feed(p, data);
 		break;
 	case WS_PING:
+		/* Who does not read gets no pongs either. */
+		if (conn_unsent(p->conn) >= LINK_QUEUE_MAX)
+			break;
 		ws_put_frame(
 		    conn_out(p->conn), WS_SERVER, WS_OP_PONG, data.p, data.n);
 		conn_flush_later(p->conn);

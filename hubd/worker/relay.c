@@ -168,8 +168,8 @@ out_close(struct upstream *up, uint32_t code)
 {
 	struct forward *f = up->owner;
 
-	if (code != H2_NO_ERROR)
-		forward_end(f, code);
+	if (code != H2_NO_ERROR || !up->heard_end)
+		forward_end(f, code != H2_NO_ERROR ? code : H2_INTERNAL_ERROR);
 	/* else what is queued still goes out; in's close ends it */
 }
 
