@@ -152,6 +152,7 @@ conn_flush(struct conn *c)
 		}
 	} else if (n == CONN_IO_WANT_READ) {
 		c->write_wants_read = true;
+		c->waited = true;
 		conn_update_in(c);
 	} else if (n == CONN_IO_WANT_WRITE)
 		wait_for_room(c);
