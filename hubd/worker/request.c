@@ -296,7 +296,6 @@ static void
 forget_attempt(struct request *r)
 {
 	upstream_cancel(&r->up, H2_CANCEL);
-	r->owed = 0; /* to a stream that is no more */
 	meter_free(r->meter);
 	r->meter = NULL;
 	request_note_progress(r);
