@@ -112,6 +112,16 @@ set_up(struct billing *b, struct hub_child *child)
 	child->on_message = on_message;
 }
 
+static void
+tear_down(struct billing *b)
+{
+	loop_timer_free(b->retry_timer);
+	loop_timer_free(b->price_timer);
+	loop_timer_free(b->checkpoint_timer);
+	intake_stop(b);
+	billing_fini(b);
+}
+
 int
 billing_main(struct hub_child *child)
 {
@@ -125,6 +135,6 @@ billing_main(struct hub_child *child)
 	process_set_phase(&process_rows(b.shm)[child->me.row], PHASE_SERVING);
 	child_send(child, HUBMSG_READY, NULL, 0);
 	loop_run(b.loop);
-	billing_fini(&b);
+	tear_down(&b);
 	return (0);
 }

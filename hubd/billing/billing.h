@@ -103,6 +103,7 @@ bool store_waits(const struct billing *);
 
 /* Watches the queue; starts the sweep. */
 void intake_start(struct billing *);
+void intake_stop(struct billing *);
 /* Takes the messages that are there: rows become due. */
 void intake_read(struct billing *);
 /* Finds what nobody named: FINAL rows, rows of the dead. */

@@ -212,3 +212,11 @@ intake_start(struct billing *b)
 	loop_io_want(b->queue_io, LOOP_READ);
 	loop_timer_set_ms(b->sweep_timer, 0);
 }
+
+void
+intake_stop(struct billing *b)
+{
+	loop_timer_free(b->commit_timer);
+	loop_timer_free(b->sweep_timer);
+	loop_io_free(b->queue_io);
+}

@@ -11,7 +11,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "common/alloc.h"
 #include "common/log.h"
 
 struct seat *
@@ -170,7 +169,8 @@ kill_children(struct master *m)
 int
 master_main(const struct master_options *o)
 {
-	struct master *m = xcalloc(1, sizeof(*m));
+	static struct master the_master; /* as long as the process */
+	struct master *m = &the_master;
 
 	m->options = *o;
 	log_init("master", o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
