@@ -111,7 +111,9 @@ $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 
 .PHONY: unit
 unit: $(patsubst %,$(O)/unit/test_%,$(UNITS))
-	@set -e; for t in $^; do $$t; done
+	@for t in $^; do $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; \
+	    grep -v '^20[0-9-]*T[0-9:.]*Z \|^Running' $$t.log | \
+		sed "s,^,$${t##*/}: ,"; done
 
 # ---- system tests --------------------------------------------------------
 
