@@ -39,6 +39,7 @@ struct forward {
 	struct h2stream *in; /* NULL: it is over */
 	struct upstream out;
 	size_t in_owed, out_owed; /* credit not returned yet */
+	bool answered;		  /* a head has come */
 };
 
 /* ---- to another worker -----------------------------------------------------
@@ -140,6 +141,7 @@ out_head(struct upstream *up, const struct h2_field *fields, size_t n)
 {
 	struct forward *f = up->owner;
 
+	f->answered = true;
 	h2stream_respond(f->in, fields, n, true);
 }
 
@@ -168,8 +170,12 @@ out_close(struct upstream *up, uint32_t code)
 {
 	struct forward *f = up->owner;
 
-	if (code != H2_NO_ERROR || !up->heard_end)
-		forward_end(f, code != H2_NO_ERROR ? code : H2_INTERNAL_ERROR);
+	/* Refused means that nothing was done, ended that all has come. */
+	if ((code == H2_REFUSED_STREAM && f->answered) ||
+	    (code == H2_NO_ERROR && !up->heard_end))
+		code = H2_INTERNAL_ERROR;
+	if (code != H2_NO_ERROR)
+		forward_end(f, code);
 	/* else what is queued still goes out; in's close ends it */
 }
 
