@@ -1,6 +1,7 @@
 /* The provider's answer on its way to the user. */
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/failpoint.h"
 #include "hubd/worker/worker.h"
@@ -337,17 +338,42 @@ is_success(int status)
 }
 
 static void
-begin_answer(struct request *r, const struct head *h)
+begin_body(struct request *r, bool sse)
 {
-	r->sse = h->type.n >= 17 &&
-		 span_ieq(span_of(h->type.p, 17), SPAN("text/event-stream"));
+	r->sse = sse;
+	meter_free(r->meter);
 	r->meter = meter_new(r->endpoint, r->sse, r->ask_usage);
-	if (r->no_ask == r->candidate)
-		learn_set_refuses_usage(r->w->learn, r->candidate);
 	if (r->sse && r->client != NULL)
 		send_stream_head(r);
 	else
 		r->state = r->sse ? REQUEST_STREAM : REQUEST_HOLD;
+}
+
+static void
+begin_answer(struct request *r, const struct head *h)
+{
+	bool sse = h->type.n >= 17 &&
+		   span_ieq(span_of(h->type.p, 17), SPAN("text/event-stream"));
+
+	if (r->no_ask == r->candidate)
+		learn_set_refuses_usage(r->w->learn, r->candidate);
+	r->sniffed = sse;
+	begin_body(r, sse);
+}
+
+/*
+ * Some send events under another type. A field name of an event stream or
+ * its colon begins no JSON document, so the first byte tells.
+ */
+static void
+sniff(struct request *r, struct span bytes)
+{
+	if (r->sniffed || bytes.n == 0)
+		return;
+	r->sniffed = true;
+	if (r->state == REQUEST_HOLD && strchr("dei:", bytes.p[0]) != NULL &&
+	    bytes.p[0] != '\0')
+		begin_body(r, true);
 }
 
 static void
@@ -425,6 +451,7 @@ on_data(struct upstream *up, struct span bytes)
 
 	r->owed += bytes.n;
 	r->t_last = loop_now(r->w->loop);
+	sniff(r, bytes);
 	switch (r->state) {
 	case REQUEST_STREAM:
 		take_stream(r, bytes);

@@ -324,8 +324,9 @@ class Hub(Process):
                             str(max(100, 4 * len(ids))))["rows"]
             found = {r["id"]: r for r in rows if r["id"] in ids}
             assert len(rows) == len({r["id"] for r in rows}), "doubled rows"
-            return found if len(found) == len(set(ids)) else None
-        return await_(f"ledger rows of {len(ids)} requests", look, seconds)
+            return (found,) if len(found) == len(set(ids)) else None
+        return await_(f"ledger rows of {len(ids)} requests", look,
+                      seconds)[0]
 
     def quiet(self, seconds=10):
         """Awaits that no call is in flight."""
