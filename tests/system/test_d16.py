@@ -104,8 +104,11 @@ def test_d16_stream_in_flight_keeps_its_price():
         procs.await_("the new version", lambda: site.hub.ctl(
             "show", "status")["price_version"] > old)
         later = site.chat(key, STREAM)[1]
-        while stream.sock and stream.sock.recv(65536):
-            pass
+        seen = b""
+        while not seen.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
+            piece = stream.sock.recv(65536)
+            assert piece, seen
+            seen = (seen + piece)[-100:]
         stream.close()
         site.hub.quiet()
         rows = {r["id"]: r for r in crash.ledger(site, account)}

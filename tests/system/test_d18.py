@@ -13,7 +13,7 @@ SMALLEST = priced.shape("sim-i1-o3-d18", {
     "input_cost_per_token": "1e-24", "output_cost_per_token": "3e-24"})
 ODD = priced.shape("sim-i7-o9-d18", {
     "input_cost_per_token": "0.000000000000000000000007",
-    "output_cost_per_token": "1.000000000000000000000001e-6"})
+    "output_cost_per_token": "1.000000000000000001e-6"})
 TIMES = 500
 
 
