@@ -113,6 +113,9 @@ step_billing(struct master *m, bool late)
 	if (!m->clean)
 		log_warnx("billing is not done: the next start books what "
 			  "is left");
+	/* a successor would never be told that all is over */
+	loop_timer_free(b->respawn);
+	b->respawn = NULL;
 	if (b->pid != 0)
 		kill(b->pid, SIGKILL);
 	enter(m, STAGE_END_ADMIN, ADMIN_MS);

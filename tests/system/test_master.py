@@ -335,6 +335,17 @@ def test_a_second_signal_hastens(sites):
     assert [r["outcome"] for r in rows] == ["orphaned"]
 
 
+def test_a_hastened_drain_ends_even_if_billing_hangs(hub):
+    await_("all children", lambda: serving(hub))
+    billing = children(hub)["billing"]
+    os.kill(billing, signal.SIGSTOP)
+    hub.child.send_signal(signal.SIGTERM)
+    await_("the workers' end", lambda: not any(
+        name.startswith("worker") for name in children(hub)))
+    assert hub.stop_here(signal.SIGTERM) == 0
+    assert gone(billing)
+
+
 def test_a_supervisor_is_told(tmp_path):
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
