@@ -84,9 +84,10 @@ process_take(const struct shm *shm, enum process_role role, uint32_t slot)
 {
 	struct process_row *row;
 	uint64_t generation;
-	uint32_t i;
+	/* billing alone frees the rows of dead workers: it must find one */
+	uint32_t i = role == ROLE_WORKER ? SHM_OTHER_PROCS : 0;
 
-	for (i = 0; i < shm->sizes.nprocs; i++) {
+	for (; i < shm->sizes.nprocs; i++) {
 		row = row_at(shm, i);
 		if (process_state_of(row) == PROCESS_FREE)
 			break;

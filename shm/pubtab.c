@@ -255,10 +255,7 @@ pub_key_index(const struct shm *shm, const uint8_t hash[32], uint32_t row)
 
 		if (entry == want)
 			return (true);
-		/* the row's own entries may be ahead of the row itself */
-		if (spare == NULL &&
-		    (entry == 0 ||
-			((uint32_t)entry - 1 != row && is_stale(shm, entry))))
+		if (spare == NULL && (entry == 0 || is_stale(shm, entry)))
 			spare = slot;
 		if (entry == 0)
 			break;

@@ -90,7 +90,8 @@ const struct price_blob *pub_prices(const struct shm *);
 /* ---- billing ------------------------------------------------------------- */
 
 void pub_key_write(const struct shm *, uint32_t row, const struct pub_key *);
-/* Enters a hash into the index; false: it is full. */
+/* Enters a hash that its row has been written with into the index; false: it
+ * is full. */
 bool pub_key_index(const struct shm *, const uint8_t hash[32], uint32_t row);
 void pub_account_write(const struct shm *, uint32_t row,
     const struct pub_account *, int64_t available);

@@ -20,8 +20,7 @@
 uint32_t
 shm_nprocs(uint32_t workers)
 {
-	/* master, admin, and two of billing should one outlive its channel */
-	return (4 + 4 * workers);
+	return (SHM_OTHER_PROCS + 4 * workers);
 }
 
 static bool

@@ -80,6 +80,9 @@ enum shm_access {
 /* Rows for master, billing, admin and 4 generations of every worker slot:
  * a dead worker's row is used again only when billing has settled it. */
 uint32_t shm_nprocs(uint32_t workers);
+/* The first rows, which no worker takes: master, admin, and two of billing
+ * should one outlive its channel. */
+#define SHM_OTHER_PROCS 4
 
 /* Bytes that each file takes with these sizes. */
 uint64_t shm_run_bytes(const struct shm_sizes *);

@@ -181,8 +181,9 @@ intake_sweep(struct billing *b)
 			sweep_row(b, &s, i, word);
 	}
 	atomic_store(&shm_run_state(b->shm)->pending, s.final);
-	if (b->stage == STAGE_SERVING)
-		settle_dead(b, &s);
+	/* also while the store is away: what is left of them is BOOKED, and
+	 * that is published before it is said */
+	settle_dead(b, &s);
 	free(s.dead);
 	free(s.owned);
 }

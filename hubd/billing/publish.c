@@ -156,11 +156,11 @@ publish_key(struct billing *b, const struct ledger_key *k, bool cut)
 		return (false);
 	if (k->revoked)
 		p.revoked = revocation(b, row, cut);
-	if (!pub_key_index(b->shm, k->hash, row) ||
-	    (k->old_until_ms != 0 && !pub_key_index(b->shm, k->old_hash, row)))
-		return (false);
+	/* first the row, which tells what of the index is stale */
 	pub_key_write(b->shm, row, &p);
-	return (true);
+	return (
+	    pub_key_index(b->shm, k->hash, row) &&
+	    (k->old_until_ms == 0 || pub_key_index(b->shm, k->old_hash, row)));
 }
 
 bool

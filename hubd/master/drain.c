@@ -115,7 +115,8 @@ step_billing(struct master *m, bool late)
 			  "is left");
 	/* a successor would never be told that all is over */
 	loop_timer_free(b->respawn);
-	b->respawn = NULL;
+	loop_timer_free(m->admin_seat.respawn);
+	b->respawn = m->admin_seat.respawn = NULL;
 	if (b->pid != 0)
 		kill(b->pid, SIGKILL);
 	enter(m, STAGE_END_ADMIN, ADMIN_MS);

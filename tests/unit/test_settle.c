@@ -82,6 +82,19 @@ START_TEST(a_dead_workers_rows_are_settled_and_its_row_freed)
 }
 END_TEST
 
+START_TEST(workers_that_left_nothing_are_settled_though_the_store_is_away)
+{
+	cell_add_money(fixture, 0, worker, (nanousd_t){1000000});
+	process_died(fixture, worker.row);
+	billing.stage = STAGE_OPEN;
+	intake_sweep(&billing);
+	ck_assert_int_eq(
+	    process_state_of(&process_rows(fixture)[worker.row]), PROCESS_FREE);
+	ck_assert_int_eq(cells_held(fixture, 0).n, 0);
+	billing.stage = STAGE_SERVING;
+}
+END_TEST
+
 START_TEST(what_a_dead_worker_holds_counts_until_its_rows_are_booked)
 {
 	struct call_fixed f = call_fixed();
@@ -398,6 +411,8 @@ main(void)
 	tcase_add_test(t, a_final_row_is_booked_to_the_last_digit);
 	tcase_add_test(t, rows_of_the_living_that_are_not_final_are_left_alone);
 	tcase_add_test(t, a_dead_workers_rows_are_settled_and_its_row_freed);
+	tcase_add_test(
+	    t, workers_that_left_nothing_are_settled_though_the_store_is_away);
 	tcase_add_test(
 	    t, what_a_dead_worker_holds_counts_until_its_rows_are_booked);
 	tcase_add_test(t, a_store_that_is_away_loses_nothing);
