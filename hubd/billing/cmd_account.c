@@ -42,11 +42,14 @@ static void
 show_changed(struct billing *b, struct reply *r, uint32_t id)
 {
 	struct ledger_account a;
-	enum ledger_result result;
 
-	result = b->ops->account_get(b->store, id, &a);
-	if (reply_store(r, result, "account", dir_name(&b->accounts, id)))
+	/* who is told to try again would credit twice */
+	if (b->ops->account_get(b->store, id, &a) != LEDGER_OK) {
+		reply_refuse(r,
+		    "it is done, but the store has gone away: the hub takes "
+		    "note of it at its next start");
 		return;
+	}
 	if (!publish_account(b, &a)) {
 		reply_refuse(r,
 		    "account %s has no room in memory: raise "
@@ -62,16 +65,19 @@ show_changed(struct billing *b, struct reply *r, uint32_t id)
 	jout_end_object(&r->j);
 }
 
-/* An amount above zero, or a refusal. The caller frees it. */
+/* An amount, or a refusal. The caller frees it. */
 static amount_t *
-parse_amount(struct reply *r, const char *text)
+parse_amount(struct reply *r, const char *text, bool zero_too)
 {
 	amount_t *a = amount_new();
 
-	if (amount_parse(a, text, strlen(text)) == 0 && amount_sign(a) > 0)
+	if (amount_parse(a, text, strlen(text)) == 0 &&
+	    amount_sign(a) >= (zero_too ? 0 : 1))
 		return (a);
 	amount_free(a);
-	reply_refuse(r, "an amount is a decimal number of USD above 0");
+	reply_refuse(r,
+	    "an amount is a decimal number of USD %s, with at most 24 decimals",
+	    zero_too ? "from 0" : "above 0");
 	return (NULL);
 }
 
@@ -112,12 +118,11 @@ add(struct billing *b, struct reply *r, const char *name,
 		    b->accounts.max_rows);
 		return;
 	}
-	if (reply_store(
-		r, b->ops->account_add(b->store, name, &id), "account", name))
+	if (reply_store(r, b->ops->account_add(b->store, name, credit, &id),
+		"account", name))
 		return;
 	dir_put(&b->accounts, id, name);
-	if (credit == NULL || change(b, r, id, CHANGE_CREDIT, credit, NULL))
-		show_changed(b, r, id);
+	show_changed(b, r, id);
 }
 
 void
@@ -128,9 +133,11 @@ cmd_account_add(struct billing *b, const struct json *args, struct reply *r)
 	amount_t *credit = NULL;
 
 	if (!check_name(r, "name", name) ||
-	    (text != NULL && (credit = parse_amount(r, text)) == NULL))
+	    (text != NULL && (credit = parse_amount(r, text, true)) == NULL))
 		return;
-	add(b, r, name, credit);
+	/* a credit of nothing is none */
+	add(b, r, name,
+	    credit != NULL && amount_sign(credit) > 0 ? credit : NULL);
 	amount_free(credit);
 }
 
@@ -141,8 +148,8 @@ change_by_name(struct billing *b, const struct json *args, struct reply *r,
 	uint32_t id = find_account(b, r, json_get_str(args, "name"));
 	amount_t *amount;
 
-	if (id == 0 ||
-	    (amount = parse_amount(r, json_get_str(args, "amount"))) == NULL)
+	if (id == 0 || (amount = parse_amount(
+			    r, json_get_str(args, "amount"), false)) == NULL)
 		return;
 	if (kind == CHANGE_DEBIT)
 		amount_neg(amount);

@@ -72,6 +72,7 @@ put_audit(struct jout *j, const struct ledger_audit *a)
 	jout_kuint(j, "accounts", a->accounts);
 	jout_kuint(j, "bad_accounts", a->bad_accounts);
 	jout_kuint(j, "bad_rows", a->bad_rows);
+	jout_kuint(j, "unchecked_rows", a->unchecked);
 	jout_kuint(j, "suspense", a->suspense);
 	jout_kstr(j, "ledger_sum", a->ledger_sum);
 	jout_kstr(j, "charges_sum", a->charges_sum);

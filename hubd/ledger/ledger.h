@@ -104,6 +104,7 @@ struct ledger_audit {
 	uint64_t bad_accounts; /* balance is not the sum of its changes */
 	uint64_t bad_rows;     /* amount is not usage x price (full only), or
 				  row and charge differ */
+	uint64_t unchecked;    /* prices that this hubd cannot read (full) */
 	uint64_t suspense;
 	char ledger_sum[AMOUNT_TEXT_MAX];  /* of amounts */
 	char charges_sum[AMOUNT_TEXT_MAX]; /* of charge changes */
@@ -131,7 +132,8 @@ struct ledger_ops {
 	/* Checkpoints left (after power loss): fn for each. */
 	enum ledger_result (*each_checkpoint)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_row *), void *);
-	/* raw: the row as billing found it, whatever it is. */
+	/* raw: the row as billing found it, whatever it is. CONFLICT: just
+	 * that is there already. */
 	enum ledger_result (*suspend)(struct ledger *, req_id_t,
 	    const char *reason, const void *raw, size_t n);
 	enum ledger_result (*each_suspense)(struct ledger *,
@@ -146,8 +148,9 @@ struct ledger_ops {
 	enum ledger_result (*audit)(
 	    struct ledger *, bool full, struct ledger_audit *);
 
-	enum ledger_result (*account_add)(
-	    struct ledger *, const char *name, uint32_t *id);
+	/* With its first credit, in one transaction; NULL: none. */
+	enum ledger_result (*account_add)(struct ledger *, const char *name,
+	    const amount_t *credit, uint32_t *id);
 	/* amount > 0 for credit, < 0 for debit. A credit's ref given twice
 	 * with the same account and amount changes nothing: OK; with another
 	 * amount: CONFLICT. "" and a debit's ref (its reason) may repeat. */

@@ -399,11 +399,13 @@ static int
 copy_into(struct ledger *l, sqlite3 *to)
 {
 	sqlite3_backup *b = sqlite3_backup_init(to, "main", l->db, "main");
+	int rc;
 
 	if (b == NULL)
 		return (-1);
-	sqlite3_backup_step(b, -1);
-	if (sqlite3_backup_finish(b) != SQLITE_OK)
+	/* that it was busy, finish() would not say */
+	rc = sqlite3_backup_step(b, -1);
+	if (sqlite3_backup_finish(b) != SQLITE_OK || rc != SQLITE_DONE)
 		return (-1);
 	/* One file, that can be carried away and read anywhere. */
 	return (sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL,

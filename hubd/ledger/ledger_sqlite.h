@@ -99,7 +99,7 @@ enum ledger_result sqlite_each_row(struct ledger *,
     void *);
 enum ledger_result sqlite_audit(struct ledger *, bool, struct ledger_audit *);
 enum ledger_result sqlite_account_add(
-    struct ledger *, const char *, uint32_t *);
+    struct ledger *, const char *, const amount_t *, uint32_t *);
 enum ledger_result sqlite_account_change(struct ledger *, uint32_t,
     enum ledger_change_kind, const amount_t *, const char *);
 enum ledger_result sqlite_account_set(

@@ -41,7 +41,7 @@ void null_add_text(
 
 /* Operations (struct ledger_ops) of null_tables.c. */
 enum ledger_result null_account_add(
-    struct ledger *l, const char *name, uint32_t *id);
+    struct ledger *l, const char *name, const amount_t *credit, uint32_t *id);
 enum ledger_result null_account_change(struct ledger *l, uint32_t id,
     enum ledger_change_kind kind, const amount_t *amount, const char *ref);
 enum ledger_result null_account_set(

@@ -49,7 +49,8 @@ null_add_text(char text[AMOUNT_TEXT_MAX], const amount_t *amount, bool negative)
 /* ---- accounts ------------------------------------------------------------ */
 
 enum ledger_result
-null_account_add(struct ledger *l, const char *name, uint32_t *id)
+null_account_add(
+    struct ledger *l, const char *name, const amount_t *credit, uint32_t *id)
 {
 	struct ledger_account a = {.id = (uint32_t)l->accounts.n + 1};
 	size_t i;
@@ -65,6 +66,9 @@ null_account_add(struct ledger *l, const char *name, uint32_t *id)
 	snprintf(a.spent, sizeof(a.spent), "0");
 	null_append(&l->accounts, &a);
 	*id = a.id;
+	if (credit != NULL)
+		return (
+		    null_account_change(l, a.id, CHANGE_CREDIT, credit, NULL));
 	return (LEDGER_OK);
 }
 

@@ -145,16 +145,23 @@ sqlite_account_change(struct ledger *l, uint32_t id,
 /* ---- accounts ------------------------------------------------------------ */
 
 enum ledger_result
-sqlite_account_add(struct ledger *l, const char *name, uint32_t *id)
+sqlite_account_add(
+    struct ledger *l, const char *name, const amount_t *credit, uint32_t *id)
 {
 	struct query q = db_query(l, "INSERT INTO account (name) VALUES (?)");
-	enum db_step step;
+	enum ledger_result rc;
 
+	if (db_begin(l) != LEDGER_OK)
+		return (LEDGER_DOWN);
 	db_bind_text(&q, name);
-	step = db_run(&q);
-	if (step == DB_DONE)
+	rc = db_result(db_run(&q));
+	if (rc == LEDGER_OK) {
 		*id = (uint32_t)db_last_id(l);
-	return (db_result(step));
+		if (credit != NULL)
+			rc = change_in_transaction(
+			    l, *id, CHANGE_CREDIT, credit, "");
+	}
+	return (finish(l, rc));
 }
 
 /* "unlimited", or a decimal in its plain form. */

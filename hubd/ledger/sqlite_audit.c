@@ -28,6 +28,7 @@ struct audit {
 	size_t n, room;
 	struct price_blob *versions[VERSIONS_KEPT];
 	unsigned next_version; /* place of the one to be replaced */
+	uint64_t unreadable;   /* a version that is there, but not for us */
 	amount_t *scratch, *ledger_sum, *charges_sum;
 };
 
@@ -162,50 +163,68 @@ audit_balances(struct audit *a)
 
 /* ---- rows ---------------------------------------------------------------- */
 
-/* The price table of a row, from the few kept; NULL: there is none. */
-static const struct price_blob *
-version_of(struct audit *a, uint64_t version)
+/* The price table of a row, from the few kept. OK, MISSING, DOWN, or REFUSED:
+ * this hubd cannot read it. */
+static enum ledger_result
+version_of(struct audit *a, uint64_t version, const struct price_blob **out)
 {
+	enum ledger_result rc;
 	struct price_blob *b;
 	unsigned i;
 
 	for (i = 0; i < VERSIONS_KEPT; i++) {
-		if (a->versions[i] != NULL &&
-		    a->versions[i]->version == version)
-			return (a->versions[i]);
+		*out = a->versions[i];
+		if (*out != NULL && (*out)->version == version)
+			return (LEDGER_OK);
 	}
-	if (version == 0 || sqlite_price_get(a->l, version, &b) != LEDGER_OK)
-		return (NULL);
+	if (version == 0)
+		return (LEDGER_MISSING);
+	if (version == a->unreadable)
+		return (LEDGER_REFUSED);
+	if ((rc = sqlite_price_get(a->l, version, &b)) != LEDGER_OK) {
+		if (rc == LEDGER_REFUSED)
+			a->unreadable = version;
+		return (rc);
+	}
 	i = a->next_version++ % VERSIONS_KEPT;
 	free(a->versions[i]);
-	a->versions[i] = b;
-	return (b);
+	*out = a->versions[i] = b;
+	return (LEDGER_OK);
 }
 
-/* Is the amount what usage and price version say? */
-static bool
+/* Is the amount what usage and price version say? OK, CONFLICT: it is not,
+ * REFUSED: nobody here can say, DOWN. */
+static enum ledger_result
 recompute(struct audit *a, const struct ledger_row *r)
 {
 	enum service_tier tier = service_tier_parse(r->tier, strlen(r->tier));
 	const struct price_entry *e = NULL;
 	const struct price_blob *b;
-	amount_t *cost = amount_new();
+	enum ledger_result rc;
+	amount_t *cost;
 	bool good;
 
-	if (r->price[0] != '\0' &&
-	    (b = version_of(a, r->price_version)) != NULL)
-		e = price_blob_find(b, span_str(r->price));
+	if (r->price[0] != '\0') {
+		rc = version_of(a, r->price_version, &b);
+		if (rc == LEDGER_OK)
+			e = price_blob_find(b, span_str(r->price));
+		if (rc == LEDGER_OK ? e == NULL : rc == LEDGER_MISSING)
+			return (LEDGER_CONFLICT);
+		if (rc != LEDGER_OK)
+			return (rc);
+	}
+	cost = amount_new(); /* without a price, of nothing */
 	if (e != NULL)
 		price_cost(e, &r->usage, tier, cost);
-	/* Without a price, only nothing can have been billed. */
-	good = (e != NULL || r->price[0] == '\0') && equals(a, r->amount, cost);
+	good = equals(a, r->amount, cost);
 	amount_free(cost);
-	return (good);
+	return (good ? LEDGER_OK : LEDGER_CONFLICT);
 }
 
-/* charge: the amount of the change with the row's id, "" if none. */
-static bool
-row_good(
+/* As recompute(). charge: the amount of the change with the row's id, "" if
+ * none. */
+static enum ledger_result
+judge_row(
     struct audit *a, const struct ledger_row *r, const char *charge, bool full)
 {
 	amount_t *amount = amount_new();
@@ -216,7 +235,35 @@ row_good(
 	amount_neg(amount);
 	good = good && equals(a, charge, amount);
 	amount_free(amount);
-	return (good && (!full || recompute(a, r)));
+	if (!good)
+		return (LEDGER_CONFLICT);
+	return (full ? recompute(a, r) : LEDGER_OK);
+}
+
+/* false: the store is away. */
+static bool
+count_row(
+    struct audit *a, const struct ledger_row *r, const char *charge, bool full)
+{
+	char id[REQ_ID_TEXT];
+
+	a->out->rows++;
+	switch (judge_row(a, r, charge, full)) {
+	case LEDGER_OK:
+		break;
+	case LEDGER_CONFLICT:
+	case LEDGER_MISSING:
+		a->out->bad_rows++;
+		req_id_format(r->id, id);
+		first_bad(a, "row %s", id);
+		break;
+	case LEDGER_REFUSED:
+		a->out->unchecked++;
+		break;
+	case LEDGER_DOWN:
+		return (false);
+	}
+	return (true);
 }
 
 static enum ledger_result
@@ -229,19 +276,17 @@ audit_rows(struct audit *a, bool full)
 	    "unpriced_kinds, duration_ms, coalesce(c.amount, '') "
 	    "FROM ledger l LEFT JOIN balance_change c ON c.kind = 'charge' "
 	    "AND c.ref = l.id AND c.account = l.account");
-	char charge[AMOUNT_TEXT_MAX], id[REQ_ID_TEXT];
+	char charge[AMOUNT_TEXT_MAX];
 	struct ledger_row r;
 	enum db_step step;
 
 	while ((step = db_step(&q)) == DB_ROW) {
 		row_read(&q, &r);
 		db_text(&q, charge, sizeof(charge));
-		a->out->rows++;
-		if (row_good(a, &r, charge, full))
-			continue;
-		a->out->bad_rows++;
-		req_id_format(r.id, id);
-		first_bad(a, "row %s", id);
+		if (!count_row(a, &r, charge, full)) {
+			step = DB_DOWN;
+			break;
+		}
 	}
 	db_end(&q);
 	return (db_result(step));

@@ -352,25 +352,38 @@ sqlite_each_checkpoint(
 
 /* ---- suspense ------------------------------------------------------------ */
 
-enum ledger_result
-sqlite_suspend(struct ledger *l, req_id_t id, const char *reason,
+/* OK, or CONFLICT if it is there already. */
+static enum ledger_result
+suspense_insert(struct ledger *l, const char *id, const char *reason,
     const void *raw, size_t n)
 {
 	struct query q = db_query(l,
 	    "INSERT OR IGNORE INTO suspense (id, time_ms, reason, raw) "
 	    "VALUES (?, ?, ?, ?)");
+
+	db_bind_text(&q, id);
+	db_bind_int(&q, db_now_ms());
+	db_bind_text(&q, reason);
+	db_bind_blob(&q, raw, n);
+	if (db_run(&q) != DB_DONE)
+		return (LEDGER_DOWN);
+	return (db_changes(l) > 0 ? LEDGER_OK : LEDGER_CONFLICT);
+}
+
+enum ledger_result
+sqlite_suspend(struct ledger *l, req_id_t id, const char *reason,
+    const void *raw, size_t n)
+{
 	char text[REQ_ID_TEXT];
+	enum ledger_result rc;
 
 	req_id_format(id, text);
 	if (db_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
-	db_bind_text(&q, text);
-	db_bind_int(&q, db_now_ms());
-	db_bind_text(&q, reason);
-	db_bind_blob(&q, raw, n);
+	rc = suspense_insert(l, text, reason, raw, n);
 	/* Its checkpoint must not be billed after a restart either. */
-	if (db_run(&q) == DB_DONE && forget_checkpoint(l, text) == DB_DONE)
-		return (db_commit(l));
+	if (rc != LEDGER_DOWN && forget_checkpoint(l, text) == DB_DONE)
+		return (db_commit(l) == LEDGER_OK ? rc : LEDGER_DOWN);
 	db_rollback(l);
 	return (LEDGER_DOWN);
 }

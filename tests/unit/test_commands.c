@@ -47,6 +47,17 @@ START_TEST(an_account_is_added_with_its_credit_and_published)
 }
 END_TEST
 
+START_TEST(an_account_may_begin_with_nothing)
+{
+	struct json *answer =
+	    ask("{\"cmd\":\"account add\",\"args\":{\"name\":\"beta\","
+		"\"credit\":\"0\"}}");
+
+	member_is(first_of(answer, "accounts"), "balance", "0");
+	json_free(answer);
+}
+END_TEST
+
 START_TEST(accounts_that_cannot_be_are_refused)
 {
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"acme\"}}",
@@ -56,10 +67,13 @@ START_TEST(accounts_that_cannot_be_are_refused)
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"\"}}", "name");
 	refused("{\"cmd\":\"account add\"}", "usage");
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\","
-		"\"credit\":\"0\"}}",
-	    "above 0");
-	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\","
 		"\"credit\":\"-1\"}}",
+	    "from 0");
+	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\","
+		"\"credit\":\"0.1234567890123456789012345\"}}",
+	    "24 decimals");
+	refused("{\"cmd\":\"account credit\",\"args\":{\"name\":\"acme\","
+		"\"amount\":\"0\"}}",
 	    "above 0");
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\","
 		"\"credit\":5}}",
@@ -474,6 +488,7 @@ static void
 add_tests(TCase *t)
 {
 	tcase_add_test(t, an_account_is_added_with_its_credit_and_published);
+	tcase_add_test(t, an_account_may_begin_with_nothing);
 	tcase_add_test(t, accounts_that_cannot_be_are_refused);
 	tcase_add_test(t, credit_with_a_ref_counts_once_and_debit_always);
 	tcase_add_test(t, overdraft_and_state_are_published);
