@@ -9,6 +9,8 @@
 #include "common/alloc.h"
 
 #define STRING_MAX 8192
+/* A hundred years: more is not to be had when nanoseconds are counted. */
+#define TIME_MAX_MS (UINT64_C(36525) * 86400 * 1000)
 
 struct unit {
 	const char *name;
@@ -137,8 +139,7 @@ conf_value_set(const struct conf_option *o, void *out, const char *text)
 		*(uint64_t *)field = n;
 		break;
 	case CONF_TIME:
-		/* a hundred years in milliseconds fit many times over */
-		why = parse_number(o, text, durations, INT64_MAX / 4, &n);
+		why = parse_number(o, text, durations, TIME_MAX_MS, &n);
 		*(int64_t *)field = (int64_t)n;
 		break;
 	case CONF_BOOL:

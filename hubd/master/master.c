@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -175,6 +176,8 @@ master_main(const struct master_options *o)
 	m->options = *o;
 	log_init("master", o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	read_conf(m);
+	/* what admin_group may read, it may whatever the shell's mask is */
+	umask(022);
 	daemon_start(m);
 	watch_signals(m);
 	setup_limits();

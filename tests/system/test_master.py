@@ -346,6 +346,21 @@ def test_a_hastened_drain_ends_even_if_billing_hangs(hub):
     assert gone(billing)
 
 
+def test_files_have_their_modes_whatever_the_mask(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES, workers=1)
+    h.run_dir += "/run"
+    mask = os.umask(0o077)
+    try:
+        h.start()
+    finally:
+        os.umask(mask)
+    modes = {name: os.stat(f"{h.run_dir}/{name}").st_mode & 0o777
+             for name in (".", "hubd.run", "hubd.pub", "hubd.ctl")}
+    h.stop()
+    assert modes == {".": 0o755, "hubd.run": 0o640, "hubd.pub": 0o640,
+                     "hubd.ctl": 0o660}
+
+
 def test_a_supervisor_is_told(tmp_path):
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:

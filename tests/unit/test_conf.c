@@ -180,6 +180,7 @@ static const struct {
     {"n = 101", "f:1: n: must be from 1 to 100"},
     {"n = 99999999999999999999", "f:1: n: the number is too large"},
     {"n = \"\"", "f:1: n: a number was expected"},
+    {"time = 40000d", "f:1: time: must be from 0 to 3155760000000 ms"},
     {"n = 5k", "f:1: n: a plain number"},
     {"size = 10x", "f:1: size: bad unit"},
     {"size = 10M", "f:1: size: bad unit"},
