@@ -44,7 +44,7 @@ struct registry_row {
 	_Atomic uint32_t links;	     /* live ones here; 0: row is empty */
 	_Atomic uint32_t draining;   /* of those, draining */
 	_Atomic uint32_t calls;	     /* streams on them now */
-	_Atomic uint32_t errors;     /* of late: decays */
+	_Atomic uint32_t errors;     /* 8 each; an answer takes an eighth off */
 	_Atomic uint32_t latency_us; /* smoothed time to first byte */
 	_Atomic uint64_t served;
 	_Atomic uint32_t seq; /* announcement in force is seq & 1 */

@@ -449,13 +449,20 @@ void
 requests_recheck(struct worker *w)
 {
 	struct request *r, *next;
+	char cost[AMOUNT_TEXT_MAX];
 	struct pub_key key;
 
 	for (r = LIST_FIRST(&w->requests); r != NULL; r = next) {
 		next = LIST_NEXT(r, entry);
-		if (pub_key_read(w->shm, r->admission.key_row, &key) &&
-		    key.number == r->key_number && key.revoked == 2 &&
-		    r->client != NULL)
+		if (!pub_key_read(w->shm, r->admission.key_row, &key) ||
+		    key.number != r->key_number || key.revoked != 2)
+			continue;
+		if (r->client != NULL)
 			client_kill(r->client, "its key was cut");
+		/* Those that go on unseen are cut as well. */
+		if (r->state != REQUEST_DONE && r->opened) {
+			request_finish(r, OUTCOME_CANCELLED, cost);
+			request_free(r);
+		}
 	}
 }

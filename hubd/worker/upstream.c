@@ -6,14 +6,33 @@
 
 #define FIELDS_MAX 24
 
+/* The agent has answered: how long it took, smoothed over eight answers. */
+static void
+note_head(struct upstream *up)
+{
+	int64_t us = (loop_now(up->pipe->w->loop).ns - up->opened.ns) / 1000;
+	uint32_t was;
+
+	if (up->load == NULL || us < 0 || us > UINT32_MAX)
+		return;
+	was = atomic_load(&up->load->latency_us);
+	atomic_store(&up->load->latency_us,
+	    was == 0 ? (uint32_t)us
+		     : (uint32_t)(((uint64_t)was * 7 + (uint64_t)us) / 8));
+	atomic_fetch_add(&up->load->served, 1);
+	atomic_store(&up->load->errors, atomic_load(&up->load->errors) / 8 * 7);
+}
+
 static void
 on_response(
     void *arg, struct h2stream *s, const struct h2_field *fields, size_t n)
 {
 	struct upstream *up = h2stream_arg(s);
 
-	if (up != NULL)
-		up->ops->on_head(up, fields, n);
+	if (up == NULL)
+		return;
+	note_head(up);
+	up->ops->on_head(up, fields, n);
 }
 
 static void
@@ -57,6 +76,9 @@ on_close(void *arg, struct h2stream *s, uint32_t code)
 
 	if (up == NULL)
 		return;
+	if (up->load != NULL && code != H2_NO_ERROR &&
+	    code != H2_REFUSED_STREAM)
+		atomic_fetch_add(&up->load->errors, 8);
 	detach(up);
 	up->ops->on_close(up, code);
 }
@@ -103,6 +125,7 @@ upstream_open_on(struct pipe *p, struct upstream *up,
 	up->pipe = p;
 	up->load = load;
 	up->heard_end = false;
+	up->opened = loop_now(p->w->loop);
 	up->said_end = !body_follows;
 	if (load != NULL)
 		atomic_fetch_add(&load->calls, 1);

@@ -151,6 +151,7 @@ struct upstream {
 	struct pipe *pipe;
 	struct registry_row *load; /* counted there, or NULL */
 	bool heard_end, said_end;  /* END_STREAM has come, was sent */
+	monotime_t opened;
 	LIST_ENTRY(upstream) entry;
 };
 
