@@ -213,7 +213,7 @@ lint:
 
 .PHONY: format
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	find agentd common hubd shm tests -name '*.[ch]' | xargs clang-format -i
 
 .PHONY: stats
 stats:

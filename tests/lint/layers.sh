@@ -36,7 +36,7 @@ allowed()
 	esac
 }
 
-files=$(git ls-files '*.c' '*.h')
+files=$(find agentd common hubd shm tests -name '*.[ch]' | sort)
 bad=0
 
 for file in $files; do

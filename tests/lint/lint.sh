@@ -22,7 +22,7 @@ fail()
 tests/lint/layers.sh || fail 'rooms include what they must not'
 
 if have clang-format; then
-	git ls-files '*.c' '*.h' |
+	find agentd common hubd shm tests -name '*.[ch]' |
 	    xargs clang-format --dry-run -Werror 2>&1 |
 	    sed -n 's/^\([^: ]*\):[0-9].*/\1: not formatted/p' | sort -u | grep . &&
 	    fail 'clang-format would change these'

@@ -40,8 +40,8 @@ functions()
 }
 
 for part in common shm hubd agentd tests; do
-	files=$(git ls-files "$part/*.c")
-	headers=$(git ls-files "$part/*.h")
+	files=$(find "$part" -name '*.c')
+	headers=$(find "$part" -name '*.h')
 	[ -z "$files" ] && continue
 	echo "$part"
 	functions $files | figures functions
