@@ -65,6 +65,20 @@ show_changed(struct billing *b, struct reply *r, uint32_t id)
 	jout_end_object(&r->j);
 }
 
+/* So that a balance can always be read back: amount_parse() has its end. */
+static bool
+is_moderate(const amount_t *a)
+{
+	static const char most[] = "1e30";
+	amount_t *max = amount_new();
+	bool less;
+
+	amount_parse(max, most, strlen(most));
+	less = amount_cmp(a, max) < 0;
+	amount_free(max);
+	return (less);
+}
+
 /* An amount, or a refusal. The caller frees it. */
 static amount_t *
 parse_amount(struct reply *r, const char *text, bool zero_too)
@@ -72,11 +86,12 @@ parse_amount(struct reply *r, const char *text, bool zero_too)
 	amount_t *a = amount_new();
 
 	if (amount_parse(a, text, strlen(text)) == 0 &&
-	    amount_sign(a) >= (zero_too ? 0 : 1))
+	    amount_sign(a) >= (zero_too ? 0 : 1) && is_moderate(a))
 		return (a);
 	amount_free(a);
 	reply_refuse(r,
-	    "an amount is a decimal number of USD %s, with at most 24 decimals",
+	    "an amount is a decimal number of USD %s and below 10^30, with at "
+	    "most 24 decimals",
 	    zero_too ? "from 0" : "above 0");
 	return (NULL);
 }
@@ -185,11 +200,12 @@ check_overdraft(struct reply *r, const char *text)
 	if (strcmp(text, "unlimited") == 0)
 		return (true);
 	a = amount_new();
-	good = amount_parse(a, text, strlen(text)) == 0 && amount_sign(a) >= 0;
+	good = amount_parse(a, text, strlen(text)) == 0 &&
+	       amount_sign(a) >= 0 && is_moderate(a);
 	amount_free(a);
 	if (!good)
 		reply_refuse(r, "an overdraft is a decimal number of USD, 0 or "
-				"more, or unlimited");
+				"more and below 10^30, or unlimited");
 	return (good);
 }
 

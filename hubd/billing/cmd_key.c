@@ -75,6 +75,19 @@ set_number(const struct json *args, struct reply *r, const char *name,
 }
 
 static bool
+set_expiry(struct ledger_key *k, const struct json *args, struct reply *r)
+{
+	int64_t at = json_get_int(args, "expires", k->expires_ms);
+
+	if (at != k->expires_ms && at != 0 && at <= walltime_ms()) {
+		reply_refuse(r, "expires: that time has passed");
+		return (false);
+	}
+	k->expires_ms = at;
+	return (true);
+}
+
+static bool
 set_limits(struct ledger_key *k, const struct json *args, struct reply *r)
 {
 	uint64_t rpm = k->rpm, concurrency = k->concurrency;
@@ -85,8 +98,7 @@ set_limits(struct ledger_key *k, const struct json *args, struct reply *r)
 		return (false);
 	k->rpm = (uint32_t)rpm;
 	k->concurrency = (uint32_t)concurrency;
-	k->expires_ms = json_get_int(args, "expires", k->expires_ms);
-	return (true);
+	return (set_expiry(k, args, r));
 }
 
 static bool

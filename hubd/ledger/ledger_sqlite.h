@@ -118,6 +118,9 @@ enum ledger_result sqlite_price_put(struct ledger *, struct price_blob *);
 enum ledger_result sqlite_price_get(
     struct ledger *, uint64_t, struct price_blob **);
 
+/* Can charges be added to what is stored of it? OK, MISSING, REFUSED or
+ * DOWN. */
+enum ledger_result account_check(struct ledger *, uint32_t id);
 /*
  * Adds a change to an account's balance, and a charge to what it spent,
  * inside a transaction. OK, MISSING or DOWN.

@@ -74,6 +74,21 @@ add_text(char text[AMOUNT_TEXT_MAX], const amount_t *change, bool subtract)
 }
 
 enum ledger_result
+account_check(struct ledger *l, uint32_t id)
+{
+	amount_t *zero = amount_new();
+	struct ledger_account a;
+	enum ledger_result rc;
+
+	rc = sqlite_account_get(l, id, &a);
+	if (rc == LEDGER_OK && (add_text(a.balance, zero, false) == -1 ||
+				   add_text(a.spent, zero, true) == -1))
+		rc = LEDGER_REFUSED;
+	amount_free(zero);
+	return (rc);
+}
+
+enum ledger_result
 account_apply(
     struct ledger *l, uint32_t id, const amount_t *change, bool charge)
 {

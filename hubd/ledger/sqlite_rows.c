@@ -13,6 +13,7 @@
 /* The sum of what one batch charges one account. */
 struct account_sum {
 	uint32_t account;
+	bool broken; /* what is stored of it is no amount */
 	amount_t *sum;
 };
 
@@ -175,17 +176,23 @@ row_insert(struct ledger *l, const struct ledger_row *r, struct row_texts *t)
 	return (db_run(&q));
 }
 
-static amount_t *
+/* NULL: the store is away. */
+static struct account_sum *
 sum_of(struct batch *b, uint32_t account)
 {
+	struct account_sum *s;
+	enum ledger_result rc;
 	size_t i;
 
 	for (i = 0; i < b->nsums; i++) {
 		if (b->sums[i].account == account)
-			return (b->sums[i].sum);
+			return (&b->sums[i]);
 	}
-	b->sums[b->nsums] = (struct account_sum){account, amount_new()};
-	return (b->sums[b->nsums++].sum);
+	if ((rc = account_check(b->l, account)) == LEDGER_DOWN)
+		return (NULL);
+	s = &b->sums[b->nsums++];
+	*s = (struct account_sum){account, rc != LEDGER_OK, amount_new()};
+	return (s);
 }
 
 /* A row of that id is there: equal or not? */
@@ -207,25 +214,33 @@ settle_existing(
 	return (LEDGER_DOWN);
 }
 
-/* Row and charge; a row whose charge is refused does not stay either. */
+static enum ledger_result
+unbook(struct batch *b, const char *id)
+{
+	return (row_delete(b->l, id) == DB_DONE ? LEDGER_REFUSED : LEDGER_DOWN);
+}
+
+/* Row and charge; a row whose charge is refused does not stay either. One
+ * account that is broken must not hold up all others. */
 static enum ledger_result
 book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 {
+	struct account_sum *s = sum_of(b, r->account);
 	char charge[AMOUNT_TEXT_MAX];
 	enum db_step step;
 
+	if (s == NULL)
+		return (LEDGER_DOWN);
 	amount_neg(b->amount);
-	if (amount_format(b->amount, charge) == -1)
-		return (row_delete(b->l, t->id) == DB_DONE ? LEDGER_REFUSED
-							   : LEDGER_DOWN);
+	if (s->broken || amount_format(b->amount, charge) == -1)
+		return (unbook(b, t->id));
 	step = change_insert(
 	    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
 	if (step == DB_DOWN)
 		return (LEDGER_DOWN);
 	if (step != DB_DONE)
-		return (row_delete(b->l, t->id) == DB_DONE ? LEDGER_REFUSED
-							   : LEDGER_DOWN);
-	amount_add(sum_of(b, r->account), b->amount);
+		return (unbook(b, t->id));
+	amount_add(s->sum, b->amount);
 	return (db_result(forget_checkpoint(b->l, t->id)));
 }
 
@@ -263,7 +278,8 @@ book_all(struct batch *b, const struct ledger_row *rows, size_t n,
 			return (LEDGER_DOWN);
 	}
 	for (i = 0; i < b->nsums; i++) {
-		if (account_apply(b->l, b->sums[i].account, b->sums[i].sum,
+		if (!b->sums[i].broken &&
+		    account_apply(b->l, b->sums[i].account, b->sums[i].sum,
 			true) != LEDGER_OK)
 			return (LEDGER_DOWN);
 	}

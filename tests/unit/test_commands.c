@@ -78,6 +78,12 @@ START_TEST(accounts_that_cannot_be_are_refused)
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\","
 		"\"credit\":5}}",
 	    "credit");
+	refused("{\"cmd\":\"account credit\",\"args\":{\"name\":\"acme\","
+		"\"amount\":\"1e30\"}}",
+	    "below 10^30");
+	refused("{\"cmd\":\"key add\",\"args\":{\"account\":\"acme\","
+		"\"expires\":1000}}",
+	    "has passed");
 	refused("{\"cmd\":\"account credit\",\"args\":{\"name\":\"nobody\","
 		"\"amount\":\"1\"}}",
 	    "no account nobody");

@@ -252,6 +252,21 @@ START_TEST(a_row_whose_charge_is_refused_is_not_left_behind)
 }
 END_TEST
 
+START_TEST(a_broken_account_holds_up_no_other)
+{
+	struct ledger_row r[2] = {
+	    make_row(1, alice, "0.5"), make_row(2, bob, "0.25")};
+	enum ledger_result got[2];
+
+	tamper("UPDATE account SET balance = 'abc' WHERE id = 1");
+	ck_assert_int_eq(ops->book(l, r, 2, got), LEDGER_OK);
+	ck_assert_int_eq(got[0], LEDGER_REFUSED);
+	ck_assert_int_eq(got[1], LEDGER_OK);
+	expect_balance(bob, "-0.25", "0.25");
+	ck_assert_uint_eq(audit(false).rows, 1);
+}
+END_TEST
+
 START_TEST(a_full_disk_books_nothing_and_is_survived)
 {
 	struct rlimit tight = {4096, RLIM_INFINITY}, was;
@@ -745,6 +760,7 @@ main(void)
 	tcase_add_test(tc, a_different_row_of_the_same_id_is_a_conflict);
 	tcase_add_test(tc, one_batch_books_what_it_can_and_leaves_the_rest_out);
 	tcase_add_test(tc, a_row_whose_charge_is_refused_is_not_left_behind);
+	tcase_add_test(tc, a_broken_account_holds_up_no_other);
 	tcase_add_test(tc, a_full_disk_books_nothing_and_is_survived);
 	tcase_add_test(tc, a_locked_store_is_down_until_it_is_free);
 	tcase_add_test(tc, a_row_comes_back_as_it_was_booked);
