@@ -188,11 +188,29 @@ setup_state_lock(struct master *m)
 /* ---- shared memory --------------------------------------------------------
  */
 
-/* Billing reads it from there; a file that nobody can read is kept. */
+/* Is there a call that was admitted and is not in the store? */
+static bool
+has_calls(const struct shm *shm)
+{
+	enum call_state state;
+	uint32_t i;
+
+	for (i = 0; i < shm->sizes.max_calls; i++) {
+		state = call_word_state(atomic_load(&call_rows(shm)[i].word));
+		if (state == CALL_OPEN || state == CALL_FINAL)
+			return (true);
+	}
+	return (false);
+}
+
+/* Billing reads it from there; a file that nobody can read is kept. One that
+ * has nothing to bill goes: starts that fail again and again, before billing
+ * is there, would fill the memory. */
 static void
 put_aside(const char *path)
 {
 	struct shm *old = shm_open_old(path);
+	bool empty;
 	char *to;
 	int i;
 
@@ -204,7 +222,13 @@ put_aside(const char *path)
 			fatal("%s", path);
 		return;
 	}
+	empty = !has_calls(old);
 	shm_detach(old);
+	if (empty) {
+		if (unlink(path) == -1)
+			fatal("%s", path);
+		return;
+	}
 	to = xasprintf("%s.old", path);
 	for (i = 1;
 	     renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) == -1;

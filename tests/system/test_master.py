@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -234,6 +235,20 @@ def test_a_child_that_cannot_begin_ends_the_start(tmp_path):
     assert p.returncode == 1
     assert "admin cannot start" in p.stderr
     assert "stillborn" in (tmp_path / "own.log").read_text()
+
+
+def test_starts_that_fail_again_and_again_leave_no_memory(tmp_path):
+    h = Hub(tmp_path / "hub", priced.PRICES,
+            failpoints={"billing": "force\n"})
+    h.write_conf()
+    for _ in range(3):
+        p = subprocess.run([procs.program("hubd"), "-d", "-f", str(h.conf)],
+                           env={**os.environ, "FAILPOINT_DIR":
+                                str(h.failpoints)},
+                           capture_output=True, timeout=30)
+        assert p.returncode == 1
+    assert not [f for f in os.listdir(h.run_dir) if "old" in f]
+    shutil.rmtree(h.run_dir)
 
 
 def test_a_second_hub_waits_and_leaves_everything_alone(hub):
