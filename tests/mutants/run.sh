@@ -1,8 +1,8 @@
 #!/bin/sh
 # Takes one remedy after the other out of a copy of the sources and runs the
-# tests of that defect: they must fail. dNN.patch belongs to the tests whose
-# name begins with test_dNN, and to the unit tests that a line "unit: NAME"
-# in front of the patch names.
+# tests of that defect: they must fail. dNN.patch belongs to the system tests
+# named test_dNN_..., to the unit tests with a test named dNN_..., and to those
+# that a line "unit: NAME" in front of the patch names.
 #
 # tests/mutants/run.sh [dNN ...]	all, or only these
 set -u
@@ -41,8 +41,14 @@ run_system() {
 	    -q -x -p no:cacheprovider -k "$1_" $files >"$work/log" 2>&1
 }
 
+units_of() {
+	sed -n 's/^unit: //p' "tests/mutants/$1.patch"
+	grep -l "START_TEST($1_" tests/unit/test_*.c |
+	    sed 's,.*/test_\(.*\)\.c,\1,'
+}
+
 run_units() {
-	for unit in $(sed -n 's/^unit: //p' "tests/mutants/$1.patch"); do
+	for unit in $(units_of "$1" | sort -u); do
 		build "build/unit/test_$unit" || return 2
 		timeout 300 "build/unit/test_$unit" >"$work/log" 2>&1 ||
 		    return 1
