@@ -142,7 +142,23 @@ add_client(struct control *control, int fd)
 	c->deadline = loop_timer_new(control->b->loop, on_deadline, c);
 	loop_timer_set_ms(c->deadline, CTL_DEADLINE_MS);
 	LIST_INSERT_HEAD(&control->clients, c, entry);
-	if (++control->n == CLIENTS_MAX)
+	control->n++;
+}
+
+/* Those that connect and say nothing keep nobody out: the oldest goes. */
+static void
+make_room(struct control *control)
+{
+	struct client *c, *oldest = NULL;
+
+	if (control->n < CLIENTS_MAX)
+		return;
+	LIST_FOREACH (c, &control->clients, entry)
+		if (c->cookie == 0)
+			oldest = c;
+	if (oldest != NULL)
+		drop(oldest, CONN_CLOSE_NOW);
+	else /* all wait for a reload; drop() goes on */
 		loop_io_want(control->io, 0);
 }
 
@@ -152,7 +168,10 @@ on_accept(void *arg, int what)
 	struct control *control = arg;
 	int i, fd;
 
-	for (i = 0; i < ACCEPT_BATCH && control->n < CLIENTS_MAX; i++) {
+	for (i = 0; i < ACCEPT_BATCH; i++) {
+		make_room(control);
+		if (control->n >= CLIENTS_MAX)
+			return;
 		fd = accept4(control->b->child->fds.control, NULL, NULL,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {

@@ -438,6 +438,19 @@ START_TEST(several_clients_are_served_and_slow_ones_disturb_nobody)
 }
 END_TEST
 
+START_TEST(idle_clients_keep_nobody_out)
+{
+	int idle[200], i;
+
+	for (i = 0; i < 200; i++)
+		idle[i] = connect_control();
+	balance_is("5", "0");
+	for (i = 0; i < 200; i++)
+		close(idle[i]);
+	balance_is("5", "0");
+}
+END_TEST
+
 START_TEST(a_request_without_end_is_cut_off)
 {
 	struct pollfd p = {.events = POLLIN | POLLHUP};
@@ -472,6 +485,7 @@ main(void)
 	tcase_add_test(t, draining_books_what_is_there_and_ends_well);
 	tcase_add_test(
 	    t, several_clients_are_served_and_slow_ones_disturb_nobody);
+	tcase_add_test(t, idle_clients_keep_nobody_out);
 	tcase_add_test(t, a_request_without_end_is_cut_off);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
