@@ -106,14 +106,31 @@ fill_agent(struct ledger_agent *a, const struct json *args, struct reply *r)
 	return (true);
 }
 
+/* A revoked agent's name may be given again, to a new token. false: the store
+ * is away. */
+static bool
+take_over_name(struct billing *b, struct reply *r, struct ledger_agent *a)
+{
+	struct ledger_agent old;
+	struct wanted w = {.name = a->name, .agent = &old};
+
+	if (reply_store(r, b->ops->each_agent(b->store, match_agent, &w),
+		"agent", a->name))
+		return (false);
+	if (w.found && old.revoked)
+		a->id = old.id;
+	return (true);
+}
+
 void
 cmd_agent_add(struct billing *b, const struct json *args, struct reply *r)
 {
 	struct ledger_agent a = {0};
 
-	if (!fill_agent(&a, args, r))
+	if (!fill_agent(&a, args, r) || !take_over_name(b, r, &a))
 		return;
-	if (!dir_has_room(&b->agents)) {
+	if (dir_row(&b->agents, a.id) == DIR_NO_ROW &&
+	    !dir_has_room(&b->agents)) {
 		reply_refuse(r,
 		    "all %u agents are in use: raise max_agents "
 		    "and restart",

@@ -323,6 +323,25 @@ START_TEST(an_agent_gets_a_token_that_is_known_until_it_is_revoked)
 }
 END_TEST
 
+START_TEST(a_revoked_agents_name_may_be_given_again)
+{
+	struct json *answer;
+	uint8_t hash[SHA256_SIZE];
+	struct pub_agent a;
+	uint32_t row;
+
+	must("{\"cmd\":\"agent revoke\",\"args\":{\"name\":\"edge-1\"}}");
+	answer = ask("{\"cmd\":\"agent add\",\"args\":{\"name\":\"edge-1\"}}");
+	sha256(span_str(json_get_str(data_of(answer), "token")), hash);
+	json_free(answer);
+	ck_assert(pub_agent_find(fixture, hash, &row, &a));
+	ck_assert_str_eq(a.name, "edge-1");
+	ck_assert_uint_eq(row, 0);
+	refused("{\"cmd\":\"agent add\",\"args\":{\"name\":\"edge-1\"}}",
+	    "exists already");
+}
+END_TEST
+
 /* ---- the ledger, prices, the hub ----------------------------------------- */
 
 START_TEST(ledger_rows_have_the_shape_of_the_contract)
@@ -507,6 +526,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, revocation_is_published_and_final);
 	tcase_add_test(
 	    t, an_agent_gets_a_token_that_is_known_until_it_is_revoked);
+	tcase_add_test(t, a_revoked_agents_name_may_be_given_again);
 	tcase_add_test(t, ledger_rows_have_the_shape_of_the_contract);
 	tcase_add_test(t, prices_are_shown_exactly);
 	tcase_add_test(t, a_reload_asks_the_master_and_is_answered_later);
