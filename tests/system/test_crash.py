@@ -15,6 +15,8 @@ from decimal import Decimal
 import pytest
 
 import crash
+import priced
+import procs
 from procs import await_
 
 COLUMNS = ("worker", "billing", "master", "agent")
@@ -185,21 +187,35 @@ def fill(path):
             pass
 
 
-def test_full_disk_delays_bills_and_loses_none(small_disk):
+def store_up(site):
+    status = crash.asked(site.hub.ctl, "show", "status")
+    return status and status["billing"]["store_up"]
+
+
+@pytest.mark.parametrize("killed", [None, "billing", "master"])
+def test_full_disk_delays_bills_and_loses_none(small_disk, killed):
+    """Served all the same; what is killed meanwhile changes nothing."""
     state = small_disk / "state"
     state.mkdir()
     site = crash.new_site(options={"state_dir": str(state),
-                                   "max_calls": 256})
+                                   "max_calls": 1024})
     try:
         account, key, key_id = payer(site)
         fill(small_disk / "filler")
-        for _ in range(100):
+        for _ in range(300):
             assert site.chat(key, crash.MODEL)[0] == 200
-        await_("rows to wait", lambda: site.hub.ctl(
-            "show", "status")["billing"]["pending"] > 0)
+        await_("the store to be away", lambda: store_up(site) is False)
         assert site.hub.health("healthz")
+        if killed:
+            os.kill(crash.pid_of(site, killed), signal.SIGKILL)
+        if killed == "master":
+            site.hub.child.wait(10)
+            site.hub.launch()
+        if killed == "billing":
+            assert site.chat(key, crash.MODEL)[0] == 200
         (small_disk / "filler").unlink()
-        settle(site, account, key_id, 100)
+        await_("the store to be back", lambda: store_up(site), 30)
+        settle(site, account, key_id, 301 if killed == "billing" else 300)
     finally:
         site.close()
 
@@ -276,3 +292,30 @@ def test_master_dies_while_it_replaces_a_worker(alone, point):
     rows = crash.ledger(alone, account)
     assert [r["outcome"] for r in rows] == ["orphaned"] * 5
     crash.check_books(alone, account, rows)
+
+
+def test_worker_dies_that_passes_streams_on_for_another():
+    """Its own calls are orphaned, those it relayed have failed."""
+    site = procs.Site(priced.PRICES, workers=2, links=1)
+    try:
+        account, key, key_id = payer(site)
+        streams = [crash.open_stream(site, key) for _ in range(20)]
+        workers = site.hub.ctl("show", "workers")["workers"]
+        held = {w["links"]: w for w in workers}
+        assert set(held) == {0, 1}, workers
+        os.kill(held[1]["pid"], signal.SIGKILL)
+        crash.revive(site, "worker")
+        for s in streams:
+            s.close()
+        await_("nothing to be taken",
+               lambda: crash.nothing_taken(site, account, key_id))
+        rows = crash.ledger(site, account)
+        outcomes = sorted(r["outcome"] for r in rows)
+        assert outcomes.count("orphaned") == held[1]["streams"]
+        assert outcomes.count("failed") == held[0]["streams"]
+        assert len(rows) == 20
+        assert all(Decimal(r["amount"]) > 0 for r in rows)
+        crash.check_books(site, account, rows)
+        assert site.chat(key)[0] == 200
+    finally:
+        site.close()
