@@ -110,7 +110,10 @@ enum hubmsg_type {
 
 #define QUEUE_MAGIC 0x51627568u
 
-/* Names a finished call. Losing one costs 100 ms: the row is the event. */
+#define QUEUE_NAMES 64 /* at most in one datagram */
+
+/* Names a finished call; a datagram holds up to QUEUE_NAMES of them. Losing
+ * one costs 100 ms: the row is the event. */
 struct queue_message {
 	uint32_t magic;
 	uint32_t index;

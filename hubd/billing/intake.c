@@ -14,30 +14,31 @@
 #include "hubd/billing/billing.h"
 #include "shm/cells.h"
 
-#define READ_BATCH  64	 /* messages of one system call */
-#define READ_MAX    4096 /* messages of one turn */
-#define SWEEP_AHEAD 8	 /* rows whose words are fetched ahead */
+#define READ_BATCH  16	/* datagrams of one system call */
+#define READ_MAX    256 /* datagrams of one turn */
+#define SWEEP_AHEAD 8	/* rows whose words are fetched ahead */
 
-/* One message; the row it names may be any. */
+/* One datagram; the rows it names may be any. */
 static void
-take_message(struct billing *b, const struct queue_message *m, size_t n)
+take_names(struct billing *b, const struct queue_message *m, size_t n)
 {
 	if (FAILPOINT("billing.intake"))
 		return;
-	if (n == sizeof(*m) && m->magic == QUEUE_MAGIC)
-		due_push(&b->due, m->index);
+	for (; n >= sizeof(*m); m++, n -= sizeof(*m))
+		if (m->magic == QUEUE_MAGIC)
+			due_push(&b->due, m->index);
 }
 
 static int
 read_some(struct billing *b)
 {
-	struct queue_message m[READ_BATCH];
+	static struct queue_message m[READ_BATCH][QUEUE_NAMES];
 	struct mmsghdr head[READ_BATCH];
 	struct iovec iov[READ_BATCH];
 	int i, n;
 
 	for (i = 0; i < READ_BATCH; i++) {
-		iov[i] = (struct iovec){&m[i], sizeof(m[i])};
+		iov[i] = (struct iovec){m[i], sizeof(m[i])};
 		head[i] = (struct mmsghdr){
 		    .msg_hdr = {.msg_iov = &iov[i], .msg_iovlen = 1}};
 	}
@@ -45,7 +46,7 @@ read_some(struct billing *b)
 	if (n == -1 && errno != EAGAIN && errno != EINTR)
 		log_warn("queue");
 	for (i = 0; i < n; i++)
-		take_message(b, &m[i], head[i].msg_len);
+		take_names(b, m[i], head[i].msg_len);
 	return (n);
 }
 
@@ -82,6 +83,10 @@ on_queue(void *arg, int what)
 
 	intake_read(b);
 	intake_kick(b);
+	/* Names gather in the queue until the commit; waking for each would
+	 * cost more than booking it. The sweep turns reading on, too. */
+	if (b->due.count > 0)
+		loop_io_want(b->queue_io, 0);
 }
 
 static void
@@ -89,8 +94,10 @@ on_commit(void *arg)
 {
 	struct billing *b = arg;
 
+	loop_io_want(b->queue_io, LOOP_READ);
 	if (b->stage != STAGE_SERVING || store_waits(b))
 		return;
+	intake_read(b);
 	book_due(b);
 	intake_kick(b);
 }
@@ -193,6 +200,7 @@ on_sweep(void *arg)
 {
 	struct billing *b = arg;
 
+	loop_io_want(b->queue_io, LOOP_READ);
 	intake_read(b);
 	intake_sweep(b);
 	/* While the store is away the master's patience ends it: hubd.run

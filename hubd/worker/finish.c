@@ -22,10 +22,15 @@ struct final {
 
 struct finals {
 	struct worker *w;
+	struct queue_message names[QUEUE_NAMES]; /* of this turn */
+	size_t nnames;
+	struct loop_work tell;
 	struct final *list;
 	size_t n, cap;
 	struct loop_timer *timer;
 };
+
+static void tell_billing(void *);
 
 static void
 on_timer(void *arg)
@@ -39,6 +44,7 @@ finals_new(struct worker *w)
 	struct finals *f = xcalloc(1, sizeof(*f));
 
 	f->w = w;
+	f->tell = (struct loop_work){.fn = tell_billing, .arg = f};
 	f->timer = loop_timer_new(w->loop, on_timer, f);
 	return (f);
 }
@@ -46,6 +52,7 @@ finals_new(struct worker *w)
 void
 finals_free(struct finals *f)
 {
+	loop_work_cancel(&f->tell);
 	loop_timer_free(f->timer);
 	free(f->list);
 	free(f);
@@ -82,19 +89,32 @@ finals_collect(struct finals *f)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 }
 
-/* Names the row to billing. A message that is lost costs 100 ms. */
+/* Names the rows of this turn to billing, in one message. One that is lost
+ * costs 100 ms: the row is the event. */
 static void
-tell_billing(struct worker *w, call_ref_t call)
+tell_billing(void *arg)
 {
-	struct queue_message m = {QUEUE_MAGIC, call.index, call.generation};
+	struct finals *f = arg;
+	size_t n = f->nnames * sizeof(f->names[0]);
 
-	if (FAILPOINT("worker.message_lost"))
+	f->nnames = 0;
+	if (n == 0 || FAILPOINT("worker.message_lost"))
 		return;
-	if (send(w->child->fds.queue, &m, sizeof(m),
+	if (send(f->w->child->fds.queue, f->names, n,
 		MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
 	    errno != EAGAIN && errno != ECONNREFUSED && errno != ENOBUFS)
 		log_warn("queue to billing");
 	(void)FAILPOINT("worker.queued");
+}
+
+static void
+name_row(struct finals *f, call_ref_t call)
+{
+	if (f->nnames == QUEUE_NAMES)
+		tell_billing(f);
+	f->names[f->nnames++] =
+	    (struct queue_message){QUEUE_MAGIC, call.index, call.generation};
+	loop_defer(f->w->loop, &f->tell);
 }
 
 void
@@ -107,7 +127,7 @@ finals_add(struct finals *f, call_ref_t call, uint32_t cell, nanousd_t cost)
 	f->list[f->n++] = (struct final){call, cell, cost};
 	if (f->n == 1)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
-	tell_billing(f->w, call);
+	name_row(f, call);
 }
 
 /* ---- usage ------------------------------------------------------------------
