@@ -61,6 +61,7 @@ AUTH_SRCS = \
 	hubd/auth/auth.c \
 
 LIMIT_SRCS = \
+	hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c \
 
 PRICE_SRCS = \

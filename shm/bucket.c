@@ -88,3 +88,9 @@ bucket_left(const struct bucket *b, uint64_t per_minute, monotime_t now)
 	return ((uint64_t)((__uint128_t)(uint64_t)(MINUTE_NS - used) *
 			   per_minute / (uint64_t)MINUTE_NS));
 }
+
+int64_t
+bucket_full_in_ns(const struct bucket *b, monotime_t now)
+{
+	return (base(atomic_load(&b->tat), now) - now.ns);
+}

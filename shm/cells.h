@@ -79,5 +79,7 @@ void bucket_adjust(
 /* Units that could be taken now. */
 uint64_t bucket_left(
     const struct bucket *, uint64_t per_minute, monotime_t now);
+/* Nanoseconds until the whole burst is there again; 0: it is. */
+int64_t bucket_full_in_ns(const struct bucket *, monotime_t now);
 
 #endif

@@ -44,6 +44,8 @@ struct endpoint {
  */
 const struct endpoint *endpoint_find(
     struct span method, struct span path, bool *other_method);
+/* Appends the methods that the path takes: "GET, POST". */
+void endpoint_methods(struct span path, struct buf *);
 /* By id, for rows and agents; NULL if there is none. */
 const struct endpoint *endpoint_by_id(struct span id);
 /* All of them, n of them. */

@@ -37,6 +37,21 @@ endpoint_find(struct span method, struct span path, bool *other_method)
 	return (NULL);
 }
 
+void
+endpoint_methods(struct span path, struct buf *out)
+{
+	struct span want = canonical(path);
+	const char *comma = "";
+	size_t i;
+
+	for (i = 0; i < NENDPOINTS; i++) {
+		if (!span_eq(want, span_str(endpoints[i].path)))
+			continue;
+		buf_addf(out, "%s%s", comma, endpoints[i].method);
+		comma = ", ";
+	}
+}
+
 const struct endpoint *
 endpoint_by_id(struct span id)
 {

@@ -156,6 +156,7 @@ put_common(struct request *r, struct buf *out)
 	http1_put_field(out, "content-type", span_str(r->content_type));
 	if (r->retry_after[0] != '\0')
 		http1_put_field(out, "retry-after", span_str(r->retry_after));
+	buf_addspan(out, buf_span(client_fields(r->client)));
 	if (client_will_close(r->client))
 		http1_put_field(out, "connection", SPAN("close"));
 }

@@ -28,6 +28,7 @@ struct client {
 	bool close;	/* after this reply */
 	bool head_only; /* HEAD: replies have no body */
 	struct http1_body body;
+	struct buf fields; /* more of them, for the reply */
 	uint64_t body_bytes;
 	struct loop_timer *timer;
 	monotime_t since; /* of this state */
@@ -74,6 +75,12 @@ client_wants_body(const struct client *c)
 	return (!c->head_only);
 }
 
+struct buf *
+client_fields(struct client *c)
+{
+	return (&c->fields);
+}
+
 /* The one teardown; the connection is the caller's to close or keep. */
 static void
 end(struct client *c)
@@ -89,6 +96,7 @@ end(struct client *c)
 	atomic_store(&c->w->row->clients, c->w->nclients);
 	loop_timer_free(c->timer);
 	loop_work_cancel(&c->again);
+	buf_fini(&c->fields);
 	if (r != NULL)
 		request_user_gone(r);
 	loop_free_later(c->w->loop, c);
@@ -281,10 +289,14 @@ head_check(struct client *c, const struct http1_head *h,
 	if (error != API_OK)
 		return (error);
 	*endpoint = endpoint_find(h->method, h->path, &other_method);
-	if (*endpoint == NULL)
-		return (other_method ? API_ERR_method_not_allowed
-				     : API_ERR_unknown_endpoint);
-	return (body_error(c, h, *endpoint));
+	if (*endpoint != NULL)
+		return (body_error(c, h, *endpoint));
+	if (!other_method)
+		return (API_ERR_unknown_endpoint);
+	buf_addstr(&c->fields, "allow: ");
+	endpoint_methods(h->path, &c->fields);
+	buf_addstr(&c->fields, "\r\n");
+	return (API_ERR_method_not_allowed);
 }
 
 static void
@@ -513,6 +525,7 @@ client_done(struct client *c, bool keep)
 	change_state(c, CLIENT_HEAD);
 	c->started = c->head_only = false;
 	c->scanned = 0;
+	buf_reset(&c->fields, 512);
 	loop_defer(c->w->loop, &c->again);
 }
 

@@ -16,6 +16,7 @@ local_health(struct worker *w, struct client *c, const struct http1_head *h,
 	if (!ready && !span_eq(h->path, SPAN("/healthz")))
 		return (false);
 	if (!span_eq(h->method, SPAN("GET")) && client_wants_body(c)) {
+		buf_addstr(client_fields(c), "allow: GET, HEAD\r\n");
 		reply_error(w, c, DIALECT_OPENAI, API_ERR_method_not_allowed,
 		    NULL, id, -1, true);
 		return (true);

@@ -53,6 +53,7 @@ put_rest(struct client *c, struct buf *out, struct span type, struct span body,
     bool close)
 {
 	http1_put_field(out, "content-type", type);
+	buf_addspan(out, buf_span(client_fields(c)));
 	put_length(out, body.n);
 	if (close)
 		http1_put_field(out, "connection", SPAN("close"));
@@ -90,6 +91,8 @@ reply_error(struct worker *w, struct client *c, enum dialect dialect,
 		    (long long)((retry_ms + 999) / 1000));
 		http1_put_field(out, "retry-after", span_str(after));
 	}
+	if (error == API_ERR_invalid_api_key)
+		http1_put_field(out, "www-authenticate", SPAN("Bearer"));
 	put_rest(c, out, SPAN("application/json"), buf_span(&body), close);
 	buf_fini(&body);
 }

@@ -86,11 +86,20 @@ request_free(struct request *r)
 	loop_free_later(w->loop, r);
 }
 
+/* What the key's rates are now, in whatever reply follows. */
+static void
+tell_limits(struct request *r)
+{
+	limit_fields(r->w->shm, &r->admission, loop_now(r->w->loop),
+	    client_fields(r->client));
+}
+
 static void
 refuse(struct request *r, enum api_error error, const char *detail,
     int64_t retry_ms)
 {
 	counter_add(r->w->count, COUNT_refused, 1);
+	tell_limits(r);
 	/* The client frees a request that was never opened. */
 	reply_error(r->w, r->client, r->endpoint->dialect, error, detail,
 	    r->id_text, retry_ms, false);
@@ -369,13 +378,14 @@ on_admitted(struct admission *a, enum api_error error)
 		return;
 	}
 	open_call(r);
+	tell_limits(r);
 	r->t_total =
 	    monotime_add_ms(loop_now(r->w->loop), r->w->conf->timeout.total);
 	try_next(r);
 }
 
 static void
-ask_limiter(struct request *r, const struct pub_key *key)
+ask_limiter(struct request *r)
 {
 	const struct learnt *learnt = learn_of(r->w->learn, r->api.model);
 	uint64_t input = estimate_input_bound(learnt, &r->api);
@@ -384,9 +394,6 @@ ask_limiter(struct request *r, const struct pub_key *key)
 
 	if (r->endpoint->meter == METER_EMBEDDING)
 		output = 0;
-	a->rpm = key->rpm;
-	a->tpm = key->tpm;
-	a->concurrency = key->concurrency;
 	a->tokens = input;
 	a->hold = route_hold(r->route, r->api.tier, input, output);
 	a->soft = r->w->conf->hold == HOLD_SOFT && r->api.max_output == 0;
@@ -396,10 +403,17 @@ ask_limiter(struct request *r, const struct pub_key *key)
 
 /* The key as it is now: the body may have taken its time. */
 static bool
-key_again(const struct request *r, struct pub_key *key)
+key_again(struct request *r, struct pub_key *key)
 {
-	return (pub_key_read(r->w->shm, r->admission.key_row, key) &&
-		key->number == r->key_number && key->revoked == 0);
+	struct admission *a = &r->admission;
+
+	if (!pub_key_read(r->w->shm, a->key_row, key) ||
+	    key->number != r->key_number || key->revoked != 0)
+		return (false);
+	a->rpm = key->rpm;
+	a->tpm = key->tpm;
+	a->concurrency = key->concurrency;
+	return (true);
 }
 
 static enum api_error
@@ -442,7 +456,7 @@ request_start(struct request *r)
 	}
 	r->row = call_at(r->w->shm, r->call);
 	(void)FAILPOINT("worker.taken");
-	ask_limiter(r, &key);
+	ask_limiter(r);
 }
 
 void

@@ -29,6 +29,7 @@
 #include "hubd/auth/auth.h"
 #include "hubd/hub.h"
 #include "hubd/limit/limit.h"
+#include "hubd/limit/limit_fields.h"
 #include "hubd/price/price.h"
 #include "hubd/route/route.h"
 #include "shm/counters.h"
@@ -109,6 +110,9 @@ struct client *client_next(struct client *);
 bool client_will_close(const struct client *);
 /* false: HEAD, whose replies end with their head. */
 bool client_wants_body(const struct client *);
+/* Further fields of the reply to the present request, each line ended; the
+ * client empties it when that is over. */
+struct buf *client_fields(struct client *);
 /* Gives up the connection (it has become a link); the client ends. */
 struct conn *client_detach(struct client *);
 

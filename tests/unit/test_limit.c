@@ -1,6 +1,7 @@
 /* Admission: all or nothing, and what the end of a call gives back. */
 #include "hubd/auth/auth.h"
 #include "hubd/limit/limit.h"
+#include "hubd/limit/limit_fields.h"
 #include "shm/cells.h"
 #include "shm/pubtab.h"
 #include "tests/unit/shm_fixture.h"
@@ -195,9 +196,82 @@ START_TEST(bearers_are_read_in_any_case)
 }
 END_TEST
 
+/* ---- fields --------------------------------------------------------------
+ */
+
+#define MS INT64_C(1000000)
+
+START_TEST(durations_are_written_as_go_does)
+{
+	static const struct {
+		int64_t ns;
+		const char *text;
+	} cases[] = {
+	    {0, "0s"},
+	    {-5, "0s"},
+	    {1, "1ms"},
+	    {120 * MS, "120ms"},
+	    {1000 * MS, "1s"},
+	    {1500 * MS, "1.5s"},
+	    {1010 * MS, "1.01s"},
+	    {60000 * MS, "1m0s"},
+	    {360000 * MS, "6m0s"},
+	    {61001 * MS, "1m1.001s"},
+	    {3600000 * MS, "1h0m0s"},
+	    {86400000 * MS, "24h0m0s"},
+	};
+	char text[DURATION_TEXT];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		duration_format(cases[i].ns, text);
+		ck_assert_str_eq(text, cases[i].text);
+	}
+}
+END_TEST
+
+START_TEST(fields_say_what_is_left_and_when_it_is_back)
+{
+	monotime_t now = monotime_now();
+	struct buf out = {0};
+	struct admission a;
+
+	fund(100);
+	a = ask(1);
+	a.rpm = 60;
+	a.tpm = 1000;
+	a.tokens = 250;
+	limiter_local.admit(fixture, &a, now, on_done);
+	ck_assert_int_eq(answer, API_OK);
+	limit_fields(fixture, &a, now, &out);
+	ck_assert_str_eq(buf_cstr(&out),
+	    "x-ratelimit-limit-requests: 60\r\n"
+	    "x-ratelimit-remaining-requests: 59\r\n"
+	    "x-ratelimit-reset-requests: 1s\r\n"
+	    "x-ratelimit-limit-tokens: 1000\r\n"
+	    "x-ratelimit-remaining-tokens: 750\r\n"
+	    "x-ratelimit-reset-tokens: 15s\r\n");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(a_key_without_rates_has_no_fields)
+{
+	struct buf out = {0};
+	struct admission a;
+
+	fund(100);
+	a = ask(1);
+	limit_fields(fixture, &a, monotime_now(), &out);
+	ck_assert_uint_eq(buf_len(&out), 0);
+}
+END_TEST
+
 static void
 add(TCase *tc)
 {
+	tcase_add_test(tc, durations_are_written_as_go_does);
+	tcase_add_test(tc, fields_say_what_is_left_and_when_it_is_back);
+	tcase_add_test(tc, a_key_without_rates_has_no_fields);
 	tcase_add_test(tc, a_hold_beyond_the_balance_takes_nothing);
 	tcase_add_test(tc, concurrent_holds_cannot_overdraw);
 	tcase_add_test(tc, a_soft_hold_takes_what_is_left);

@@ -34,6 +34,7 @@ inspect(const char *body, struct api_request *req)
 START_TEST(endpoints_are_an_allow_list)
 {
 	const struct span post = SPAN("POST");
+	struct buf methods = {0};
 	bool other;
 	size_t n;
 
@@ -48,6 +49,9 @@ START_TEST(endpoints_are_an_allow_list)
 	ck_assert_ptr_null(
 	    endpoint_find(SPAN("GET"), SPAN("/v1/embeddings"), &other));
 	ck_assert(other);
+	endpoint_methods(SPAN("/openai/v1/embeddings"), &methods);
+	ck_assert_str_eq(buf_cstr(&methods), "POST");
+	buf_fini(&methods);
 	ck_assert_ptr_null(endpoint_find(post, SPAN("/v1/files"), &other));
 	ck_assert(!other);
 	ck_assert_ptr_null(

@@ -62,9 +62,10 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
 UNIT_hub_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
-UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_local.c hubd/auth/auth.c \
+UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
+	hubd/limit/limit_local.c hubd/auth/auth.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
-	common/failpoint.c
+	common/failpoint.c common/buf.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
