@@ -231,6 +231,11 @@ sbin	= $(DESTDIR)$(PREFIX)/sbin
 bin	= $(DESTDIR)$(PREFIX)/bin
 mandir	= $(DESTDIR)$(PREFIX)/share/man
 share	= $(DESTDIR)$(PREFIX)/share/hubd
+lib	= $(DESTDIR)$(PREFIX)/lib
+sysconfdir = /etc
+etc	= $(DESTDIR)$(sysconfdir)
+INITS	= $(wildcard etc/init.d/*)
+UNITS_SYSTEMD = $(wildcard etc/systemd/*.service)
 
 .PHONY: install
 install: $(O)/hubd $(O)/agentd $(O)/hubctl
@@ -239,6 +244,17 @@ install: $(O)/hubd $(O)/agentd $(O)/hubctl
 	install $(O)/hubd $(O)/agentd $(sbin)
 	install $(O)/hubctl $(bin)
 	install -m 644 $(SAMPLES) $(share)
+	install -d $(etc)/init.d $(etc)/logrotate.d $(lib)/systemd/system \
+	    $(lib)/sysusers.d $(lib)/tmpfiles.d
+	for f in $(INITS); do \
+	    sed 's,/usr/sbin/,$(PREFIX)/sbin/,' $$f >$(etc)/init.d/$${f##*/} && \
+	    chmod 755 $(etc)/init.d/$${f##*/} || exit; done
+	for f in $(UNITS_SYSTEMD); do \
+	    sed 's,/usr/sbin/,$(PREFIX)/sbin/,' $$f \
+		>$(lib)/systemd/system/$${f##*/} || exit; done
+	install -m 644 etc/logrotate.d/hubd $(etc)/logrotate.d
+	install -m 644 etc/sysusers.d/hubd.conf $(lib)/sysusers.d
+	install -m 644 etc/tmpfiles.d/hubd.conf $(lib)/tmpfiles.d
 	for m in $(MAN); do \
 	    install -m 644 $$m $(mandir)/man$${m##*.}/ || exit; done
 

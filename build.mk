@@ -25,6 +25,7 @@ COMMON_SRCS = \
 	common/json_write.c \
 	common/log.c \
 	common/loop.c \
+	common/notify.c \
 	common/sse.c \
 	common/ws.c \
 

@@ -15,12 +15,13 @@
 #include "agentd/uplink.h"
 #include "agentd/upstream.h"
 #include "common/log.h"
+#include "common/notify.h"
 
 #define CONF_PATH "/etc/hubd/agentd.conf"
 #define FILES_MAX 65536
 
 struct options {
-	const char *conf;
+	const char *conf, *pid_file;
 	bool foreground, check;
 	enum log_level level;
 };
@@ -36,7 +37,7 @@ struct program {
 
 static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr, "usage: agentd [-dnvV] [-f file]\n");
+	fprintf(stderr, "usage: agentd [-dnvV] [-f file] [-p file]\n");
 	exit(2);
 }
 
@@ -46,7 +47,7 @@ parse_options(struct options *o, int argc, char **argv)
 	int c;
 
 	*o = (struct options){.conf = CONF_PATH, .level = LOG_LEVEL_INFO};
-	while ((c = getopt(argc, argv, "df:nvV")) != -1) {
+	while ((c = getopt(argc, argv, "df:np:vV")) != -1) {
 		switch (c) {
 		case 'd':
 			o->foreground = true;
@@ -56,6 +57,9 @@ parse_options(struct options *o, int argc, char **argv)
 			break;
 		case 'n':
 			o->check = true;
+			break;
+		case 'p':
+			o->pid_file = optarg;
 			break;
 		case 'v':
 			o->level = LOG_LEVEL_DEBUG;
@@ -96,6 +100,7 @@ terminate(struct program *p)
 		return;
 	}
 	log_info("draining: %u calls", p->agent.calls);
+	notify_supervisor("STOPPING=1");
 	p->agent.draining = true;
 	loop_timer_set_ms(p->drain_timer, p->agent.conf->drain_ms);
 	uplinks_drain(p->agent.uplinks, on_drained);
@@ -219,6 +224,20 @@ run_in_background(const struct program *p, int parent)
 	close(parent);
 }
 
+static void
+write_pid(const char *path)
+{
+	int fd;
+
+	if (path == NULL)
+		return;
+	fd = open(
+	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd == -1 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+		fatal("cannot write %s", path);
+	close(fd);
+}
+
 /* A link, and for each call a connection. */
 static void
 raise_limits(void)
@@ -287,14 +306,18 @@ main(int argc, char **argv)
 	raise_limits();
 	block_signals(p);
 	set_up(p);
+	write_pid(p->options.pid_file);
 	if (!p->options.foreground)
 		run_in_background(p, parent);
 	p->agent.uplinks = uplinks_new(&p->agent);
 	log_info("agentd %s: agent %s, %zu hubs, %zu providers", VERSION,
 	    p->agent.conf->name, p->agent.conf->hubs.n,
 	    p->agent.conf->nproviders);
+	notify_supervisor("READY=1");
 	loop_run(p->agent.loop);
 	log_info("agentd ends");
+	if (p->options.pid_file != NULL && unlink(p->options.pid_file) == -1)
+		log_warn("%s", p->options.pid_file);
 	tear_down(p);
 	return (0);
 }

@@ -1,15 +1,11 @@
 /* Going to the background, and telling who started us how it went. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "hubd/master/master.h"
 
 /* The process that was started: it goes when the hub serves, or has failed
@@ -61,7 +57,7 @@ daemon_ready(struct master *m)
 {
 	int null;
 
-	daemon_notify("READY=1");
+	notify_supervisor("READY=1");
 	if (m->notify_pipe == -1)
 		return;
 	/* a log of our own: the terminal is nobody's any more */
@@ -74,29 +70,4 @@ daemon_ready(struct master *m)
 	(void)!write(m->notify_pipe, "r", 1);
 	close(m->notify_pipe);
 	m->notify_pipe = -1;
-}
-
-void
-daemon_notify(const char *text)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	socklen_t len;
-	int fd;
-
-	if (path == NULL || (path[0] != '/' && path[0] != '@') ||
-	    strlen(path) >= sizeof(sun.sun_path))
-		return;
-	strcpy(sun.sun_path, path);
-	len =
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	if (path[0] == '@') /* an abstract name */
-		sun.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return;
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-		(struct sockaddr *)&sun, len) == -1)
-		log_warn("telling the supervisor");
-	close(fd);
 }

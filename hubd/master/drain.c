@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "hubd/master/master.h"
 
 #define BILLING_MS 30000 /* then the next start bills what is left */
@@ -61,7 +62,7 @@ drain_begin(struct master *m, const char *why)
 	if (is_draining(m))
 		return;
 	log_info("draining: %s", why);
-	daemon_notify("STOPPING=1");
+	notify_supervisor("STOPPING=1");
 	atomic_store(&shm_run_state(m->shm)->draining, 1);
 	enter(m, STAGE_DRAIN_WORKERS, m->conf->timeout.drain);
 	for (i = 0; i < m->conf->workers; i++) {

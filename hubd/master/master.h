@@ -162,7 +162,5 @@ void message_received(struct seat *, const struct channel_message *);
 void daemon_start(struct master *);
 /* Everything serves: whoever started us may go, with 0. */
 void daemon_ready(struct master *);
-/* Tells a supervisor, if there is one ($NOTIFY_SOCKET). */
-void daemon_notify(const char *text);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/notify.h"
 #include "hubd/master/master.h"
 
 void
@@ -58,7 +59,7 @@ reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 	}
 	snprintf(now, sizeof(now), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)(monotime_now().ns / 1000));
-	daemon_notify(now);
+	notify_supervisor(now);
 	reload_apply_options(&m->options, fresh);
 	merged = hub_conf_merge(m->conf, fresh, tell_unchanged);
 	hub_conf_free(fresh);
@@ -68,7 +69,7 @@ reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
 		push_conf(s, cookie, flags);
 	log_info("configuration reloaded");
-	daemon_notify("READY=1");
+	notify_supervisor("READY=1");
 }
 
 void
