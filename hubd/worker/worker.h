@@ -192,7 +192,7 @@ struct request {
 	int status;	 /* that the provider answered */
 	int user_status; /* that the user got; 0: none yet */
 	bool sse, head_sent, user_left;
-	bool sniffed; /* the first bytes of the answer were looked at */
+	bool sniffed;	/* the first bytes of the answer were looked at */
 	size_t owed;	/* bytes received whose credit is not returned */
 	size_t counted; /* of w->buffered */
 	char retry_after[16];
