@@ -36,6 +36,7 @@
 #include "shm/registry.h"
 
 struct acceptor;
+struct access_log;
 struct agent_links;
 struct client;
 struct finals;
@@ -61,6 +62,7 @@ struct worker {
 	struct router *router;
 	const struct limiter_ops *limiter;
 	struct acceptor *acceptor;
+	struct access_log *access;
 	struct agent_links *agents; /* by agent row */
 	struct relay *relay;
 	struct finals *finals;
@@ -90,6 +92,19 @@ struct acceptor *acceptor_new(struct worker *);
 void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
 void acceptor_remove(struct acceptor *, uint32_t slot);
 void acceptor_free(struct acceptor *);
+
+/* ---- access.c: the access log -------------------------------------------- */
+
+/* Never NULL; without access_log it takes no line. */
+struct access_log *access_new(struct worker *);
+void access_free(struct access_log *);
+void access_reopen(struct access_log *);
+/* The line of a request that was refused; model may be NULL or "". */
+void access_refusal(struct worker *, struct client *, const char *id,
+    const char *model, enum api_error);
+/* The line of a call at its end. */
+void access_call(
+    const struct request *, const struct call_progress *, const char *cost);
 
 /* ---- client.c: a user's connection --------------------------------------- */
 
