@@ -37,6 +37,7 @@ struct upstream_req {
 	bool (*keep_field)(struct span name);
 	struct loop_work work; /* resume or cancel, outside of curl */
 	bool head_done, paused, cancelled;
+	bool compressed; /* which nobody asked for and nobody can meter */
 	int status;
 	struct buf head; /* kept fields, name and value alternating */
 	struct {
@@ -126,6 +127,9 @@ head_line(struct upstream_req *r, const char *line, size_t n)
 		return;
 	name = span_of(line, (size_t)(colon - line));
 	value = trim(colon + 1, line + n);
+	if (span_ieq(name, SPAN("content-encoding")) && value.n > 0 &&
+	    !span_ieq(value, SPAN("identity")))
+		r->compressed = true;
 	if (!r->keep_field(name) ||
 	    buf_len(&r->head) + name.n + value.n > HEAD_BYTES_MAX)
 		return;
@@ -171,8 +175,11 @@ cb_header(char *line, size_t one, size_t n, void *arg)
 		r->status = (int)status;
 		buf_reset(&r->head, HEAD_BYTES_MAX);
 		r->nfields = 0;
+		r->compressed = false;
 	} else if (trim(line, line + n).n > 0)
 		head_line(r, line, n);
+	else if (r->status >= 200 && r->compressed)
+		return (CURL_WRITEFUNC_ERROR);
 	else if (r->status >= 200) /* interim heads are dropped */
 		tell_head(r);
 	return (n);
@@ -239,7 +246,9 @@ on_done(void *arg, CURL *easy, CURLcode code)
 	if (end == UPSTREAM_OK && !r->head_done)
 		end = UPSTREAM_RESET;
 	snprintf(detail, sizeof(detail), "%s",
-	    r->error[0] != '\0' ? r->error : curl_easy_strerror(code));
+	    r->compressed	  ? "compressed, which was not asked for"
+	    : r->error[0] != '\0' ? r->error
+				  : curl_easy_strerror(code));
 	req_release(r);
 	if (!r->cancelled)
 		r->handler->on_done(r->arg, end, detail);

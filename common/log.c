@@ -96,24 +96,53 @@ log_set_last_words(void (*fn)(const char *))
 	logger.last_words = fn;
 }
 
+/*
+ * Bytes of the printable character at p, which ends with a NUL; 0: it is a
+ * control character, a separator of lines, or not UTF-8.
+ */
+static size_t
+printable(const unsigned char *p)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len, i;
+	uint32_t c;
+
+	if (*p < 0x80)
+		return (*p >= 0x20 && *p != 0x7f);
+	if (*p < 0xc0 || *p >= 0xf8)
+		return (0);
+	len = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+	c = *p & (0x7fu >> len);
+	for (i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return (0);
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ||
+	    c < 0xa0 || c == 0x2028 || c == 0x2029)
+		return (0);
+	return (len);
+}
+
 /* Copies text to out with everything unprintable as \xNN. */
 static size_t
 escape(char *out, size_t cap, const char *text)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t n = 0;
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = 0, len;
 
-	for (; *text != '\0' && n + 5 < cap; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c != 0x7f) {
-			out[n++] = (char)c;
+	while (*p != '\0' && n + 5 < cap) {
+		if ((len = printable(p)) > 0) {
+			memcpy(out + n, p, len);
+			n += len;
+			p += len;
 			continue;
 		}
 		out[n++] = '\\';
 		out[n++] = 'x';
-		out[n++] = hex[c >> 4];
-		out[n++] = hex[c & 15];
+		out[n++] = hex[*p >> 4];
+		out[n++] = hex[*p++ & 15];
 	}
 	return (n);
 }

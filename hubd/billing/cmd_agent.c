@@ -111,7 +111,7 @@ fill_agent(struct ledger_agent *a, const struct json *args, struct reply *r)
 static bool
 take_over_name(struct billing *b, struct reply *r, struct ledger_agent *a)
 {
-	struct ledger_agent old;
+	struct ledger_agent old = {0};
 	struct wanted w = {.name = a->name, .agent = &old};
 
 	if (reply_store(r, b->ops->each_agent(b->store, match_agent, &w),

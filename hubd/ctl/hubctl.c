@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #define DEFAULT_CONF	"/etc/hubd/hubd.conf"
 #define DEFAULT_RUN_DIR "/run/hubd"
 #define CONF_MAX	(1024 * 1024)
+#define DRAIN_SHOWS_MS	2000
 
 static int
 usage(void)
@@ -169,6 +171,24 @@ run_top(const char *run_dir)
 	return (r);
 }
 
+/*
+ * The drain was asked for: waits until it shows, so that who looks at readyz
+ * next sees it. Shared memory has no event for a reader, hence the looking.
+ */
+static void
+await_drain(const char *run_dir)
+{
+	struct shm *shm = shm_open_readonly(run_dir);
+	monotime_t until = monotime_add_ms(monotime_now(), DRAIN_SHOWS_MS);
+
+	if (shm == NULL)
+		return; /* it has ended already */
+	while (atomic_load(&shm_run_state(shm)->draining) == 0 &&
+	       !monotime_reached(until, monotime_now()))
+		poll(NULL, 0, 1);
+	shm_detach(shm);
+}
+
 static int
 run(const char *run_dir, const struct ctl_request *request,
     const struct output *o)
@@ -190,6 +210,8 @@ run(const char *run_dir, const struct ctl_request *request,
 	if (request->command->id == CTL_CMD_top)
 		return (run_top(run_dir));
 	data = answer(run_dir, request, error, sizeof(error));
+	if (data != NULL && request->command->id == CTL_CMD_drain)
+		await_drain(run_dir);
 	r = data == NULL ? CTL_EXIT_DONE : print(o, request->command, data);
 	json_free(data);
 	if (error[0] == '\0')

@@ -136,11 +136,15 @@ kind_of(const char *key)
 							 : COLUMN_ID);
 }
 
+/* An empty list of something that has a name is what it has: none. */
 static bool
-is_table(const struct json *v)
+is_table(const struct json *object, const struct json *v)
 {
-	return (v->type == JSON_ARRAY &&
-		(v->first == NULL || v->first->type == JSON_OBJECT));
+	if (v->type != JSON_ARRAY)
+		return (false);
+	if (v->first != NULL)
+		return (v->first->type == JSON_OBJECT);
+	return (json_get(object, "name") == NULL);
 }
 
 static size_t
@@ -151,7 +155,7 @@ longest_key(const struct json *object)
 
 	for (v = object->first; v != NULL; v = v->next) {
 		n = strlen(v->key);
-		if (!is_table(v) && n > longest)
+		if (!is_table(object, v) && n > longest)
 			longest = n;
 	}
 	return (longest);
@@ -204,7 +208,7 @@ put_members(struct buf *out, const struct json *object, size_t width)
 	const struct json *v;
 
 	for (v = object->first; v != NULL; v = v->next) {
-		if (!is_table(v) && v->type != JSON_OBJECT)
+		if (!is_table(object, v) && v->type != JSON_OBJECT)
 			put_line(out, v, width);
 	}
 }
@@ -216,7 +220,7 @@ put_tables(struct buf *out, const struct ctl_command *command,
 	const struct json *v;
 
 	for (v = object->first; v != NULL; v = v->next) {
-		if (!is_table(v))
+		if (!is_table(object, v))
 			continue;
 		if (buf_len(out) > 0)
 			buf_addstr(out, "\n");

@@ -174,6 +174,7 @@ refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
 	req_id_format(id, text);
 	change_state(c, CLIENT_BUSY);
 	counter_add(c->w->count, COUNT_refused, 1);
+	access_refusal(c->w, c, text, NULL, error);
 	reply_error(c->w, c, DIALECT_OPENAI, error, NULL, text, retry_ms, true);
 }
 
@@ -227,6 +228,7 @@ refuse(struct client *c, enum dialect d, enum api_error error,
     const char *detail, const char *id, bool close)
 {
 	counter_add(c->w->count, COUNT_refused, 1);
+	access_refusal(c->w, c, id, NULL, error);
 	reply_error(c->w, c, d, error, detail, id,
 	    error == API_ERR_overloaded ? 1000 : -1, close);
 }

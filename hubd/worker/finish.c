@@ -240,5 +240,6 @@ request_finish(struct request *r, enum call_outcome outcome, char *cost)
 	if (p.estimated[0] != '\0')
 		counter_add(w->count, COUNT_estimated, 1);
 	histogram_add(w->count, HIST_duration, (now.ns - r->t_body.ns) / 1000);
+	access_call(r, &p, cost);
 	learn_from(r);
 }

@@ -201,9 +201,10 @@ parse_announcement(struct link *l, const struct json *doc)
 	for (p = providers->first; p != NULL; p = p->next) {
 		if (a->nproviders == REGISTRY_PROVIDERS ||
 		    !take_provider(a, p, &used)) {
-			log_warnx("agent %s announces more than fits: the "
-				  "rest is left out",
-			    l->name);
+			if (!l->ready) /* once a link */
+				log_warnx("agent %s announces more than fits: "
+					  "the rest is left out",
+				    l->name);
 			break;
 		}
 		a->nproviders++;

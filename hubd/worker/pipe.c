@@ -21,6 +21,14 @@ pipe_on_pong(void *arg)
 	p->heard = true;
 }
 
+static void
+broken(struct pipe *p)
+{
+	log_warnx(
+	    "session with %s: %s", conn_peer(p->conn), h2link_error(p->h2));
+	pipe_kill(p, "session broken");
+}
+
 /* Moves bytes of the session into the connection, up to the cap. */
 static void
 pump(void *arg)
@@ -38,7 +46,7 @@ pump(void *arg)
 		n = h2link_pull(
 		    p->h2, scratch, LINK_QUEUE_MAX - conn_unsent(p->conn));
 		if (n < 0)
-			pipe_kill(p, "session broken while sending");
+			broken(p);
 		if (n <= 0)
 			break;
 		if (p->ws)
@@ -55,11 +63,8 @@ pump(void *arg)
 static void
 feed(struct pipe *p, struct span bytes)
 {
-	if (h2link_feed(p->h2, bytes) == -1) {
-		log_warnx("session with %s: %s", conn_peer(p->conn),
-		    h2link_error(p->h2));
-		pipe_kill(p, "session broken");
-	}
+	if (h2link_feed(p->h2, bytes) == -1)
+		broken(p);
 }
 
 static void

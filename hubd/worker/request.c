@@ -100,6 +100,7 @@ refuse(struct request *r, enum api_error error, const char *detail,
 {
 	counter_add(r->w->count, COUNT_refused, 1);
 	tell_limits(r);
+	access_refusal(r->w, r->client, r->id_text, r->api.model, error);
 	/* The client frees a request that was never opened. */
 	reply_error(r->w, r->client, r->endpoint->dialect, error, detail,
 	    r->id_text, retry_ms, false);

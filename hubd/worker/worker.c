@@ -158,6 +158,7 @@ set_up(struct hub_child *child)
 	LIST_INIT(&w->requests);
 	w->router = router_new(w->shm);
 	w->learn = learn_new();
+	w->access = access_new(w);
 	w->finals = finals_new(w);
 	w->agents = links_new(w);
 	w->relay = relay_new(w);
@@ -175,10 +176,19 @@ tear_down(struct worker *w)
 	loop_io_free(w->wake_io);
 	finals_free(w->finals);
 	learn_free(w->learn);
+	access_free(w->access);
 	router_free(w->router);
 	amount_free(w->sum);
 	id_source_free(w->ids);
 	buf_fini(&w->scratch);
+}
+
+static void
+on_reopen(struct hub_child *child)
+{
+	struct worker *w = child->arg;
+
+	access_reopen(w->access);
 }
 
 int
@@ -188,6 +198,7 @@ worker_main(struct hub_child *child)
 
 	child->arg = w;
 	child->on_drain = on_drain;
+	child->on_reopen = on_reopen;
 	child->on_reload = on_reload;
 	child->on_neighbour = on_neighbour;
 	child_attach(child);

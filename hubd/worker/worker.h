@@ -37,6 +37,7 @@
 #include "shm/registry.h"
 
 struct acceptor;
+struct access_log;
 struct agent_links;
 struct client;
 struct finals;
@@ -62,6 +63,7 @@ struct worker {
 	struct router *router;
 	const struct limiter_ops *limiter;
 	struct acceptor *acceptor;
+	struct access_log *access;
 	struct agent_links *agents; /* by agent row */
 	struct relay *relay;
 	struct finals *finals;
@@ -91,6 +93,19 @@ struct acceptor *acceptor_new(struct worker *);
 void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
 void acceptor_remove(struct acceptor *, uint32_t slot);
 void acceptor_free(struct acceptor *);
+
+/* ---- access.c: the access log -------------------------------------------- */
+
+/* Never NULL; without access_log it takes no line. */
+struct access_log *access_new(struct worker *);
+void access_free(struct access_log *);
+void access_reopen(struct access_log *);
+/* The line of a request that was refused; model may be NULL or "". */
+void access_refusal(struct worker *, struct client *, const char *id,
+    const char *model, enum api_error);
+/* The line of a call at its end. */
+void access_call(
+    const struct request *, const struct call_progress *, const char *cost);
 
 /* ---- client.c: a user's connection --------------------------------------- */
 
@@ -196,7 +211,7 @@ struct request {
 	int status;	 /* that the provider answered */
 	int user_status; /* that the user got; 0: none yet */
 	bool sse, head_sent, user_left;
-	bool sniffed; /* the first bytes of the answer were looked at */
+	bool sniffed;	/* the first bytes of the answer were looked at */
 	size_t owed;	/* bytes received whose credit is not returned */
 	size_t counted; /* of w->buffered */
 	char retry_after[16];

@@ -8,6 +8,7 @@ simulator to the other. CPU is that of the candidate's own processes, from
 """
 
 import glob
+import html
 import json
 import os
 import pwd
@@ -312,56 +313,75 @@ def fmt(v, digits=1):
     return "-" if v is None else f"{v:.{digits}f}"
 
 
-COLUMNS = [("candidate", "candidate"), ("cpu_hub", "hub us"),
-           ("cpu_all", "all us"), ("p50", "p50 us"), ("p99", "p99 us"),
-           ("lag_p50", "lag p50"), ("lag_p99", "lag p99"),
-           ("kib_hub", "hub KiB"), ("kib_all", "all KiB"),
-           ("rate", "a second"), ("generator", "gen %")]
+COLUMNS = [("cpu_hub", "hub us", 1), ("cpu_all", "all us", 1),
+           ("p50", "p50 us", 0), ("p99", "p99 us", 0),
+           ("lag_p50", "lag p50", 0), ("lag_p99", "lag p99", 0),
+           ("kib_hub", "hub KiB", 1), ("kib_all", "all KiB", 1),
+           ("rate", "per s", 0), ("generator", "gen %", 1)]
+
+
+def groups(rows):
+    """Rows by what was done, in order."""
+    found = {}
+    for row in rows:
+        found.setdefault(row["what"], []).append(row)
+    return found.items()
+
+
+def line(row, columns):
+    name = f"{row['candidate']:<16}"
+    if not row["valid"]:
+        return (f"{name}not reported: generator at "
+                f"{row['generator'] * 100:.0f} % of its core, "
+                f"{row['errors']} errors")
+    values = {**row, "generator": row["generator"] * 100}
+    return name + "".join(f"{fmt(values.get(k), digits):>8}"
+                          for k, _, digits in columns)
 
 
 def table(rows, events):
-    lines, what = [], None
-    for row in rows:
-        if row["what"] != what:
-            what = row["what"]
-            lines += ["", what,
-                      "".join(f"{h:>10}" if i else f"{h:<18}"
-                              for i, (_, h) in enumerate(COLUMNS))]
-        if not row["valid"]:
-            lines.append(f"{row['candidate']:<18}not reported: generator at "
-                         f"{row['generator'] * 100:.0f} % of its core, "
-                         f"{row['errors']} errors")
-            continue
-        cells = [f"{row['candidate']:<18}"]
-        for k, _ in COLUMNS[1:]:
-            v = row.get(k)
-            if k == "generator":
-                v = v * 100
-            cells.append(f"{fmt(v, 0 if k in ('rate', 'p50', 'p99') else 1):>10}")
-        lines.append("".join(cells))
-    lines += ["", f"durable events: {events:.0f} rows a second committed "
+    """Each group with the columns that it has something in."""
+    lines = []
+    for what, group in groups(rows):
+        columns = [c for c in COLUMNS
+                   if any(r["valid"] and r.get(c[0]) for r in group)]
+        lines += [what, f"{'':<16}" + "".join(f"{h:>8}"
+                                              for _, h, _ in columns)]
+        lines += [line(row, columns) for row in group] + [""]
+    lines += [f"durable events: {events:.0f} rows a second committed",
               "while serving, all on one core with hub and agent"]
-    return "\n".join(lines).strip() + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def svg_group(out, y, what, bars):
+    """One group of bars with a scale of its own; where it ends."""
+    top = max(v for _, v in bars) or 1
+    out.append(f'<text x="10" y="{y}" font-weight="bold">'
+               f'{html.escape(what)}</text>')
+    for name, v in bars:
+        y += 22
+        colour = "#2563a8" if "hub" in name else "#9aa5b1"
+        out.append(f'<text x="130" y="{y}" text-anchor="end">'
+                   f'{html.escape(name)}</text>'
+                   f'<rect x="140" y="{y - 13}" width="{400 * v / top:.1f}" '
+                   f'height="17" fill="{colour}"/>'
+                   f'<text x="{146 + 400 * v / top:.1f}" y="{y}">'
+                   f'{v:.1f}</text>')
+    return y + 38
 
 
 def svg(rows):
-    bars = [(f"{r['what']}: {r['candidate']}", r["cpu_all"])
-            for r in rows if r["valid"] and r.get("cpu_all") is not None]
-    top = max(v for _, v in bars) or 1
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="900" '
-           f'height="{len(bars) * 24 + 50}" font-family="sans-serif" '
-           'font-size="12"><rect width="100%" height="100%" fill="white"/>'
-           '<text x="10" y="20" font-size="14">CPU per request or chunk, '
-           'microseconds</text>']
-    for i, (name, v) in enumerate(bars):
-        y = 36 + i * 24
-        colour = "#2563a8" if "hub" in name else "#9aa5b1"
-        out.append(f'<text x="10" y="{y + 13}">{name}</text>'
-                   f'<rect x="430" y="{y}" width="{400 * v / top:.1f}" '
-                   f'height="17" fill="{colour}"/>'
-                   f'<text x="{436 + 400 * v / top:.1f}" y="{y + 13}">'
-                   f'{v:.1f}</text>')
-    return "\n".join(out) + "</svg>\n"
+    out, y = [], 56
+    for what, group in groups(rows):
+        bars = [(r["candidate"], r["cpu_all"]) for r in group
+                if r["valid"] and r.get("cpu_all") is not None]
+        if bars:
+            y = svg_group(out, y, what, bars)
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="620" '
+            f'height="{y - 16}" font-family="sans-serif" font-size="12">'
+            '<rect width="100%" height="100%" fill="white"/>'
+            '<text x="10" y="24" font-size="15">CPU per request or chunk, '
+            'microseconds</text>\n' + "\n".join(out) + "\n</svg>\n")
 
 
 def main():

@@ -164,13 +164,24 @@ def run_command(line, folder):
         run([str(program), *argv[1:]], folder, 0)
 
 
+def at_home(conf, folder):
+    """The example with folders that also an ordinary user may make."""
+    if os.getuid() == 0:
+        return conf
+    for key in ("run_dir", "state_dir"):
+        conf = re.sub(rf"(?m)^{key}\b.*$", "", conf)
+        conf += f'{key} = "{folder}/{key}"\n'
+    return conf
+
+
 def check_examples():
     with tempfile.TemporaryDirectory() as folder:
         there = pathlib.Path(folder)
         there.chmod(0o755)  # hubd may look as the user it runs as
         (there / "norun.conf").write_text(f'run_dir = "{folder}/none"\n')
         shutil.copy(ROOT / "etc" / "prices.json", there)
-        (there / "hubd.conf").write_text(manual.examples("hubd.conf.5")[0])
+        (there / "hubd.conf").write_text(
+            at_home(manual.examples("hubd.conf.5")[0], folder))
         (there / "agentd.conf").write_text(
             manual.examples("agentd.conf.5")[0])
         for name in ("hubd.8", "agentd.8", "hubctl.8"):

@@ -42,6 +42,15 @@ def reset(stream, code):
     return frame(RST, 0, stream, struct.pack(">I", code))
 
 
+def masked(payload):
+    """A binary message of a client, under a mask of zeros."""
+    n = len(payload)
+    size = (bytes([0x80 | n]) if n < 126 else
+            struct.pack(">BH", 0xfe, n) if n < 65536 else
+            struct.pack(">BQ", 0xff, n))
+    return b"\x82" + size + b"\0\0\0\0" + payload
+
+
 def announcement(**more):
     return json.dumps({
         "name": "evil", "version": "9", "instance": "one", "capacity": 0,
@@ -69,15 +78,12 @@ class Agent(threading.Thread):
             pass
         self.got = b""
         self.announced = None
+        self.reading = True
         self.put(frame(SETTINGS, 0, 0))
         self.start()
 
     def put(self, payload):
-        n = len(payload)
-        size = (bytes([0x80 | n]) if n < 126 else
-                struct.pack(">BH", 0xfe, n) if n < 65536 else
-                struct.pack(">BQ", 0xff, n))
-        self.s.sendall(b"\x82" + size + b"\0\0\0\0" + payload)
+        self.s.sendall(masked(payload))
 
     def message(self):
         first, n = self.reader.read(2)
@@ -113,7 +119,7 @@ class Agent(threading.Thread):
     def run(self):
         preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
         try:
-            while True:
+            while self.reading:
                 op, payload = self.message()
                 if op == 8:
                     return

@@ -173,3 +173,43 @@ def test_odd_announcement_is_survived(hub, text):
         agent.close()
     hub.hub.quiet()
     assert hub.workers() == workers
+
+
+def private_kib(pid):
+    """Memory of a process that is its own, without the shared tables."""
+    fields = dict(line.split(":", 1)
+                  for line in open(f"/proc/{pid}/status") if ":" in line)
+    return int(fields["VmRSS"].split()[0]) - int(
+        fields["RssShmem"].split()[0])
+
+
+FLOODS = {
+    "WebSocket pings": (b"\x89\xfd\0\0\0\0" + b"p" * 125) * 1000,
+    "pings": hostile.masked(frame(hostile.PING, 0, 0, b"12345678") * 3000),
+    "settings": hostile.masked(frame(hostile.SETTINGS, 0, 0) * 3000),
+    "resets": hostile.masked(reset(1, CANCEL) * 3000),
+    "empty messages": hostile.masked(b"") * 9000,
+    "announcements": hostile.masked(data(1, announcement())) * 300,
+}
+
+
+@pytest.mark.parametrize("bytes_", FLOODS.values(), ids=FLOODS)
+def test_flood_of_frames_disturbs_nobody(hub, bytes_):
+    """An agent that sends and sends, and reads nothing of the answers."""
+    workers = hub.workers()
+    agent = serve(hub, ANSWERS["good"][0])
+    try:
+        await_("its link", lambda: hub.links() == 1)
+        agent.reading = False
+        before = sum(private_kib(pid) for _, pid in hub.workers())
+        try:
+            for _ in range(300):
+                agent.s.sendall(bytes_)
+        except OSError:
+            pass  # the hub has ended the link, as it may
+        assert hub.hub.health("healthz")
+        after = sum(private_kib(pid) for _, pid in hub.workers())
+        assert after - before < 20 * 1024
+    finally:
+        agent.close()
+    assert hub.workers() == workers

@@ -111,3 +111,4 @@ UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
 	hubd/admin/metrics.c shm/counters.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/http1_field.c common/http1_head.c \
 	common/http1_write.c common/ids.c common/loop.c
+UNIT_log = common/log.c
