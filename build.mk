@@ -48,11 +48,15 @@ API_SRCS = \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
+	hubd/api/kind.c \
+	hubd/api/kind_chat.c \
+	hubd/api/kind_free.c \
+	hubd/api/kind_response.c \
 	hubd/api/meter.c \
 	hubd/api/openai.c \
 	hubd/api/openai_inspect.c \
-	hubd/api/openai_reader.c \
 	hubd/api/openai_usage.c \
+	hubd/api/reader.c \
 	hubd/api/scrub.c \
 
 ROUTE_SRCS = \

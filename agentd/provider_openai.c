@@ -14,6 +14,8 @@ static const struct {
     {"completions", "POST", "/completions"},
     {"embeddings", "POST", "/embeddings"},
     {"responses", "POST", "/responses"},
+    {"responses.compact", "POST", "/responses/compact"},
+    {"responses.input_tokens", "POST", "/responses/input_tokens"},
     {"moderations", "POST", "/moderations"},
 };
 

@@ -22,10 +22,14 @@ const char *dialect_str(enum dialect);
 
 /* How an answer of the endpoint is metered. */
 enum meter_kind {
-	METER_NONE,	  /* answered by the hub itself, or free */
+	METER_NONE,	  /* answered by the hub itself */
 	METER_CHAT,	  /* chat/completions: usage at the top level */
 	METER_COMPLETION, /* legacy completions */
 	METER_EMBEDDING,
+	METER_RESPONSE,	  /* usage of the response */
+	METER_COUNT,	  /* counts tokens: free */
+	METER_MODERATION, /* by the request, if that has a price */
+	METER_KINDS
 };
 
 struct endpoint {
@@ -114,6 +118,9 @@ struct api_request {
 	uint64_t text_bytes;	     /* bytes of strings in the input */
 	uint64_t media;		     /* image parts and the like */
 	enum service_tier tier;	     /* asked for */
+	/* Bit i: whoever answers has a price for kind i itself. Set once
+	 * that is known; estimates count what has one. */
+	uint32_t priced;
 };
 
 /*
@@ -153,8 +160,11 @@ struct meter_report {
 	bool broken;	/* counts that cannot be true, or not JSON */
 	bool tier_reported;
 	enum service_tier tier;
-	uint64_t text_bytes; /* of generated text, for estimates */
-	uint64_t events;     /* data events that carried output */
+	uint64_t text_bytes;  /* of generated text, for estimates */
+	uint64_t events;      /* data events that carried output */
+	uint64_t bytes;	      /* of the answer as it came */
+	uint64_t images;      /* finished ones in it */
+	uint64_t duration_ms; /* of sound, where it is said beside the usage */
 };
 
 /*
@@ -169,6 +179,10 @@ void meter_feed(struct meter *, struct span bytes, struct buf *out);
 /* The answer has ended: appends what was still held. */
 void meter_finish(struct meter *, struct buf *out);
 const struct meter_report *meter_get(const struct meter *);
+/* Do its streams report usage only if they are asked to? */
+bool meter_asks_usage(const struct endpoint *);
+/* May its answers be events although their type says otherwise? */
+bool meter_may_sniff(const struct endpoint *);
 
 /* ---- estimates ---------------------------------------------------------- */
 
@@ -188,7 +202,10 @@ struct learnt {
 /* Takes in one answer whose usage was reported. */
 void learnt_update(
     struct learnt *, const struct api_request *, const struct meter_report *);
-/* Upper bounds for the hold: tokens. */
+/* Upper bounds for the hold, in all kinds that may be billed. */
+void estimate_bound(const struct learnt *, const struct endpoint *,
+    const struct api_request *, struct usage *);
+/* The same of an endpoint of text: tokens. */
 uint64_t estimate_input_bound(
     const struct learnt *, const struct api_request *);
 uint64_t estimate_output_bound(
@@ -196,7 +213,8 @@ uint64_t estimate_output_bound(
 /*
  * Usage for an answer that reported none: input from the request's bytes,
  * output from the bytes of text that passed. Returns the method's name for
- * the row ("bytes" or "learnt").
+ * the row ("bytes", "learnt", "size", ...), or "" if it is no estimate: what
+ * is billed by the piece was counted.
  */
 const char *estimate_usage(const struct learnt *, const struct endpoint *,
     const struct api_request *, const struct meter_report *, struct usage *);

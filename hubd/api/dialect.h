@@ -20,8 +20,6 @@ struct dialect_ops {
 	void (*error_event)(
 	    struct buf *, enum api_error, const char *request_id);
 	bool (*error_scrub)(struct buf *, struct span provider_body);
-	/* Documents of an answer, while they are metered (reader.h). */
-	const struct jscan_handler *reader;
 };
 
 extern const struct dialect_ops dialect_openai;
@@ -34,8 +32,6 @@ enum api_error openai_inspect(const struct endpoint *, struct span body,
     struct api_request *, const char **why);
 void openai_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
-/* The reader of its answers (openai_reader.c); arg is a struct reader. */
-extern const struct jscan_handler openai_reader;
 
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);

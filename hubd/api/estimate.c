@@ -3,7 +3,7 @@
  * numbers: bounds for the hold before the request, usage after an answer
  * that reported none.
  */
-#include "hubd/api/api.h"
+#include "hubd/api/reader.h"
 
 #define MILLI_MIN     250 /* bytes per token x 1000 */
 #define MILLI_MAX     16000
@@ -147,8 +147,24 @@ estimate_output_bound(const struct learnt *l, const struct api_request *req)
 	    or_start(l->output_p95, LEARNT_OUTPUT_P95_START), max(req->n, 1)));
 }
 
-const char *
-estimate_usage(const struct learnt *l, const struct endpoint *ep,
+void
+estimate_bound(const struct learnt *l, const struct endpoint *ep,
+    const struct api_request *req, struct usage *bound)
+{
+	const struct kind *kind = kind_of(ep->meter);
+
+	*bound = (struct usage){0};
+	if (kind != NULL && kind->bound != NULL) {
+		kind->bound(l, req, bound);
+		return;
+	}
+	bound->n[USAGE_input] = estimate_input_bound(l, req);
+	bound->n[USAGE_output] = estimate_output_bound(l, req);
+	bound->n[USAGE_requests] = 1;
+}
+
+static const char *
+estimate_tokens(const struct learnt *l, const struct endpoint *ep,
     const struct api_request *req, const struct meter_report *rep,
     struct usage *u)
 {
@@ -159,8 +175,7 @@ estimate_usage(const struct learnt *l, const struct endpoint *ep,
 	uint64_t input =
 	    add(tokens_of(req->text_bytes, in), mul(req->media, MEDIA_USUAL));
 
-	*u = (struct usage){0};
-	if (ep->meter == METER_CHAT)
+	if (ep->meter == METER_CHAT || ep->meter == METER_RESPONSE)
 		input = add(input, ROLE_TOKENS);
 	u->n[USAGE_input] = clamp(input, 1, USAGE_MAX_COUNT);
 	/* An event that carries output carries a token or more. */
@@ -168,4 +183,17 @@ estimate_usage(const struct learnt *l, const struct endpoint *ep,
 		u->n[USAGE_output] =
 		    clamp(max(text, rep->events), 0, USAGE_MAX_COUNT);
 	return (l->seen != 0 ? "learnt" : "bytes");
+}
+
+const char *
+estimate_usage(const struct learnt *l, const struct endpoint *ep,
+    const struct api_request *req, const struct meter_report *rep,
+    struct usage *u)
+{
+	const struct kind *kind = kind_of(ep->meter);
+
+	*u = (struct usage){0};
+	if (kind != NULL && kind->estimate != NULL)
+		return (kind->estimate(l, req, rep, u));
+	return (estimate_tokens(l, ep, req, rep, u));
 }

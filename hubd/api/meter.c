@@ -8,7 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/sse.h"
-#include "hubd/api/dialect.h"
+#include "hubd/api/reader.h"
 
 #define DONE_MARK SPAN("[DONE]")
 
@@ -16,6 +16,7 @@ struct meter {
 	struct meter_report report;
 	struct reader reader;
 	struct jscan scan;
+	const struct kind *kind;	     /* NULL: none */
 	const struct jscan_handler *handler; /* NULL: nothing is read */
 	bool stream, hide;
 
@@ -82,6 +83,7 @@ count_event(struct meter *m, const char *name, bool whole)
 	else if (m->data_len > 0 && jscan_finish(&m->scan) != JSCAN_DONE &&
 		 whole)
 		m->report.broken = true;
+	reader_end(&m->reader);
 	if (m->reader.has_error || strcmp(name, "error") == 0)
 		m->report.failed = true;
 	if (m->report.text_bytes > m->reader.text_before)
@@ -253,11 +255,12 @@ meter_new(const struct endpoint *ep, bool stream, bool hide_usage)
 {
 	struct meter *m = xcalloc(1, sizeof(*m));
 
-	if (ep->meter != METER_NONE)
-		m->handler = dialect_ops(ep->dialect)->reader;
+	m->kind = kind_of(ep->meter);
+	if (m->kind != NULL && (stream || !m->kind->never_read))
+		m->handler = &reader_walk;
 	m->stream = stream;
 	m->hide = hide_usage && stream && m->handler != NULL;
-	reader_init(&m->reader, &m->report);
+	reader_init(&m->reader, m->kind, stream, &m->report);
 	start_document(m);
 	sse_init(&m->sse, &events, m);
 	return (m);
@@ -290,6 +293,7 @@ meter_feed(struct meter *m, struct span bytes, struct buf *out)
 {
 	if (bytes.n == 0)
 		return;
+	m->report.bytes += bytes.n;
 	if (m->hide) {
 		feed_hidden(m, bytes, out);
 		return;
@@ -331,6 +335,10 @@ meter_finish(struct meter *m, struct buf *out)
 		return;
 	}
 	m->report.finished = jscan_finish(&m->scan) == JSCAN_DONE;
+	if (!m->report.finished && m->kind->any_type) {
+		m->report.finished = true;
+		m->report.text_bytes = m->report.bytes;
+	}
 	m->report.failed = m->reader.has_error;
 	if (!m->report.finished && m->data_len > 0)
 		m->report.broken = true;

@@ -144,5 +144,4 @@ const struct dialect_ops dialect_openai = {
     .error_body = error_body,
     .error_event = error_event,
     .error_scrub = error_scrub,
-    .reader = &openai_reader,
 };

@@ -18,6 +18,8 @@ enum field {
 	F_N,
 	F_BEST_OF,
 	F_TIER,
+	F_MAX_OUTPUT,
+	F_BACKGROUND,
 	F_INCLUDE, /* in stream_options */
 	F_ROUTING, /* how many those are */
 	F_MESSAGES,
@@ -29,11 +31,13 @@ enum field {
 /* Fields that decide routing, money or the shape of the answer. */
 static const struct {
 	const char *name, *twice, *odd, *type;
+	enum meter_kind only; /* NONE: at all endpoints */
 } routing[F_ROUTING] = {
-#define ROUTING(f, n)                                            \
+#define ROUTING(f, n) ROUTING_OF(METER_NONE, f, n)
+#define ROUTING_OF(m, f, n)                                      \
 	[f] = {n, "The field \"" n "\" is there twice.",         \
 	    "The field \"" n "\" is spelt in an ambiguous way.", \
-	    "The field \"" n "\" has a wrong type or value."}
+	    "The field \"" n "\" has a wrong type or value.", m}
     ROUTING(F_MODEL, "model"),
     ROUTING(F_STREAM, "stream"),
     ROUTING(F_OPTIONS, "stream_options"),
@@ -42,16 +46,19 @@ static const struct {
     ROUTING(F_N, "n"),
     ROUTING(F_BEST_OF, "best_of"),
     ROUTING(F_TIER, "service_tier"),
+    ROUTING_OF(METER_RESPONSE, F_MAX_OUTPUT, "max_output_tokens"),
+    ROUTING_OF(METER_RESPONSE, F_BACKGROUND, "background"),
     ROUTING(F_INCLUDE, "include_usage"),
+#undef ROUTING_OF
 #undef ROUTING
 };
 
 static const char *const quiet[] = {"user", "metadata", "store",
-    "prompt_cache_key", "safety_identifier", "encoding_format",
-    "reasoning_effort", "verbosity", "modalities"};
+    "prompt_cache_key", "previous_response_id", "safety_identifier",
+    "encoding_format", "reasoning_effort", "verbosity", "modalities"};
 
-static const char *const media[] = {
-    "image_url", "input_audio", "file", "video_url", "input_image"};
+static const char *const media[] = {"image_url", "input_audio", "file",
+    "video_url", "input_image", "file_data", "file_url"};
 
 struct inspector {
 	struct api_request *req;
@@ -62,7 +69,7 @@ struct inspector {
 	uint32_t seen;
 	uint64_t prompts;
 	uint64_t best_of;
-	bool legacy;
+	enum meter_kind meter;
 };
 
 static bool
@@ -99,6 +106,13 @@ routing_key(struct inspector *in, enum field f, struct span key, bool escaped)
 	return (true);
 }
 
+/* Is its input a conversation, whose parts may be media? */
+static bool
+has_parts(enum meter_kind meter)
+{
+	return (meter == METER_RESPONSE || meter == METER_COUNT);
+}
+
 static bool
 top_key(struct inspector *in, struct span key, bool escaped)
 {
@@ -106,13 +120,17 @@ top_key(struct inspector *in, struct span key, bool escaped)
 
 	in->inner = F_OTHER;
 	for (f = 0; f < F_INCLUDE; f++) {
+		if (routing[f].only != METER_NONE &&
+		    routing[f].only != in->meter)
+			continue;
 		if (!span_ieq(key, span_str(routing[f].name)))
 			continue;
 		in->field = f;
 		return (routing_key(in, f, key, escaped));
 	}
 	in->field = F_OTHER;
-	if (span_eq(key, SPAN("messages")))
+	if (span_eq(key, SPAN("messages")) ||
+	    (has_parts(in->meter) && span_eq(key, SPAN("input"))))
 		in->field = F_MESSAGES;
 	else if (span_eq(key, SPAN("prompt")) || span_eq(key, SPAN("input")))
 		in->field = F_PROMPT;
@@ -217,6 +235,18 @@ take_options(struct inspector *in, const struct jscan_value *v)
 	return (true);
 }
 
+/* Such an answer is fetched later, by a path that there is not here. */
+static bool
+take_background(struct inspector *in, const struct jscan_value *v)
+{
+	bool background = false;
+
+	if (!take_bool(in, F_BACKGROUND, v, &background))
+		return (false);
+	return (!background ||
+		refuse(in, "Responses in the background are not offered."));
+}
+
 static bool
 top_value(struct inspector *in, const struct jscan_value *v)
 {
@@ -231,6 +261,7 @@ top_value(struct inspector *in, const struct jscan_value *v)
 		return (take_options(in, v));
 	case F_MAX_COMPLETION:
 	case F_MAX_TOKENS:
+	case F_MAX_OUTPUT:
 		return (take_count(in, v, &req->max_output));
 	case F_N:
 		return (take_count(in, v, &req->n));
@@ -238,6 +269,8 @@ top_value(struct inspector *in, const struct jscan_value *v)
 		return (take_count(in, v, &in->best_of));
 	case F_TIER:
 		return (take_tier(in, v));
+	case F_BACKGROUND:
+		return (take_background(in, v));
 	case F_INCLUDE:
 	case F_ROUTING:
 	case F_MESSAGES:
@@ -311,7 +344,7 @@ count_answers(struct inspector *in)
 
 	if (req->n == 0)
 		req->n = 1;
-	if (!in->legacy)
+	if (in->meter != METER_COMPLETION)
 		return;
 	if (in->best_of > req->n)
 		req->n = in->best_of;
@@ -324,10 +357,9 @@ enum api_error
 openai_inspect(const struct endpoint *ep, struct span body,
     struct api_request *req, const char **why)
 {
-	struct inspector in = {.req = req,
-	    .field = F_OTHER,
-	    .inner = F_OTHER,
-	    .legacy = ep->meter == METER_COMPLETION};
+	struct inspector in = {
+	    .req = req, .field = F_OTHER, .inner = F_OTHER, .meter = ep->meter};
+	const struct kind *kind = kind_of(ep->meter);
 	struct jscan s;
 
 	jscan_init(&s, &inspecting, &in);
@@ -336,7 +368,7 @@ openai_inspect(const struct endpoint *ep, struct span body,
 		in.why = "The body is not valid JSON.";
 	else if (in.why == NULL && req->model_at.end == 0)
 		in.why = "The field \"model\" is missing.";
-	req->no_output = ep->meter == METER_EMBEDDING;
+	req->no_output = kind != NULL && kind->read_at_once;
 	count_answers(&in);
 	*why = in.why;
 	return (in.why == NULL ? API_OK : API_ERR_invalid_request);

@@ -75,5 +75,6 @@ openai_usage(const struct raw_usage *raw, struct usage *u)
 	u->n[USAGE_audio_output] = take(&out, raw->n[RAW_AUDIO_OUT]);
 	u->n[USAGE_image_output] = take(&out, raw->n[RAW_IMAGE_OUT]);
 	u->n[USAGE_output] = out;
+	u->n[USAGE_milliseconds] = raw->n[RAW_MILLISECONDS];
 	return (true);
 }

@@ -158,21 +158,30 @@ guard(u128_t price, uint64_t count)
 	return ((nanousd_t){(int64_t)nano});
 }
 
-nanousd_t
-price_hold(const struct price_entry *e, enum service_tier tier, uint64_t input,
-    uint64_t output)
+uint32_t
+price_kinds(const struct price_entry *e)
 {
-	u128_t per_input = rate(e, USAGE_input, tier, input);
-	u128_t per_output = rate(e, USAGE_output, tier, input);
-	nanousd_t hold;
+	uint32_t kinds = 0;
+	uint32_t i;
 
-	/* What is priced by the letter or the piece, not by tokens. */
-	if (per_input == 0)
-		per_input = rate(e, USAGE_characters, tier, input);
-	hold = nanousd_add(guard(per_input, input), guard(per_output, output));
-	if (per_output == 0)
-		hold = nanousd_add(
-		    hold, guard(rate(e, USAGE_images, tier, input), 1));
-	return (
-	    nanousd_add(hold, guard(rate(e, USAGE_requests, tier, input), 1)));
+	_Static_assert(USAGE_KINDS <= 32, "a bit for each");
+	for (i = 0; i < e->nrates; i++)
+		kinds |= UINT32_C(1) << e->rates[i].kind;
+	return (kinds);
+}
+
+nanousd_t
+price_hold(const struct price_entry *e, enum service_tier tier,
+    const struct usage *bound)
+{
+	uint64_t prompt = usage_sum(bound, USAGE_SIDE_INPUT);
+	nanousd_t hold = {0};
+	unsigned kind;
+
+	for (kind = 0; kind < USAGE_KINDS; kind++) {
+		if (bound->n[kind] != 0)
+			hold = nanousd_add(hold,
+			    guard(rate(e, kind, tier, prompt), bound->n[kind]));
+	}
+	return (hold);
 }

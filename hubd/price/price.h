@@ -66,13 +66,14 @@ bool price_cost(const struct price_entry *, const struct usage *,
  */
 bool price_rate_of(const struct price_entry *, enum usage_kind,
     enum service_tier, uint64_t prompt, struct unit_price *);
+/* Bit i: the entry has a price for kind i itself, not by a parent's. */
+uint32_t price_kinds(const struct price_entry *);
 /*
- * For holds: so many tokens of text at the tier that was asked for; one
- * image, if output has no price by token; one request. What turns out dearer
- * (written to a cache, thought) is booked above the hold. Rounded up;
- * saturates.
+ * For holds: what so much costs at most, at the tier that was asked for.
+ * What turns out dearer (written to a cache, thought) is booked above the
+ * hold. Rounded up; saturates.
  */
-nanousd_t price_hold(const struct price_entry *, enum service_tier,
-    uint64_t input, uint64_t output);
+nanousd_t price_hold(
+    const struct price_entry *, enum service_tier, const struct usage *bound);
 
 #endif

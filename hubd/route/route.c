@@ -336,15 +336,15 @@ route_offers(const struct shm *shm, const struct price_entry *entry)
 }
 
 nanousd_t
-route_hold(const struct route *route, enum service_tier tier, uint64_t input,
-    uint64_t output)
+route_hold(const struct route *route, enum service_tier tier,
+    const struct usage *bound)
 {
 	nanousd_t most = {0}, hold;
 
 	for (uint32_t i = 0; i < route->n; i++) {
 		if (route->c[i].entry == NULL)
 			continue;
-		hold = price_hold(route->c[i].entry, tier, input, output);
+		hold = price_hold(route->c[i].entry, tier, bound);
 		if (hold.n > most.n)
 			most = hold;
 	}

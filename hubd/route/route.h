@@ -67,6 +67,6 @@ bool route_offers(const struct shm *, const struct price_entry *);
 
 /* The dearest hold over all candidates. */
 nanousd_t route_hold(
-    const struct route *, enum service_tier, uint64_t input, uint64_t output);
+    const struct route *, enum service_tier, const struct usage *bound);
 
 #endif

@@ -369,7 +369,7 @@ begin_answer(struct request *r, const struct head *h)
 static void
 sniff(struct request *r, struct span bytes)
 {
-	if (r->sniffed || bytes.n == 0)
+	if (r->sniffed || bytes.n == 0 || !meter_may_sniff(r->endpoint))
 		return;
 	r->sniffed = true;
 	if (r->state == REQUEST_HOLD && strchr("dei:", bytes.p[0]) != NULL &&

@@ -169,7 +169,7 @@ prepare_body(struct request *r)
 
 	r->ask_usage = r->api.stream && !r->api.asked_usage &&
 		       r->no_ask != r->candidate &&
-		       r->endpoint->meter != METER_EMBEDDING &&
+		       meter_asks_usage(r->endpoint) &&
 		       !learn_refuses_usage(r->w->learn, r->candidate);
 	r->body_sent = 0;
 	r->splice = rename || r->ask_usage;
@@ -266,6 +266,7 @@ try_candidate(struct request *r, const struct candidate *c)
 	const struct candidate *before = r->candidate;
 
 	r->candidate = c;
+	r->api.priced = c->entry != NULL ? price_kinds(c->entry) : 0;
 	prepare_body(r);
 	r->attempts++;
 	note_route(r);
@@ -389,14 +390,12 @@ static void
 ask_limiter(struct request *r)
 {
 	const struct learnt *learnt = learn_of(r->w->learn, r->api.model);
-	uint64_t input = estimate_input_bound(learnt, &r->api);
-	uint64_t output = estimate_output_bound(learnt, &r->api);
 	struct admission *a = &r->admission;
+	struct usage bound;
 
-	if (r->endpoint->meter == METER_EMBEDDING)
-		output = 0;
-	a->tokens = input;
-	a->hold = route_hold(r->route, r->api.tier, input, output);
+	estimate_bound(learnt, r->endpoint, &r->api, &bound);
+	a->tokens = usage_sum(&bound, USAGE_SIDE_INPUT);
+	a->hold = route_hold(r->route, r->api.tier, &bound);
 	a->soft = r->w->conf->hold == HOLD_SOFT && r->api.max_output == 0;
 	r->state = REQUEST_ADMIT;
 	r->w->limiter->admit(r->w->shm, a, loop_now(r->w->loop), on_admitted);

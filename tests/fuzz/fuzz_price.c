@@ -34,7 +34,7 @@ price_everything(const struct price_blob *b)
 			price_cost(e, &u, i, sum);
 		assert(amount_sign(sum) >= 0);
 		assert(amount_format(sum, text) == 0);
-		assert(price_hold(e, TIER_DEFAULT, UINT64_MAX, 1).n >= 0);
+		assert(price_hold(e, TIER_DEFAULT, &u).n >= 0);
 	}
 	amount_free(sum);
 }

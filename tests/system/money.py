@@ -57,6 +57,12 @@ def kinds_of(u):
     count reasoning outside completion: the total tells. Where the details
     contradict the sums only the sums are beyond doubt.
     """
+    if "input_tokens" in u:
+        u = {**u, "prompt_tokens": u["input_tokens"],
+             "completion_tokens": u["output_tokens"],
+             "prompt_tokens_details": u.get("input_tokens_details") or
+             u.get("input_token_details"),
+             "completion_tokens_details": u.get("output_tokens_details")}
     prompt = u.get("prompt_tokens") or 0
     pd = u.get("prompt_tokens_details") or {}
     cd = u.get("completion_tokens_details") or {}

@@ -43,13 +43,22 @@ for name in ("own-chat", "own-tools", "own-stream", "own-silent",
 shape("rec-unnamed", FULL)
 
 
+# The endpoints whose recordings go through hub and agent.
+PATHS = {"chat.completions": "/v1/chat/completions",
+         "completions": "/v1/completions", "embeddings": "/v1/embeddings",
+         "responses": "/v1/responses",
+         "responses.compact": "/v1/responses/compact",
+         "responses.input_tokens": "/v1/responses/input_tokens",
+         "moderations": "/v1/moderations"}
+
+
 def _recorded():
     manifest = procs.RECORDINGS / "manifest.json"
     if not manifest.exists():
         return []
     return [e for e in json.loads(manifest.read_text())
-            if e["provider"] in ("openai", "compat") and e["endpoint"] in
-            ("chat.completions", "completions", "embeddings")]
+            if e["provider"] in ("openai", "compat") and
+            e["endpoint"] in PATHS]
 
 
 RECORDED = _recorded()

@@ -107,10 +107,13 @@ part(uint64_t *left, uint64_t n)
 static struct usage
 expected(const struct json *u)
 {
-	const struct json *in = json_get(u, "prompt_tokens_details");
-	const struct json *out = json_get(u, "completion_tokens_details");
-	uint64_t p = count(u, "prompt_tokens"),
-		 c = count(u, "completion_tokens"),
+	bool io = json_get(u, "input_tokens") != NULL;
+	const struct json *in =
+	    json_get(u, io ? "input_tokens_details" : "prompt_tokens_details");
+	const struct json *out = json_get(
+	    u, io ? "output_tokens_details" : "completion_tokens_details");
+	uint64_t p = count(u, io ? "input_tokens" : "prompt_tokens"),
+		 c = count(u, io ? "output_tokens" : "completion_tokens"),
 		 t = count(u, "total_tokens"),
 		 r = count(out, "reasoning_tokens");
 	struct usage e = {0};
@@ -125,13 +128,14 @@ expected(const struct json *u)
 	e.n[USAGE_audio_input] = part(&p, count(in, "audio_tokens"));
 	e.n[USAGE_image_input] = part(&p, count(in, "image_tokens"));
 	e.n[USAGE_input] = p;
-	if (r > 0 && t == count(u, "prompt_tokens") + c + r)
+	if (r > 0 && !io && t == count(u, "prompt_tokens") + c + r)
 		e.n[USAGE_reasoning] = r;
 	else
 		e.n[USAGE_reasoning] = part(&c, r);
 	e.n[USAGE_audio_output] = part(&c, count(out, "audio_tokens"));
 	e.n[USAGE_image_output] = part(&c, count(out, "image_tokens"));
 	e.n[USAGE_output] = c;
+	e.n[USAGE_milliseconds] = count(u, "seconds") * 1000;
 	return (e);
 }
 
@@ -143,7 +147,9 @@ check_usage(const struct json *entry, const struct meter_report *r)
 	struct usage want;
 	unsigned k;
 
-	if (final == NULL || final->type != JSON_OBJECT) {
+	if (final == NULL || final->type != JSON_OBJECT ||
+	    strcmp(json_get_str(entry, "endpoint"), "responses.input_tokens") ==
+		0) {
 		ck_assert_msg(!r->has_usage, "%s", file);
 		return;
 	}
@@ -233,9 +239,8 @@ is_wanted(const struct json *entry)
 
 	return ((strcmp(provider, "openai") == 0 ||
 		    strcmp(provider, "compat") == 0) &&
-		(strcmp(id, "chat.completions") == 0 ||
-		    strcmp(id, "completions") == 0 ||
-		    strcmp(id, "embeddings") == 0));
+		strcmp(id, "models") != 0 &&
+		endpoint_by_id(span_str(id)) != NULL);
 }
 
 static void
@@ -256,7 +261,7 @@ check_recording(const struct json *entry)
 	ck_assert(span_eq(buf_span(&in), buf_span(&out)));
 	check_usage(entry, &r);
 	check_cuts(how, buf_span(&in), &r, buf_span(&in));
-	if (how.stream)
+	if (how.stream && meter_asks_usage(how.ep))
 		check_hidden(how, buf_span(&in), &r);
 	buf_fini(&in);
 	buf_fini(&out);
@@ -281,9 +286,78 @@ START_TEST(recordings_are_metered_as_reported)
 		check_recording(entry);
 		n++;
 	}
-	ck_assert_uint_gt(n, 100);
+	ck_assert_uint_gt(n, 180);
 	json_free(manifest);
 	buf_fini(&text);
+}
+END_TEST
+
+/* ---- the responses API -------------------------------------------------- */
+
+#define IO(i, o) "{\"input_tokens\":" #i ",\"output_tokens\":" #o "}"
+
+static struct meter_report
+answer(const char *id, bool sse, const char *text)
+{
+	struct buf out = {0};
+	struct meter_report r = run((struct run){endpoint(id), sse, false},
+	    span_str(text), 0, SIZE_MAX, &out);
+
+	ck_assert_str_eq(buf_cstr(&out), text);
+	buf_fini(&out);
+	return (r);
+}
+
+START_TEST(a_response_has_usage_only_where_it_ends)
+{
+	struct meter_report r;
+
+	r = answer("responses", true,
+	    "data: "
+	    "{\"type\":\"response.in_progress\",\"response\":{\"usage\":" IO(
+		9, 9) "}}\n\n");
+	ck_assert(!r.has_usage && !r.finished);
+	r = answer("responses", true,
+	    "data: {\"response\":{\"usage\":" IO(
+		3, 4) ",\"output\":[{\"usage\":" IO(9,
+		9) "}]},"
+		   "\"type\":\"response.incomplete\"}\n\n");
+	ck_assert(r.has_usage && r.finished && !r.failed);
+	ck_assert_uint_eq(r.usage.n[USAGE_input], 3);
+	ck_assert_uint_eq(r.usage.n[USAGE_output], 4);
+	r = answer("responses", true,
+	    "data: {\"type\":\"x\",\"usage\":" IO(
+		9, 9) "}\n\n"
+		      "data: "
+		      "{\"type\":\"response.output_text.delta\",\"delta\":"
+		      "\"hey\"}\n\n");
+	ck_assert(!r.has_usage && !r.finished);
+	ck_assert_uint_eq(r.text_bytes, 3);
+}
+END_TEST
+
+START_TEST(a_response_that_failed_says_so)
+{
+	ck_assert(answer("responses", true,
+	    "data: {\"type\":\"response.failed\",\"response\":{}}\n\n")
+		      .failed);
+	ck_assert(answer(
+	    "responses", true, "data: {\"type\":\"error\",\"code\":\"x\"}\n\n")
+		      .failed);
+	ck_assert(!answer("responses", false,
+	    "{\"error\":null,\"type\":\"error\",\"usage\":" IO(1, 2) "}")
+		       .failed);
+	ck_assert(
+	    answer("responses", false, "{\"error\":{\"code\":\"x\"}}").failed);
+}
+END_TEST
+
+START_TEST(counts_and_moderations_are_not_read)
+{
+	ck_assert(!answer("responses.input_tokens", false,
+	    "{\"input_tokens\":5,\"usage\":" IO(1, 2) "}")
+		       .has_usage);
+	ck_assert(answer("moderations", false, "{\"usage\":1}").finished);
 }
 END_TEST
 
@@ -641,6 +715,9 @@ main(void)
 
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, recordings_are_metered_as_reported);
+	tcase_add_test(tc, a_response_has_usage_only_where_it_ends);
+	tcase_add_test(tc, a_response_that_failed_says_so);
+	tcase_add_test(tc, counts_and_moderations_are_not_read);
 	LOOP(tc, only_what_we_caused_is_hidden, hidden);
 	tcase_add_test(tc, usage_is_taken_only_at_its_path);
 	tcase_add_test(tc, the_last_usage_replaces_earlier_ones);

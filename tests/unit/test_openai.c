@@ -225,6 +225,48 @@ START_TEST(media_are_counted_and_not_weighed)
 }
 END_TEST
 
+static enum api_error
+inspect_response(const char *body, struct api_request *req)
+{
+	const char *why;
+
+	return (api_inspect(endpoint("responses"), span_str(body), req, &why));
+}
+
+START_TEST(a_response_is_asked_for_in_the_foreground)
+{
+	struct api_request r;
+
+	ck_assert_int_eq(
+	    inspect_response(
+		"{\"model\":\"a\",\"stream\":true,\"background\":false,"
+		"\"max_output_tokens\":70,\"store\":true,"
+		"\"previous_response_id\":\"resp_0123456789\","
+		"\"input\":[{\"role\":\"user\",\"content\":[{\"type\":"
+		"\"input_image\",\"image_url\":\"data:AAAAAAAAAAAAA\"},"
+		"{\"type\":\"input_text\",\"text\":\"what\"}]}]}",
+		&r),
+	    API_OK);
+	ck_assert(r.stream && !r.no_output);
+	ck_assert_uint_eq(r.max_output, 70);
+	ck_assert_uint_eq(r.media, 1);
+	ck_assert_uint_eq(r.text_bytes, 4 + 11 + 10 + 4);
+	ck_assert_int_eq(
+	    inspect_response("{\"model\":\"a\",\"background\":true}", &r),
+	    API_ERR_invalid_request);
+	ck_assert_int_eq(
+	    inspect_response("{\"model\":\"a\",\"background\":false,"
+			     "\"background\":null}",
+		&r),
+	    API_ERR_invalid_request);
+	ck_assert_int_eq(
+	    inspect_response("{\"model\":\"a\",\"background\":1}", &r),
+	    API_ERR_invalid_request);
+	ck_assert_int_eq(
+	    inspect("{\"model\":\"a\",\"background\":true}", &r), API_OK);
+}
+END_TEST
+
 START_TEST(legacy_answers_multiply)
 {
 	struct api_request r;
@@ -473,6 +515,7 @@ main(void)
 	tcase_add_test(tc, long_model_names_are_refused);
 	tcase_add_test(tc, the_same_names_elsewhere_are_free);
 	tcase_add_test(tc, media_are_counted_and_not_weighed);
+	tcase_add_test(tc, a_response_is_asked_for_in_the_foreground);
 	tcase_add_test(tc, legacy_answers_multiply);
 	LOOP(tc, splicing_keeps_all_other_bytes, splices);
 	tcase_add_test(tc, errors_have_the_dialects_shape);

@@ -271,27 +271,38 @@ START_TEST(d18_tiny_prices_never_become_zero)
 }
 END_TEST
 
+static int64_t
+hold(const struct price_entry *e, enum service_tier tier, uint64_t input,
+    uint64_t output, uint64_t images)
+{
+	struct usage bound = {0};
+
+	bound.n[USAGE_input] = input;
+	bound.n[USAGE_output] = output;
+	bound.n[USAGE_images] = images;
+	return (price_hold(e, tier, &bound).n);
+}
+
 START_TEST(a_hold_is_the_price_of_the_bounds_rounded_up)
 {
 	struct price_blob *b = load(table);
 	const struct price_entry *e = price_blob_find(b, SPAN("cached"));
 
-	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1000, 1000).n, 18000000);
-	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 200001, 0).n, 1200006000);
-	ck_assert_int_eq(
-	    price_hold(e, TIER_DEFAULT, UINT64_MAX, 1).n, INT64_MAX);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, 1000, 1000, 0), 18000000);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, 200001, 0, 0), 1200006000);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, UINT64_MAX, 1, 0), INT64_MAX);
 	e = price_blob_find(b, SPAN("tiers"));
 	ck_assert_int_eq(
-	    price_hold(e, TIER_PRIORITY, 1000, 100).n, 4250000 + 1700000);
+	    hold(e, TIER_PRIORITY, 1000, 100, 0), 4250000 + 1700000);
 	ck_assert_int_eq(
-	    price_hold(e, TIER_DEFAULT, 1000, 100).n, 2500000 + 1000000);
+	    hold(e, TIER_DEFAULT, 1000, 100, 0), 2500000 + 1000000);
 	e = price_blob_find(b, SPAN("tiny"));
-	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1, 0).n, 3);
-	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 0, 1).n, 1);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, 1, 0, 0), 3);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, 0, 1, 0), 1);
 	e = price_blob_find(b, SPAN("painter"));
-	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1000, 0).n, 134000000);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, 1000, 0, 1), 134000000);
 	e = price_blob_find(b, SPAN("free"));
-	ck_assert_int_eq(price_hold(e, TIER_DEFAULT, 1000, 1000).n, 0);
+	ck_assert_int_eq(hold(e, TIER_DEFAULT, 1000, 1000, 0), 0);
 	free(b);
 }
 END_TEST

@@ -141,6 +141,16 @@ START_TEST(rights_announcements_and_drains_are_obeyed)
 }
 END_TEST
 
+static int64_t
+hold(const struct route *route, uint64_t input, uint64_t output)
+{
+	struct usage bound = {0};
+
+	bound.n[USAGE_input] = input;
+	bound.n[USAGE_output] = output;
+	return (route_hold(route, TIER_DEFAULT, &bound).n);
+}
+
 START_TEST(a_route_held_keeps_its_prices_over_a_reload)
 {
 	struct route *old, *fresh;
@@ -153,9 +163,9 @@ START_TEST(a_route_held_keeps_its_prices_over_a_reload)
 	fresh = router_find(router, "gpt-4o");
 	ck_assert_ptr_ne(old, fresh);
 	ck_assert_uint_eq(old->price_version + 1, fresh->price_version);
-	ck_assert_int_gt(route_hold(old, TIER_DEFAULT, 0, 1000).n, 0);
-	ck_assert_int_eq(route_hold(old, TIER_DEFAULT, 1000, 0).n, 2500000);
-	ck_assert_int_eq(route_hold(fresh, TIER_DEFAULT, 1000, 0).n, 5000000);
+	ck_assert_int_gt(hold(old, 0, 1000), 0);
+	ck_assert_int_eq(hold(old, 1000, 0), 2500000);
+	ck_assert_int_eq(hold(fresh, 1000, 0), 5000000);
 	route_unref(old);
 	route_unref(fresh);
 }

@@ -28,9 +28,10 @@ UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
 API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
-	hubd/api/estimate.c hubd/api/meter.c hubd/api/openai.c \
-	hubd/api/openai_inspect.c hubd/api/openai_reader.c \
-	hubd/api/openai_usage.c hubd/api/scrub.c shm/usage.c common/jscan.c \
+	hubd/api/estimate.c hubd/api/kind.c hubd/api/kind_chat.c \
+	hubd/api/kind_free.c hubd/api/kind_response.c hubd/api/meter.c \
+	hubd/api/openai.c hubd/api/openai_inspect.c \
+	hubd/api/openai_usage.c hubd/api/reader.c hubd/api/scrub.c shm/usage.c common/jscan.c \
 	common/json.c common/json_write.c common/sse.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_meter = $(API_LINKS)

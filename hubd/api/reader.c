@@ -1,135 +1,22 @@
 /*
- * Reading documents of OpenAI answers: usage, finish reasons, errors and the
- * size of generated text, each only at its path in the structure.
+ * Reading documents of answers: usage, finish reasons, errors and the size
+ * of generated text, each only at its path in the structure. Which paths
+ * those are is in the tables of a kind.
  */
 #include <string.h>
 
-#include "hubd/api/dialect.h"
+#include "hubd/api/reader.h"
 
-enum node {
-	N_IGNORED,
-	N_TOP,
-	N_USAGE,
-	N_PROMPT_DETAILS,
-	N_OUTPUT_DETAILS,
-	N_GROQ,
-	N_GROQ_USAGE,
-	N_CHOICES,
-	N_CHOICE,
-	N_MESSAGE, /* or a delta */
-	N_CONTENT,
-	N_PART,
-	N_TOOL_CALLS,
-	N_TOOL_CALL,
-	N_FUNCTION,
-	N_ERROR,
-	N_PARENTS, /* no member of these is looked at */
-	N_TIER = N_PARENTS,
-	N_INDEX,
-	N_FINISH,
-	N_TEXT,
-	N_RAW, /* + enum raw_count */
-};
-
-struct member {
-	struct span key;
-	uint8_t node;
-};
-
-static const struct member top[] = {
-    {SPAN("choices"), N_CHOICES},
-    {SPAN("usage"), N_USAGE},
-    {SPAN("error"), N_ERROR},
-    {SPAN("service_tier"), N_TIER},
-    {SPAN("x_groq"), N_GROQ},
-    {{NULL, 0}, 0},
-};
-static const struct member usage[] = {
-    {SPAN("prompt_tokens"), N_RAW + RAW_PROMPT},
-    {SPAN("completion_tokens"), N_RAW + RAW_COMPLETION},
-    {SPAN("total_tokens"), N_RAW + RAW_TOTAL},
-    {SPAN("prompt_cache_hit_tokens"), N_RAW + RAW_CACHE_HIT},
-    {SPAN("num_cached_tokens"), N_RAW + RAW_NUM_CACHED},
-    {SPAN("prompt_tokens_details"), N_PROMPT_DETAILS},
-    {SPAN("completion_tokens_details"), N_OUTPUT_DETAILS},
-    {{NULL, 0}, 0},
-};
-static const struct member prompt_details[] = {
-    {SPAN("cached_tokens"), N_RAW + RAW_CACHED},
-    {SPAN("cache_write_tokens"), N_RAW + RAW_CACHE_WRITE},
-    {SPAN("audio_tokens"), N_RAW + RAW_AUDIO_IN},
-    {SPAN("image_tokens"), N_RAW + RAW_IMAGE_IN},
-    {{NULL, 0}, 0},
-};
-static const struct member output_details[] = {
-    {SPAN("reasoning_tokens"), N_RAW + RAW_REASONING},
-    {SPAN("audio_tokens"), N_RAW + RAW_AUDIO_OUT},
-    {SPAN("image_tokens"), N_RAW + RAW_IMAGE_OUT},
-    {{NULL, 0}, 0},
-};
-static const struct member groq[] = {
-    {SPAN("usage"), N_GROQ_USAGE},
-    {{NULL, 0}, 0},
-};
-static const struct member choice[] = {
-    {SPAN("index"), N_INDEX},
-    {SPAN("delta"), N_MESSAGE},
-    {SPAN("message"), N_MESSAGE},
-    {SPAN("finish_reason"), N_FINISH},
-    {SPAN("text"), N_TEXT},
-    {{NULL, 0}, 0},
-};
-static const struct member message[] = {
-    {SPAN("content"), N_CONTENT},
-    {SPAN("reasoning_content"), N_CONTENT},
-    {SPAN("reasoning"), N_TEXT},
-    {SPAN("refusal"), N_TEXT},
-    {SPAN("tool_calls"), N_TOOL_CALLS},
-    {SPAN("function_call"), N_FUNCTION},
-    {{NULL, 0}, 0},
-};
-static const struct member part[] = {
-    {SPAN("text"), N_TEXT},
-    {SPAN("thinking"), N_CONTENT},
-    {{NULL, 0}, 0},
-};
-static const struct member tool_call[] = {
-    {SPAN("function"), N_FUNCTION},
-    {SPAN("custom"), N_FUNCTION},
-    {{NULL, 0}, 0},
-};
-static const struct member function[] = {
-    {SPAN("name"), N_TEXT},
-    {SPAN("arguments"), N_TEXT},
-    {SPAN("input"), N_TEXT},
-    {{NULL, 0}, 0},
-};
-
-static const struct member *const members[N_PARENTS] = {
-    [N_TOP] = top,
-    [N_USAGE] = usage,
-    [N_GROQ_USAGE] = usage,
-    [N_PROMPT_DETAILS] = prompt_details,
-    [N_OUTPUT_DETAILS] = output_details,
-    [N_GROQ] = groq,
-    [N_CHOICE] = choice,
-    [N_MESSAGE] = message,
-    [N_PART] = part,
-    [N_TOOL_CALL] = tool_call,
-    [N_FUNCTION] = function,
-};
-
-static const uint8_t element_of[N_PARENTS] = {
-    [N_CHOICES] = N_CHOICE,
-    [N_TOOL_CALLS] = N_TOOL_CALL,
-    [N_CONTENT] = N_PART,
-};
+#define MILLI_DIGITS 3
 
 void
-reader_init(struct reader *r, struct meter_report *report)
+reader_init(struct reader *r, const struct kind *kind, bool stream,
+    struct meter_report *report)
 {
 	memset(r, 0, sizeof(*r));
 	r->report = report;
+	r->kind = kind;
+	r->stream = stream;
 }
 
 void
@@ -139,12 +26,15 @@ reader_start(struct reader *r)
 	r->text_before = r->report->text_bytes;
 	r->choice_done = false;
 	r->empty_choices = r->has_usage = r->has_error = false;
+	r->is_last = r->has_found = false;
 	r->null_usage = (struct api_place){0, 0};
 }
 
 bool
 reader_finished(const struct reader *r)
 {
+	if (r->kind->types != NULL)
+		return (r->was_last);
 	return ((r->seen[0] | r->seen[1]) != 0 && r->seen[0] == r->done[0] &&
 		r->seen[1] == r->done[1] && !r->many_choices);
 }
@@ -166,10 +56,25 @@ choice_close(struct reader *r)
 
 /* A later report replaces an earlier one; it is never added. */
 static void
+take_usage(struct reader *r, const struct usage *u)
+{
+	r->report->usage = *u;
+	r->report->has_usage = true;
+}
+
+void
+reader_end(struct reader *r)
+{
+	if (r->has_found && r->is_last)
+		take_usage(r, &r->found);
+	r->was_last |= r->is_last;
+}
+
+static void
 usage_close(struct reader *r, enum node node)
 {
-	const uint32_t counts =
-	    1u << RAW_PROMPT | 1u << RAW_COMPLETION | 1u << RAW_TOTAL;
+	const uint32_t counts = 1u << RAW_PROMPT | 1u << RAW_COMPLETION |
+				1u << RAW_TOTAL | 1u << RAW_MILLISECONDS;
 	struct usage u;
 
 	if ((r->raw.seen & counts) == 0 && !r->raw.bad)
@@ -182,8 +87,12 @@ usage_close(struct reader *r, enum node node)
 	}
 	if (node == N_USAGE)
 		r->has_own_usage = true;
-	r->report->usage = u;
-	r->report->has_usage = true;
+	if (r->kind->fix != NULL)
+		r->kind->fix(&r->raw, &u);
+	r->found = u;
+	r->has_found = true;
+	if (!r->stream || r->kind->types == NULL)
+		take_usage(r, &u);
 }
 
 static bool
@@ -195,7 +104,7 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 
 	(void)s, (void)escaped;
 	r->next = N_IGNORED;
-	m = members[r->node[depth]];
+	m = r->kind->members[r->node[depth]];
 	if (m == NULL || cut)
 		return (true);
 	for (; m->key.p != NULL; m++) {
@@ -217,7 +126,7 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 	r->node[depth + 1] = N_IGNORED;
 	if (node >= N_PARENTS)
 		return;
-	wants_array = element_of[node] != N_IGNORED;
+	wants_array = r->kind->element_of[node] != N_IGNORED;
 	if (wants_array != (type == JSCAN_ARRAY))
 		return;
 	r->node[depth + 1] = (uint8_t)node;
@@ -233,6 +142,8 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 		r->has_usage = true;
 	if (node == N_ERROR)
 		r->has_error = true;
+	if (node == N_IMAGE)
+		r->report->images++;
 }
 
 static void
@@ -247,15 +158,82 @@ take_count(struct reader *r, unsigned which, const struct jscan_value *v)
 		r->raw.bad = true;
 }
 
+/* Seconds, with or without a fraction, as milliseconds, rounded up. */
+static bool
+milliseconds_of(struct span s, uint64_t *out)
+{
+	unsigned digits = 0;
+	bool point = false;
+	uint64_t n = 0;
+
+	for (; s.n > 0; s = span_of(s.p + 1, s.n - 1)) {
+		if (*s.p == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (*s.p < '0' || *s.p > '9' || n > USAGE_MAX_COUNT)
+			return (false);
+		if (point && digits == MILLI_DIGITS) {
+			n += *s.p != '0';
+			break;
+		}
+		n = n * 10 + (uint64_t)(*s.p - '0');
+		digits += point;
+	}
+	for (; digits < MILLI_DIGITS; digits++)
+		n *= 10;
+	*out = n;
+	return (true);
+}
+
+static void
+take_seconds(struct reader *r, enum node node, const struct jscan_value *v)
+{
+	uint64_t ms = 0;
+	bool good;
+
+	if (v->type == JSCAN_NULL)
+		return;
+	/* whisper's own servers write the duration as a string */
+	good = (v->type == JSCAN_NUMBER ||
+		   (v->type == JSCAN_STRING && node == N_DURATION)) &&
+	       !v->cut && v->text.n > 0 && milliseconds_of(v->text, &ms);
+	if (node == N_DURATION) {
+		if (good && ms <= USAGE_MAX_COUNT)
+			r->report->duration_ms = ms;
+		return;
+	}
+	r->raw.n[RAW_MILLISECONDS] = ms;
+	r->raw.seen |= 1u << RAW_MILLISECONDS;
+	r->raw.bad |= !good;
+}
+
+static void
+take_type(struct reader *r, const struct jscan_value *v)
+{
+	const struct event_type *t = r->kind->types;
+
+	for (; t != NULL && t->name != NULL; t++) {
+		if (v->cut || !span_eq(v->text, span_str(t->name)))
+			continue;
+		r->is_last = t->last;
+		r->has_error |= t->failed;
+		r->report->images += t->image;
+	}
+}
+
 static void
 take_string(struct reader *r, enum node node, const struct jscan_value *v)
 {
-	if (node == N_CONTENT || node == N_TEXT)
+	if (node == N_CONTENT || node == N_TEXT ||
+	    (node == N_WHOLE_TEXT && !r->stream))
 		r->report->text_bytes += v->size;
 	else if (node == N_FINISH)
 		r->choice_done = v->size > 0;
 	else if (node == N_ERROR)
 		r->has_error = true;
+	else if (node == N_TYPE && r->stream)
+		take_type(r, v);
 	else if (node == N_TIER && !v->cut) {
 		r->report->tier = service_tier_parse(v->text.p, v->text.n);
 		r->report->tier_reported = true;
@@ -269,6 +247,8 @@ take_scalar(struct reader *r, enum node node, const struct jscan_value *v)
 
 	if (node >= N_RAW)
 		take_count(r, node - N_RAW, v);
+	else if (node == N_SECONDS || node == N_DURATION)
+		take_seconds(r, node, v);
 	else if (v->type == JSCAN_STRING)
 		take_string(r, node, v);
 	else if (node == N_INDEX && v->type == JSCAN_NUMBER &&
@@ -286,7 +266,7 @@ on_value(
 	enum node node = r->next;
 
 	if (depth > 0 && s->stack[depth] == '[') {
-		node = element_of[r->node[depth]];
+		node = r->kind->element_of[r->node[depth]];
 		if (node == N_CHOICE)
 			r->empty_choices = false;
 	}
@@ -311,4 +291,4 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	return (true);
 }
 
-const struct jscan_handler openai_reader = {on_key, on_value, on_close};
+const struct jscan_handler reader_walk = {on_key, on_value, on_close};
