@@ -20,6 +20,7 @@ endif
 VERSION	:= 0.1.0
 PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl libconfuse
 PKGS_HUB    = sqlite3 gmp
+PKGS_TLS    = libssl
 PKGS_AGENT  = libcurl
 
 OPT	?= -O2 -g
@@ -68,7 +69,7 @@ testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
 
 $(O)/hubd: $(call obj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
 
 $(O)/agentd: $(call obj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -88,7 +89,7 @@ $(O)/load: $(call obj,$(LOAD_SRCS))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
 
 $(O)/test/agentd: $(call testobj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -105,7 +106,7 @@ define unit_rule
 $(O)/unit/test_$(1): $(call obj,tests/unit/test_$(1).c $(UNIT_$(1)))
 	@mkdir -p $$(@D)
 	$(say) ' CC  ' $$@
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB))
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 

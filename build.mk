@@ -29,6 +29,11 @@ COMMON_SRCS = \
 	common/sse.c \
 	common/ws.c \
 
+# of those that serve TLS: besides these only tests link libssl
+TLS_SRCS = \
+	common/conn_tls.c \
+	common/tls_context.c \
+
 SHM_SRCS = \
 	shm/bucket.c \
 	shm/call.c \
@@ -97,6 +102,7 @@ HUB_SRCS = \
 	hubd/ctlproto.c \
 	hubd/gauges.c \
 	hubd/health.c \
+	hubd/tls_pack.c \
 
 # hubd's processes
 MASTER_SRCS = \
@@ -112,6 +118,7 @@ MASTER_SRCS = \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/tls.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \
@@ -119,6 +126,7 @@ WORKER_SRCS = \
 	hubd/worker/answer.c \
 	hubd/worker/client.c \
 	hubd/worker/finish.c \
+	hubd/worker/handshake.c \
 	hubd/worker/learn.c \
 	hubd/worker/link.c \
 	hubd/worker/local.c \
@@ -176,7 +184,7 @@ CTL_SRCS = \
 	hubd/ctlproto.c \
 	hubd/gauges.c \
 
-HUBD_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
+HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROUTE_SRCS) \
 	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \
 	$(MASTER_SRCS) $(WORKER_SRCS) $(BILLING_SRCS) $(ADMIN_SRCS)
 

@@ -117,11 +117,12 @@ tunnel_pending(void *state)
 	return (((struct tunnel *)state)->full);
 }
 
-static void
+static bool
 tunnel_end(void *state, int fd)
 {
 	(void)state;
 	shutdown(fd, SHUT_WR);
+	return (true);
 }
 
 static void

@@ -218,11 +218,6 @@ static int
 take_section(
     struct reader *r, cfg_t *cfg, const struct conf_section *s, void *out)
 {
-	const struct conf_place *p = conf_scan_find(&r->scan, s->name, 0, "");
-
-	if (p != NULL && s->refused != NULL)
-		return (
-		    refuse(r, p->line, "section %s: %s", s->name, s->refused));
 	if (s->titled)
 		return (take_titled(r, cfg, s, out));
 	return (take_options(r, cfg_getsec(cfg, s->name), s->name, 0,
@@ -341,7 +336,7 @@ conf_free(const struct conf_schema *schema, void *out)
 
 		if (s->titled)
 			free_titled(s, out);
-		if (s->titled || s->refused != NULL)
+		if (s->titled)
 			continue;
 		for (k = 0; k < s->noptions; k++)
 			conf_value_clear(&s->options[k], out);

@@ -60,9 +60,6 @@ struct conf_section {
 	const char *name;
 	const struct conf_option *options;
 	size_t noptions;
-	/* Why this section is not taken, or NULL; its options have no
-	 * fields then and are only known. */
-	const char *refused;
 	/*
 	 * Without titles: a section occurs at most once and its offsets are
 	 * those of the outer struct. With them: each occurrence is an element

@@ -93,7 +93,7 @@ conf_serialise(const struct conf_schema *schema, const void *conf,
 	for (i = 0; i < schema->nsections; i++) {
 		const struct conf_section *s = &schema->sections[i];
 
-		if (s->titled || s->refused != NULL)
+		if (s->titled)
 			continue;
 		for (k = 0; k < s->noptions; k++) {
 			if (wanted(&s->options[k], arg))
@@ -128,8 +128,7 @@ find(const struct conf_schema *schema, struct span name)
 	for (i = 0; i < schema->nsections; i++) {
 		const struct conf_section *s = &schema->sections[i];
 
-		if (!s->titled && s->refused == NULL &&
-		    span_eq(span_str(s->name), section))
+		if (!s->titled && span_eq(span_str(s->name), section))
 			return (find_in(s->options, s->noptions, rest));
 	}
 	return (NULL);

@@ -74,8 +74,11 @@ linger_step(struct conn *c)
 	}
 	if (buf_len(&c->outbuf) > 0 || c->end_written)
 		return;
+	if (!c->transport->end(c->state, c->fd)) {
+		conn_await_room(c);
+		return;
+	}
 	c->end_written = true;
-	c->transport->end(c->state, c->fd);
 	loop_timer_set_ms(c->goodbye, LINGER_MS);
 }
 

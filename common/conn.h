@@ -1,8 +1,8 @@
 /*
- * A connected stream socket under the loop: TCP or Unix, and later the same
- * face with TLS under it. The owner hears what it waits for through one
- * callback; writes are gathered and made directly at the end of the turn,
- * and only a full socket arms EV_WRITE.
+ * A connected stream socket under the loop: TCP or Unix, with TLS under it
+ * or without. The owner hears what it waits for through one callback; writes
+ * are gathered and made directly at the end of the turn, and only a full
+ * socket arms EV_WRITE.
  */
 #ifndef COMMON_CONN_H
 #define COMMON_CONN_H

@@ -58,8 +58,8 @@ add_event(struct conn *c, struct event *ev)
 	conn_failed(c);
 }
 
-static void
-arm_out(struct conn *c)
+void
+conn_await_room(struct conn *c)
 {
 	/* libevent wants one kind of triggering for a descriptor. */
 	short et = c->in_mode == IN_WATCH ? EV_ET : 0;
@@ -89,7 +89,7 @@ conn_set_in_mode(struct conn *c, enum in_mode mode)
 	event_assign(&c->in, loop_base(c->loop), c->fd, what, conn_on_in, c);
 	add_event(c, &c->in);
 	if (out)
-		arm_out(c);
+		conn_await_room(c);
 }
 
 static size_t
@@ -129,7 +129,7 @@ wait_for_room(struct conn *c)
 		c->waited = true;
 		c->progress = loop_now(c->loop);
 	}
-	arm_out(c);
+	conn_await_room(c);
 }
 
 void
@@ -216,7 +216,7 @@ read_some(struct conn *c)
 		conn_tell_put_off(c);
 	} else if (n == CONN_IO_WANT_WRITE) {
 		c->read_wants_write = true;
-		arm_out(c);
+		conn_await_room(c);
 	}
 	conn_update_in(c);
 }

@@ -26,10 +26,11 @@ plain_write(void *state, int fd, const void *p, size_t n)
 	return (plain_result(send(fd, p, n, MSG_NOSIGNAL), CONN_IO_WANT_WRITE));
 }
 
-static void
+static bool
 plain_end(void *state, int fd)
 {
 	shutdown(fd, SHUT_WR);
+	return (true);
 }
 
 const struct conn_transport conn_plain = {

@@ -68,6 +68,8 @@ void conn_tell_put_off(struct conn *);
 void conn_update_in(struct conn *);
 /* Sets `in` anew even if it is in that mode: a lost edge comes again. */
 void conn_set_in_mode(struct conn *, enum in_mode);
+/* Calls conn_on_out() when the descriptor is writable. */
+void conn_await_room(struct conn *);
 /* One write of what is there, unless that is known to be in vain. */
 void conn_flush(struct conn *);
 

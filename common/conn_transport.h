@@ -24,15 +24,17 @@ struct conn_transport {
 	/*
 	 * Up to n bytes (n > 0), more than none unless it is a conn_io.
 	 * A count below n means that there is no more now, except what
-	 * pending() tells of; of write, that the descriptor is full.
+	 * pending() or the kernel tells of; of write, that the descriptor
+	 * is full.
 	 */
 	ssize_t (*read)(void *state, int fd, void *p, size_t n);
 	ssize_t (*write)(void *state, int fd, const void *p, size_t n);
 	/* Has it bytes for read that the kernel does not know of? May be NULL:
 	 * never. */
 	bool (*pending)(void *state);
-	/* Everything was written: says so to the peer, keeps reading. */
-	void (*end)(void *state, int fd);
+	/* Everything was written: says so to the peer, keeps reading.
+	 * false: the descriptor is full, again when it is writable. */
+	bool (*end)(void *state, int fd);
 	/* Frees state; the descriptor is closed by the caller. May be NULL. */
 	void (*free)(void *state);
 };

@@ -229,6 +229,10 @@ obey(struct hub_child *c, struct channel_message *m)
 	case HUBMSG_NEIGHBOUR_BACK:
 		neighbour(c, m);
 		break;
+	case HUBMSG_TLS:
+		if (c->on_tls != NULL && m->nfds == 1)
+			c->on_tls(c, m->fds[0]);
+		break;
 	case HUBMSG_READY:
 	case HUBMSG_RELOAD_ASK:
 	case HUBMSG_RELOAD_DONE:

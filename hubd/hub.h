@@ -26,6 +26,7 @@
  *	listen	  a worker's: its slot's listeners, one an address
  *	relay	  a worker's: its slot's Unix listener; admin, billing: none
  *	queue	  DGRAM: workers write call names, billing reads
+ *	tls	  a worker's: certificates and keys, sealed (tls_pack.h)
  *	wake	  eventfds by slot: billing writes all, a worker reads its own
  *	control	  billing's: the listening socket of hubctl
  *	admin	  admin's: listeners of admin_listen
@@ -36,7 +37,7 @@ struct hub_fds {
 	int channel, run, pub, lock;
 	int listen[HUB_MAX_LISTEN];
 	int nlisten;
-	int relay, queue, control;
+	int relay, queue, control, tls;
 	int wake[HUB_MAX_WORKERS];
 	int nwake;
 };
@@ -71,6 +72,8 @@ struct hub_child {
 	 * its to close; n = 0: the slot has its own worker back */
 	void (*on_neighbour)(
 	    struct hub_child *, uint32_t slot, const int *listeners, size_t n);
+	/* a worker's: new certificates or ticket keys; fd is only lent */
+	void (*on_tls)(struct hub_child *, int fd);
 	void (*on_message)(
 	    struct hub_child *, uint32_t type, const void *, size_t n);
 	void *arg;

@@ -60,13 +60,16 @@ check_limits(const char *value)
 	    .mark = (marks),                            \
 	    ##__VA_ARGS__},
 #define TIMEOUT(field, value, marks)
+#define TLS(...)
 static const struct conf_option options[] = {
 #include "hubd/options.def"
 };
 #undef OPTION
 #undef TIMEOUT
+#undef TLS
 
 #define OPTION(...)
+#define TLS(...)
 #define TIMEOUT(field, value, marks)                            \
 	{.name = #field,                                        \
 	    .type = CONF_TIME,                                  \
@@ -79,21 +82,29 @@ static const struct conf_option timeouts[] = {
 };
 #undef OPTION
 #undef TIMEOUT
+#undef TLS
 
-/* Known, so that whoever writes them learns when they will be taken. */
+#define OPTION(...)
+#define TIMEOUT(...)
+#define TLS(field, kind, value, marks, ...)             \
+	{.name = #field,                                \
+	    .type = CONF_##kind,                        \
+	    .offset = offsetof(struct hub_conf, field), \
+	    .def = value,                               \
+	    .mark = (marks),                            \
+	    ##__VA_ARGS__},
 static const struct conf_option tls_options[] = {
-    {.name = "certificate", .type = CONF_STR, .offset = 0},
-    {.name = "key", .type = CONF_STR, .offset = 0},
+#include "hubd/options.def"
 };
+#undef OPTION
+#undef TIMEOUT
+#undef TLS
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct conf_section sections[] = {
     {.name = "timeout", .options = timeouts, .noptions = COUNT(timeouts)},
-    {.name = "tls",
-	.options = tls_options,
-	.noptions = COUNT(tls_options),
-	.refused = "TLS is not in this version: put a proxy in front"},
+    {.name = "tls", .options = tls_options, .noptions = COUNT(tls_options)},
 };
 
 static const struct conf_schema schema = {.options = options,
@@ -118,6 +129,9 @@ whole_wrong(const struct hub_conf *c)
 {
 	if (c->listen.n > LISTEN_MAX || c->admin_listen.n > LISTEN_MAX)
 		return ("more than 8 addresses to listen on");
+	if (c->certificate.n != c->key.n)
+		return ("section tls: each certificate has its key, in the "
+			"same order");
 	if (c->max_body > c->body_memory)
 		return ("max_body is larger than body_memory");
 	return (NULL);

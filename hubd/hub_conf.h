@@ -20,7 +20,8 @@ enum hub_hold { HOLD_STRICT, HOLD_SOFT };
 
 /* Milliseconds each. */
 struct hub_timeouts {
-	int64_t header, body, first_byte, idle, total, write, keepalive;
+	int64_t handshake, header, body, first_byte, idle, total, write,
+	    keepalive;
 	int64_t drain;
 };
 
@@ -41,8 +42,10 @@ struct hub_conf {
 	uint32_t max_calls, max_keys, max_accounts, max_agents;
 	uint32_t max_attempts;
 	int64_t link_max_age;
-	int64_t ledger_keep;  /* ms; 0: for ever */
-	uint32_t limit_share; /* percent */
+	int64_t ledger_keep;		   /* ms; 0: for ever */
+	uint32_t limit_share;		   /* percent */
+	struct conf_list certificate, key; /* pairs; none: no TLS */
+	uint32_t max_handshakes;
 	struct hub_timeouts timeout;
 };
 

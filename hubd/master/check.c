@@ -12,6 +12,7 @@
 #include "hubd/address.h"
 #include "hubd/master/master.h"
 #include "hubd/price/price.h"
+#include "hubd/tls_pack.h"
 
 static int __attribute__((format(printf, 1, 2))) wrong(const char *fmt, ...)
 {
@@ -38,6 +39,31 @@ check_prices(const struct hub_conf *c)
 		return (wrong("%s", error));
 	printf("prices: %u models\n", blob->nentries);
 	free(blob);
+	return (0);
+}
+
+static int
+check_tls(const struct hub_conf *c)
+{
+	static const struct tls_ticket_keys none;
+	char error[512], day[32];
+	time_t end;
+	size_t i;
+	int fd;
+
+	if (c->certificate.n == 0)
+		return (0);
+	if ((fd = tls_pack_make(c, &none, error, sizeof(error))) == -1)
+		return (wrong("tls: %s", error));
+	close(fd);
+	for (i = 0; i < c->certificate.n; i++) {
+		end = tls_pack_end(c->certificate.item[i]);
+		if (end < time(NULL))
+			return (wrong("tls: %s: the certificate has expired",
+			    c->certificate.item[i]));
+		strftime(day, sizeof(day), "%Y-%m-%d", gmtime(&end));
+		printf("tls: %s: until %s\n", c->certificate.item[i], day);
+	}
 	return (0);
 }
 
@@ -78,6 +104,7 @@ check_as_user(const struct hub_conf *c, const struct identity *who)
 		path == c->access_log) &&
 	    access(path, F_OK) == -1)
 		path = NULL;
+	tls_warn_of_closed(c, who->user);
 	if (path != NULL)
 		return (
 		    wrong("%s: closed to user %s: %s", path, who->user, why));
@@ -135,8 +162,8 @@ master_check(const struct master_options *o)
 				 20),
 	    c->run_dir, c->workers);
 	r = check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
-	    check_folder(c->run_dir) | check_folder(c->state_dir) |
-	    check_identity(c);
+	    check_tls(c) | check_folder(c->run_dir) |
+	    check_folder(c->state_dir) | check_identity(c);
 	if (r == 0)
 		printf("%s: fine\n", o->path);
 	hub_conf_free(c);

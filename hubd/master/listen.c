@@ -61,7 +61,7 @@ open_users(struct master *m, const char *text)
 	for (i = 0; i < m->conf->workers; i++)
 		m->listen[i][m->nlisten] = open_tcp(text, &ss, len, true);
 	m->nlisten++;
-	if (!address_is_loopback(&ss))
+	if (m->tls == -1 && !address_is_loopback(&ss))
 		log_warnx("listening on %s WITHOUT TLS: keys and answers "
 			  "travel in the clear",
 		    text);

@@ -124,6 +124,7 @@ drop_privileges(struct master *m)
 	identity_assume(&m->who);
 	if ((path = setup_closed_path(m->conf, &why)) != NULL)
 		fatalx("%s: closed to user %s: %s", path, m->who.user, why);
+	tls_warn_of_closed(m->conf, m->who.user);
 }
 
 static void
@@ -184,6 +185,7 @@ master_main(const struct master_options *o)
 	setup_folders(m);
 	setup_lock(m);
 	setup_logs(m);
+	tls_start(m);
 	listen_open(m);
 	drop_privileges(m);
 	setup_state_lock(m);

@@ -8,6 +8,7 @@
 
 #include "common/loop.h"
 #include "common/monotime.h"
+#include "common/tls.h"
 #include "hubd/channel.h"
 #include "hubd/hub.h"
 
@@ -84,7 +85,10 @@ struct master {
 	int admin[HUB_MAX_LISTEN];
 	int nadmin;
 	int control;
-	int queue[2]; /* billing reads 0, workers write 1 */
+	int tls; /* what workers need for it, sealed; -1: plain text */
+	struct tls_ticket_keys tickets;
+	monotime_t tickets_at; /* when they last changed */
+	int queue[2];	       /* billing reads 0, workers write 1 */
 	int wake[HUB_MAX_WORKERS];
 
 	struct seat workers[HUB_MAX_WORKERS];
@@ -119,6 +123,17 @@ void setup_remove_files(struct master *);
 /* listen.c */
 void listen_open(struct master *);
 void listen_open_local(struct master *);
+
+/* tls.c */
+/* Reads certificates and keys; ends the process if they are no good. */
+void tls_start(struct master *);
+/* After the drop: names keys that a reload could not read. */
+void tls_warn_of_closed(const struct hub_conf *, const char *user);
+/* Reads them again, for all workers. -1: nothing has changed, and why. */
+int tls_reload(
+    struct master *, const struct hub_conf *fresh, char *error, size_t cap);
+/* Changes the keys of tickets when it is time. */
+void tls_tick(struct master *, monotime_t now);
 
 /* spawn.c */
 void seat_init(

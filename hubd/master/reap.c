@@ -251,6 +251,7 @@ watch_tick(void *arg)
 	for (i = 0; i < m->conf->workers; i++)
 		check_heartbeat(&m->workers[i], now);
 	watch_slots(m);
+	tls_tick(m, now);
 	drain_step(m);
 	loop_timer_set_ms(m->tick, TICK_MS);
 }

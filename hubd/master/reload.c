@@ -53,7 +53,8 @@ reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 	uint32_t i;
 
 	fresh = hub_conf_read(m->options.path, error, sizeof(error));
-	if (fresh == NULL) {
+	if (fresh == NULL || tls_reload(m, fresh, error, sizeof(error)) == -1) {
+		hub_conf_free(fresh);
 		refuse(asker, cookie, error);
 		return;
 	}

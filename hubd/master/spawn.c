@@ -55,6 +55,7 @@ plan_fds(struct seat *s, struct fd_plan *p, struct hub_fds *f, int channel)
 		f->listen[f->nlisten++] = plan(p, m->admin[i]);
 	f->relay = plan(p, worker ? m->relay[s->slot] : -1);
 	f->queue = plan(p, worker ? m->queue[1] : billing ? m->queue[0] : -1);
+	f->tls = plan(p, worker ? m->tls : -1);
 	f->control = plan(p, billing ? m->control : -1);
 	if (worker)
 		f->wake[f->nwake++] = plan(p, m->wake[s->slot]);

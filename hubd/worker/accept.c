@@ -40,7 +40,7 @@ on_resume(void *arg)
 	want(arg, LOOP_READ);
 }
 
-/* Out of descriptors: the connection waits in the kernel for a moment. */
+/* Out of room: the connection waits in the kernel for a moment. */
 static void
 pause_accepting(struct acceptor *a)
 {
@@ -66,10 +66,17 @@ on_accept(void *arg, int what)
 	int fd;
 
 	for (int i = 0; i < ACCEPT_A_TURN; i++) {
+		if (w->handshakes != NULL && handshakes_full(w->handshakes)) {
+			pause_accepting(l->acceptor);
+			return;
+		}
 		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd != -1) {
 			counter_add(w->count, COUNT_connections, 1);
-			client_new(w, fd);
+			if (w->handshakes != NULL)
+				handshake_new(w->handshakes, fd);
+			else
+				client_new(w, fd, NULL);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||

@@ -539,7 +539,7 @@ client_drain(struct client *c)
 }
 
 void
-client_new(struct worker *w, int fd)
+client_new(struct worker *w, int fd, struct tls *tls)
 {
 	struct client *c;
 
@@ -551,7 +551,11 @@ client_new(struct worker *w, int fd)
 	c->started = true;
 	c->since = loop_now(w->loop);
 	c->again = (struct loop_work){.fn = on_again, .arg = c};
-	c->conn = conn_new(w->loop, fd, on_conn, c);
+	if (tls != NULL)
+		c->conn =
+		    conn_new_over(w->loop, fd, &conn_tls, tls, on_conn, c);
+	else
+		c->conn = conn_new(w->loop, fd, on_conn, c);
 	c->timer = loop_timer_new(w->loop, on_timer, c);
 	LIST_INSERT_HEAD(&w->clients, c, entry);
 	w->nclients++;

@@ -63,6 +63,15 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 }
 
 static void
+on_tls(struct hub_child *child, int fd)
+{
+	struct worker *w = child->arg;
+
+	if (w->handshakes != NULL)
+		handshakes_renew(w->handshakes, fd);
+}
+
+static void
 on_neighbour(
     struct hub_child *child, uint32_t slot, const int *listeners, size_t n)
 {
@@ -162,6 +171,7 @@ set_up(struct hub_child *child)
 	w->finals = finals_new(w);
 	w->agents = links_new(w);
 	w->relay = relay_new(w);
+	w->handshakes = handshakes_new(w);
 	w->drain_timer = loop_timer_new(w->loop, on_drain_timer, w);
 	configure(w);
 	return (w);
@@ -171,6 +181,7 @@ static void
 tear_down(struct worker *w)
 {
 	acceptor_free(w->acceptor);
+	handshakes_free(w->handshakes);
 	links_free(w);
 	relay_free(w->relay);
 	loop_io_free(w->wake_io);
@@ -201,6 +212,7 @@ worker_main(struct hub_child *child)
 	child->on_reopen = on_reopen;
 	child->on_reload = on_reload;
 	child->on_neighbour = on_neighbour;
+	child->on_tls = on_tls;
 	child_attach(child);
 	loop_set_hooks(w->loop, on_awake, on_sleep, w);
 	process_awake(w->shm, w->row);

@@ -4,6 +4,7 @@
  * order: worker.c, client.c, request.c, answer.c, finish.c; then pipe.c,
  * upstream.c, link.c, relay.c below them.
  *
+ *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
  *	request	  one user's request from its head to its ledger row
  *	upstream  one stream towards an agent: an attempt of a request, a
@@ -24,6 +25,7 @@
 #include "common/ids.h"
 #include "common/linkproto.h"
 #include "common/loop.h"
+#include "common/tls.h"
 #include "common/ws.h"
 #include "hubd/api/api.h"
 #include "hubd/auth/auth.h"
@@ -41,6 +43,7 @@ struct access_log;
 struct agent_links;
 struct client;
 struct finals;
+struct handshakes;
 struct learn;
 struct link;
 struct pipe;
@@ -64,7 +67,8 @@ struct worker {
 	const struct limiter_ops *limiter;
 	struct acceptor *acceptor;
 	struct access_log *access;
-	struct agent_links *agents; /* by agent row */
+	struct handshakes *handshakes; /* NULL: plain text */
+	struct agent_links *agents;    /* by agent row */
 	struct relay *relay;
 	struct finals *finals;
 	struct learn *learn;
@@ -107,10 +111,23 @@ void access_refusal(struct worker *, struct client *, const char *id,
 void access_call(
     const struct request *, const struct call_progress *, const char *cost);
 
+/* ---- handshake.c: TLS before there is a client --------------------------- */
+
+/* NULL: the hub has no TLS. */
+struct handshakes *handshakes_new(struct worker *);
+/* The master sent other certificates or ticket keys; fd stays its own. */
+void handshakes_renew(struct handshakes *, int fd);
+/* Takes the descriptor: it becomes a client, or is closed in time. */
+void handshake_new(struct handshakes *, int fd);
+/* There is no room for another now; one that is slow is cut for it. */
+bool handshakes_full(struct handshakes *);
+void handshakes_free(struct handshakes *);
+
 /* ---- client.c: a user's connection --------------------------------------- */
 
-/* Takes the descriptor; it ends by itself. */
-void client_new(struct worker *, int fd);
+/* Takes the descriptor and what lies over it, NULL if that is nothing; it
+ * ends by itself. */
+void client_new(struct worker *, int fd, struct tls *);
 /* The request's reply is written: keeps the connection or ends it. */
 void client_done(struct client *, bool keep);
 /* Ends the connection and tells its request that the user is gone. */

@@ -7,7 +7,7 @@ packages="
 	libyajl-dev libgmp-dev libconfuse-dev libsqlite3-dev
 	check python3 python3-venv curl
 	clang clang-format cppcheck libclang-rt-14-dev mandoc nginx-light
-	procps strace
+	procps strace openssl
 "
 missing=
 for p in $packages; do

@@ -44,8 +44,7 @@ class Reply:
 def ask(site, key, model=MODEL, timeout=30):
     """One streamed request, whatever becomes of it."""
     reply = Reply()
-    c = http.client.HTTPConnection("127.0.0.1", site.hub.port,
-                                   timeout=timeout)
+    c = procs.connect(site.hub.port, timeout)
     try:
         c.request("POST", "/v1/chat/completions", json.dumps({
             "model": model, "stream": True, "max_tokens": 100,
@@ -65,7 +64,7 @@ def ask(site, key, model=MODEL, timeout=30):
 
 def open_stream(site, key, model=priced.LONG):
     """A connection on which a long stream has begun; the caller closes."""
-    c = http.client.HTTPConnection("127.0.0.1", site.hub.port, timeout=10)
+    c = procs.connect(site.hub.port, timeout=10)
     c.request("POST", "/v1/chat/completions", json.dumps({
         "model": model, "stream": True, "max_tokens": 100,
         "messages": [{"role": "user", "content": "hello"}]}), bearer(key))

@@ -17,6 +17,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -64,13 +65,25 @@ def program(name):
     raise FileNotFoundError(f"{name} is not built")
 
 
+# Ports that speak TLS, and how to meet them.
+TLS = {}
+
+
+def connect(port, timeout=30):
+    """A connection to a hub, by TLS if that is what it speaks."""
+    if port in TLS:
+        return http.client.HTTPSConnection("127.0.0.1", port,
+                                           timeout=timeout, context=TLS[port])
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+
 def fetch(port, method, path, body=None, headers=None, timeout=30,
           broken=False):
     """One request on a connection of its own: status, fields, body.
 
     An answer that breaks off raises, or with broken=True is what came.
     """
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    c = connect(port, timeout)
     try:
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
@@ -224,8 +237,9 @@ class Hub(Process):
     """A hub with stores and sockets of its own."""
 
     def __init__(self, folder, prices, workers=1, failpoints=None,
-                 options=None, env=None):
+                 options=None, env=None, ca=None):
         super().__init__(folder, "hubd")
+        self.ca = ca  # who signed its certificates, if it has some
         self.prices = self.folder / "prices.json"
         self.prices.write_text(price_text(prices))
         self.conf = self.folder / "hubd.conf"
@@ -242,6 +256,9 @@ class Hub(Process):
 
     def write_conf(self):
         self.port, self.admin_port = free_port(), free_port()
+        TLS.pop(self.port, None)
+        if self.ca:
+            TLS[self.port] = ssl.create_default_context(cafile=self.ca)
         self.rewrite_conf()
 
     def rewrite_conf(self):
@@ -370,14 +387,20 @@ class Agent(Process):
                 "api_key": Sim.KEY, "models": list(models)}) + "}\n"
             for p, sim in sims.items())
         self.conf.write_text(conf_text({
-            "name": name, "hubs": [f"ws://127.0.0.1:{hub.port}"],
-            "token": self.token, "links": links, **(options or {})}) +
+            "name": name, "token": self.token, "links": links,
+            **self.way(hub), **(options or {})}) +
             providers)
 
     def start(self):
         self.spawn([program("agentd"), "-d", "-f", str(self.conf)],
                    {"FAILPOINT_DIR": str(self.hub.failpoints)})
         return self
+
+    def way(self, hub):
+        if not hub.ca:
+            return {"hubs": [f"ws://127.0.0.1:{hub.port}"]}
+        return {"hubs": [f"wss://localhost:{hub.port}"],
+                "ca_file": str(hub.ca)}
 
     def shown(self):
         """Its row of show agents, or None."""
@@ -407,7 +430,7 @@ class Site:
     """A simulator, a hub and an agent that belong together."""
 
     def __init__(self, prices, workers=1, links=1, failpoints=None,
-                 options=None, models=("*",)):
+                 options=None, models=("*",), ca=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
         self.parts = []
         self.kept = []
@@ -415,7 +438,7 @@ class Site:
         try:
             self.sim = self.add(Sim(self.folder / "sim"))
             self.hub = self.add(Hub(self.folder / "hub", prices, workers,
-                                    failpoints, options))
+                                    failpoints, options, ca=ca))
             self.hub.start()
             self.agent = self.add(Agent(self.folder / "agent", self.hub,
                                         {"openai": self.sim}, links=links,

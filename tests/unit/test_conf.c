@@ -55,16 +55,14 @@ static const struct conf_option part_options[] = {
 	.check = no_blanks},
     {"models", CONF_LIST, AT(models), .flags = CONF_NONEMPTY},
 };
-static const struct conf_option nothing[] = {{"x", CONF_STR, .offset = 0}};
 static const struct conf_section sections[] = {
-    {"timeout", timeouts, 1, .refused = NULL},
-    {"tls", nothing, 1, .refused = "not in this version"},
+    {"timeout", timeouts, 1, .titled = false},
     {"part", part_options, 3, .titled = true, .size = sizeof(struct part),
 	.array_offset = offsetof(struct sample, parts),
 	.count_offset = offsetof(struct sample, nparts),
 	.title_offset = offsetof(struct part, name)},
 };
-static const struct conf_schema schema = {options, 8, sections, 3};
+static const struct conf_schema schema = {options, 8, sections, 2};
 
 static struct sample got;
 static char error[256];
@@ -209,7 +207,6 @@ static const struct {
     {"\n\npart a {\nweight = 2 }", "f:3: secret is missing"},
     {"part a { secret = \"\" }", "f:1: secret: must not be empty"},
     {"part a { secret = x models = {} }", "f:1: models: must not be empty"},
-    {"\ntls {\n x = 1\n}", "f:2: section tls: not in this version"},
     {"include(\"/etc/passwd\")", "f:1: "},
     {"list = {,}", "f:1: unexpected token"},
     {"list = {a b}", "f:1: unexpected token"},
