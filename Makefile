@@ -160,21 +160,14 @@ build/fuzz/fuzz_$(1): tests/fuzz/fuzz_$(1).c $$(FUZZ_$(1)) $$(HEADERS)
 	$(say) ' FUZZ' $$@
 	$$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -w \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-	    -o $$@ $$(filter %.c,$$^) \
-	    $$(call libs,$(PKGS_COMMON) $(PKGS_HUB))
+	    -o $$@ $$(sort $$(filter %.c,$$^)) \
+	    $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz_rule,$(f))))
 
 .PHONY: fuzz
 fuzz: $(patsubst %,build/fuzz/fuzz_%,$(FUZZ))
-	@set -e; for f in $(FUZZ); do mkdir -p build/fuzz/corpus_$$f; \
-	    build/fuzz/fuzz_$$f -max_total_time=$(T) -timeout=10 \
-		-rss_limit_mb=2048 -verbosity=0 -print_final_stats=0 \
-		-artifact_prefix=build/fuzz/ build/fuzz/corpus_$$f \
-		$$(test -d tests/fuzz/corpus_$$f && \
-		    echo tests/fuzz/corpus_$$f) >build/fuzz/$$f.log 2>&1 || \
-		{ tail -40 build/fuzz/$$f.log; exit 1; }; \
-	    echo "fuzz_$$f: $(T) s without a finding"; done
+	@tests/fuzz/run.sh $(T) $(FUZZ)
 
 # ---- the two commands ------------------------------------------------------
 

@@ -123,6 +123,7 @@ MASTER_SRCS = \
 WORKER_SRCS = \
 	hubd/worker/accept.c \
 	hubd/worker/access.c \
+	hubd/worker/announce.c \
 	hubd/worker/answer.c \
 	hubd/worker/client.c \
 	hubd/worker/finish.c \

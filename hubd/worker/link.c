@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
-#include "common/json.h"
 #include "common/log.h"
+#include "hubd/worker/announce.h"
 #include "hubd/worker/worker.h"
 
 struct link {
@@ -45,6 +45,12 @@ struct registry_row *
 link_load(struct worker *w, uint32_t agent_row)
 {
 	return (registry_at(w->shm, w->child->me.row, agent_row));
+}
+
+static void
+copy_text(char *to, size_t cap, const char *from)
+{
+	snprintf(to, cap, "%s", from);
 }
 
 static bool
@@ -135,81 +141,22 @@ static const struct pipe_ops link_ops = {
 
 /* ---- the announcement ---------------------------------------------------- */
 
+/* false: it cannot be used. */
 static bool
-add_glob(struct registry_announce *a, size_t *used, const char *glob)
+read_announcement(struct link *l, struct span text)
 {
-	size_t n = strlen(glob) + 1;
+	struct announcement said;
 
-	if (n > sizeof(a->globs) - *used)
+	if (!announcement_parse(text, walltime_ms(), &said))
 		return (false);
-	memcpy(a->globs + *used, glob, n);
-	*used += n;
-	return (true);
-}
-
-static void
-copy_text(char *to, size_t cap, const char *from)
-{
-	snprintf(to, cap, "%s", from != NULL ? from : "");
-}
-
-static bool
-take_provider(struct registry_announce *a, const struct json *doc, size_t *used)
-{
-	struct registry_provider *p = &a->providers[a->nproviders];
-	const struct json *models = json_get(doc, "models"), *m;
-	int64_t weight = json_get_int(doc, "weight", 1);
-
-	copy_text(p->name, sizeof(p->name), json_get_str(doc, "name"));
-	copy_text(p->type, sizeof(p->type), json_get_str(doc, "type"));
-	p->weight = weight > 0 && weight <= 1000000 ? (uint32_t)weight : 1;
-	p->globs_at = (uint32_t)*used;
-	p->nglobs = 0;
-	if (models == NULL || models->type != JSON_ARRAY)
-		return (p->name[0] != '\0');
-	for (m = models->first; m != NULL; m = m->next) {
-		if (m->type != JSON_STRING)
-			continue;
-		if (!add_glob(a, used, m->text))
-			return (false);
-		p->nglobs++;
-	}
-	return (p->name[0] != '\0');
-}
-
-/* false: it cannot be used, with the reason logged. */
-static bool
-parse_announcement(struct link *l, const struct json *doc)
-{
-	struct registry_announce *a = &l->said;
-	const struct json *providers = json_get(doc, "providers"), *p;
-	int64_t capacity = json_get_int(doc, "capacity", 0);
-	size_t used = 0;
-
-	memset(a, 0, sizeof(*a));
-	a->agent = l->agent_id;
-	copy_text(a->name, sizeof(a->name), l->name);
-	copy_text(a->version, sizeof(a->version), json_get_str(doc, "version"));
-	copy_text(
-	    a->instance, sizeof(a->instance), json_get_str(doc, "instance"));
-	if (capacity > 0 && capacity <= UINT32_MAX)
-		a->capacity = (uint32_t)capacity;
-	a->clock_skew_ms =
-	    json_get_int(doc, "clock_ms", walltime_ms()) - walltime_ms();
-	if (providers == NULL || providers->type != JSON_ARRAY)
-		return (false);
-	for (p = providers->first; p != NULL; p = p->next) {
-		if (a->nproviders == REGISTRY_PROVIDERS ||
-		    !take_provider(a, p, &used)) {
-			if (!l->ready) /* once a link */
-				log_warnx("agent %s announces more than fits: "
-					  "the rest is left out",
-				    l->name);
-			break;
-		}
-		a->nproviders++;
-	}
-	l->says_draining = json_get_bool(doc, "draining", false);
+	if (said.cut && !l->ready) /* once a link */
+		log_warnx("agent %s announces more than fits: the rest is "
+			  "left out",
+		    l->name);
+	l->said = said.registry;
+	l->said.agent = l->agent_id;
+	copy_text(l->said.name, sizeof(l->said.name), l->name);
+	l->says_draining = said.draining;
 	return (true);
 }
 
@@ -253,17 +200,13 @@ supersede(struct link *fresh)
 static void
 take_announcement(struct link *l, struct span text)
 {
-	char error[128];
-	struct json *doc = json_parse(text, error, sizeof(error));
 	bool first = !l->ready;
 
-	if (doc == NULL || !parse_announcement(l, doc)) {
-		json_free(doc);
+	if (!read_announcement(l, text)) {
 		log_warnx("agent %s: bad announcement", l->name);
 		pipe_kill(l->pipe, "bad announcement");
 		return;
 	}
-	json_free(doc);
 	if (first && is_second_instance(l)) {
 		log_warnx("agent %s: instance %s from %s refused: another "
 			  "instance serves and the agent has no replicas",

@@ -37,6 +37,8 @@ API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
+UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
+	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
@@ -96,6 +98,13 @@ UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_jscan = $(UNIT_json)
 FUZZ_meter = $(API_LINKS)
 FUZZ_price = $(UNIT_price)
+FUZZ_http1 = $(UNIT_http1)
+FUZZ_ws = $(UNIT_ws)
+FUZZ_sse = $(UNIT_sse)
+FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
+FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
+FUZZ_h2link = $(UNIT_h2link)
+FUZZ_announce = $(UNIT_announce)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
