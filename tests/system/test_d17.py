@@ -33,8 +33,9 @@ def lags(site, key):
     c.request("POST", "/v1/chat/completions",
               json.dumps(crowd.chat(LIVE, stream=True)), bearer(key))
     r = c.getresponse()
-    found = []
+    found, began = [], time.monotonic()
     while line := r.readline():
+        assert time.monotonic() - began < 30, f"{len(found)} chunks by now"
         if b" t=" in line:
             sent = int(line.split(b" t=")[1][:19])
             found.append((time.monotonic_ns() - sent) / 1e6)
