@@ -4,6 +4,7 @@ share one link.
 
 import http.client
 import json
+import select
 import socket
 import time
 
@@ -25,6 +26,20 @@ def stop_reading(site, key):
     s.sendall(crowd.wire(site.hub.port, key, crowd.chat(ENDLESS,
                                                         stream=True)))
     return s
+
+
+def ticks(pid):
+    """Processor time that a process has used, in ticks."""
+    with open(f"/proc/{pid}/stat") as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+
+
+def standing(site):
+    """Nothing moves any more: every window is full."""
+    pids = site.sim.pid, site.agent.pid
+    before = [ticks(pid) for pid in pids]
+    select.select([], [], [], 0.3)
+    return [ticks(pid) for pid in pids] == before
 
 
 def lags(site, key):
@@ -53,6 +68,7 @@ def test_d17_stopped_readers_do_not_slow_the_next_stream(show):
         stopped = [stop_reading(site, key) for _ in range(STOPPED)]
         await_("their streams to begin",
                lambda: len(site.sim.requests(ENDLESS)) == STOPPED)
+        await_("them to stand still", lambda: standing(site), 60)
         beside = lags(site, key)
         show(f"chunk lag in ms, alone: p50 {alone[100]:.2f} p99 "
              f"{alone[197]:.2f}; beside {STOPPED} stopped readers: p50 "
