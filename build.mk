@@ -98,6 +98,7 @@ HUB_SRCS = \
 	hubd/address.c \
 	hubd/channel.c \
 	hubd/child.c \
+	hubd/confine.c \
 	hubd/hub_conf.c \
 	hubd/ctlproto.c \
 	hubd/gauges.c \

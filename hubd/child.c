@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "hubd/birth.h"
 #include "hubd/channel.h"
+#include "hubd/confine.h"
 
 #define BEAT_MS 1000
 
@@ -113,6 +114,22 @@ make_child(const struct birth *b, const char *conf)
 	return (c);
 }
 
+/*
+ * The books are billing's: the others lose the file system but for the
+ * folders of their logs. The sanitizers' reports need it, so not there.
+ */
+static void
+confine(const struct hub_child *c)
+{
+	const char *paths[] = {c->conf->log, c->conf->access_log};
+
+#ifdef __SANITIZE_ADDRESS__
+	return;
+#endif
+	if (c->role != ROLE_BILLING && !confine_to(paths, 2))
+		log_debug("not confined: %s", strerror(errno));
+}
+
 static int
 run_role(struct hub_child *c)
 {
@@ -147,6 +164,7 @@ child_run(char **argv)
 	log_set_last_words(on_fatal);
 	if (FAILPOINT(self_name))
 		fatalx("stillborn");
+	confine(self);
 	exit(run_role(self));
 }
 

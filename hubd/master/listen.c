@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +16,26 @@
 #include "hubd/ctlproto.h"
 #include "hubd/master/master.h"
 
-#define BACKLOG 4096
+#define BACKLOG	     4096
+#define BIND_WAIT_MS 2000
+
+/*
+ * We hold the lock, but who held it before may still be dying: a process
+ * that is killed lets go of its files one by one.
+ */
+static int
+bind_patiently(int fd, const struct sockaddr_storage *ss, socklen_t len)
+{
+	monotime_t end = monotime_add_ms(monotime_now(), BIND_WAIT_MS);
+
+	while (bind(fd, (const struct sockaddr *)ss, len) == -1) {
+		if (errno != EADDRINUSE ||
+		    monotime_reached(end, monotime_now()))
+			return (-1);
+		poll(NULL, 0, 20);
+	}
+	return (0);
+}
 
 static int
 open_tcp(const char *text, const struct sockaddr_storage *ss, socklen_t len,
@@ -32,7 +52,7 @@ open_tcp(const char *text, const struct sockaddr_storage *ss, socklen_t len,
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (shared)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)ss, len) == -1)
+	if (bind_patiently(fd, ss, len) == -1)
 		fatal("listen on %s", text);
 	if (listen(fd, BACKLOG) == -1)
 		fatal("listen on %s", text);

@@ -8,6 +8,7 @@
 
 #define CLIENT_MAGIC 0x434c4e54u
 #define UNREAD_HIGH  65536 /* of answers not read: no further request */
+#define HEADS_A_TURN 16	   /* of one connection */
 
 enum client_state {
 	CLIENT_HEAD,	/* waiting for, or reading, a head */
@@ -26,6 +27,9 @@ struct client {
 	size_t scanned; /* of the head under way */
 	bool started;	/* a byte of the head is here */
 	bool close;	/* after this reply */
+	bool waits;	/* for the next turn, to begin another request */
+	unsigned heads; /* begun in this turn */
+	monotime_t turn;
 	bool head_only; /* HEAD: replies have no body */
 	struct http1_body body;
 	struct buf fields; /* more of them, for the reply */
@@ -35,7 +39,7 @@ struct client {
 	struct loop_work again;
 };
 
-static void advance(struct client *);
+static void on_again(void *);
 
 static void
 change_state(struct client *c, enum client_state next)
@@ -206,6 +210,10 @@ on_timer(void *arg)
 	struct client *c = arg;
 
 	assert(c->magic == CLIENT_MAGIC);
+	if (c->waits) {
+		on_again(c);
+		return;
+	}
 	/* What was written in this very turn is not late. */
 	if (conn_unsent(c->conn) > 0)
 		conn_flush_now(c->conn);
@@ -431,20 +439,43 @@ is_clogged(struct client *c)
 	return (conn_unsent(c->conn) > UNREAD_HIGH);
 }
 
+/* Pipelined requests that are answered at once: others come in between. */
+static bool
+has_had_its_turn(struct client *c)
+{
+	monotime_t now = loop_now(c->w->loop);
+
+	if (c->turn.ns != now.ns) {
+		c->turn = now;
+		c->heads = 0;
+	}
+	if (c->heads < HEADS_A_TURN)
+		c->heads++;
+	else
+		c->waits = true;
+	return (c->waits);
+}
+
 static void
 advance(struct client *c)
 {
 	bool more = true;
 
+	c->waits = false;
 	while (more && c->state != CLIENT_CLOSING) {
 		if (c->state == CLIENT_HEAD)
-			more = !is_clogged(c) && read_head(c);
+			more = !is_clogged(c) && !has_had_its_turn(c) &&
+			       read_head(c);
 		else if (c->state == CLIENT_BODY)
 			more = read_body(c);
 		else
 			more = false;
 	}
-	if (c->state != CLIENT_CLOSING)
+	if (c->state == CLIENT_CLOSING)
+		return;
+	if (c->waits)
+		loop_timer_set_ms(c->timer, 0);
+	else
 		arm(c);
 }
 

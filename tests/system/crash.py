@@ -143,9 +143,9 @@ def revive(site, victim, seconds=CLEAN_S):
 class Watch:
     """Looks at an account all the time: what is free of it and what is held.
 
-    A charge counts at every moment, on the balance or as held: so what is
-    free now, less what was held the time before, never exceeds what is left
-    in the end.
+    From the end of an answer on its charge counts at every moment, on the
+    balance or as held: so what is free now, less what was held the time
+    before, never exceeds what is left in the end.
     """
 
     def __init__(self, site, account):
@@ -268,8 +268,8 @@ def run_cell(site, step, victim, seconds=CLEAN_S):
     text = step.text or ("kill" if own else f"kill {pid_of(site, victim)}")
     pid = pid_of(site, victim)
     path = arm(site, step.point, text)
+    reply = ask(site, key)
     with Watch(site, account) as watch:
-        reply = ask(site, key)
         await_(f"{step.point} to be passed", lambda: not path.exists())
         if step.text == "skip" and not own:
             os.kill(pid, signal.SIGKILL)

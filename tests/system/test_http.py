@@ -111,6 +111,19 @@ def test_pipelined_requests_are_answered_in_order(wire, key):
     assert len(ids) == 3
 
 
+def test_many_pipelined_requests_are_all_answered(wire, key):
+    """Far more than are taken in one turn, and nothing comes after them."""
+    wire.send(head(key, method=b"GET", path=b"/v1/models", length=None) * 100)
+    ids = set()
+    for _ in range(100):
+        status, fields, _ = wire.reply()
+        assert status == 200
+        ids.add(fields["x-request-id"])
+    assert len(ids) == 100
+    wire.send(head(key) + BODY)
+    assert wire.reply()[0] == 200
+
+
 def test_request_in_single_bytes(wire, key):
     for b in head(key) + BODY:
         wire.send(bytes([b]))

@@ -122,3 +122,4 @@ UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
 	common/conn_plain.c common/http1_field.c common/http1_head.c \
 	common/http1_write.c common/ids.c common/loop.c
 UNIT_log = common/log.c
+UNIT_confine = hubd/confine.c common/alloc.c common/log.c
