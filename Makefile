@@ -143,6 +143,11 @@ PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
 system: all test-programs venv
 	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
 
+# What takes too long for every day.
+.PHONY: check-long
+check-long: all test-programs venv
+	DRIPPERS=10000 $(PYTEST) tests/system/test_d06.py
+
 .PHONY: check-mutants
 check-mutants: all test-programs venv
 	@tests/mutants/run.sh
@@ -193,6 +198,7 @@ check: deps
 	@$(MAKE) --no-print-directory check-docs
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory system
+	@grep '^estimates of' $(O)/unit/test_estimate.log || true
 endif
 
 .PHONY: bench

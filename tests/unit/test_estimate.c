@@ -114,7 +114,16 @@ struct sample {
 	const struct endpoint *ep;
 };
 
+#define ERRORS_MAX 1024
+
+/* How far estimates are off, in tenths of a percent of what was used. */
+struct errors {
+	uint32_t e[ERRORS_MAX];
+	size_t n;
+};
+
 struct score {
+	struct errors in_off, out_off;
 	size_t n, bounded_in, bounded_out;
 	uint64_t in, in_estimated, out, out_estimated;
 };
@@ -177,6 +186,35 @@ meter_answer(const struct json *entry, struct sample *s)
 }
 
 static void
+add_error(struct errors *x, uint64_t is, uint64_t estimated)
+{
+	uint64_t off = is > estimated ? is - estimated : estimated - is;
+
+	if (is > 0 && x->n < ERRORS_MAX)
+		x->e[x->n++] = (uint32_t)(off * 1000 / is);
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x < y ? -1 : x > y);
+}
+
+static void
+print_errors(const char *what, const char *side, struct errors *x)
+{
+	if (x->n == 0)
+		return;
+	qsort(x->e, x->n, sizeof(x->e[0]), by_size);
+	printf("estimates of %s: %s off by %.1f %% in the median, %.1f %% at "
+	       "p95 of %zu\n",
+	    what, side, x->e[x->n / 2] / 10.0, x->e[x->n * 95 / 100] / 10.0,
+	    x->n);
+}
+
+static void
 add_score(struct score *sc, const struct sample *s)
 {
 	const struct learnt fresh = {0};
@@ -190,18 +228,22 @@ add_score(struct score *sc, const struct sample *s)
 	sc->in_estimated += u.n[USAGE_input];
 	sc->out += out;
 	sc->out_estimated += u.n[USAGE_output];
+	add_error(&sc->in_off, in, u.n[USAGE_input]);
+	add_error(&sc->out_off, out, u.n[USAGE_output]);
 	sc->bounded_in += in <= estimate_input_bound(&fresh, &s->req);
 	sc->bounded_out += out <= estimate_output_bound(&fresh, &s->req);
 }
 
 static void
-print_score(const char *what, const struct score *sc)
+print_score(const char *what, struct score *sc)
 {
 	printf("estimates of %s: %zu answers; input %lu for %lu, output %lu "
 	       "for %lu tokens; bounds held %zu and %zu times\n",
 	    what, sc->n, (unsigned long)sc->in_estimated, (unsigned long)sc->in,
 	    (unsigned long)sc->out_estimated, (unsigned long)sc->out,
 	    sc->bounded_in, sc->bounded_out);
+	print_errors(what, "input", &sc->in_off);
+	print_errors(what, "output", &sc->out_off);
 }
 
 START_TEST(recorded_requests_are_understood_and_estimated)
