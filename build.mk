@@ -24,6 +24,8 @@ COMMON_SRCS = \
 	common/json.c \
 	common/json_write.c \
 	common/log.c \
+	common/logfile.c \
+	common/logline.c \
 	common/loop.c \
 	common/notify.c \
 	common/sse.c \

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
+
 #define LOG_LINE_MAX 2048
 
 static struct {
@@ -96,53 +98,38 @@ log_set_last_words(void (*fn)(const char *))
 	logger.last_words = fn;
 }
 
-/*
- * Bytes of the printable character at p, which ends with a NUL; 0: it is a
- * control character, a separator of lines, or not UTF-8.
- */
+/* Bytes of the character at text that may stand as it is; 0: none. The
+ * backslash may not: it would look like an escape. */
 static size_t
-printable(const unsigned char *p)
+printable(const unsigned char *text)
 {
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len, i;
-	uint32_t c;
+	size_t n;
 
-	if (*p < 0x80)
-		return (*p >= 0x20 && *p != 0x7f);
-	if (*p < 0xc0 || *p >= 0xf8)
-		return (0);
-	len = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-	c = *p & (0x7fu >> len);
-	for (i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return (0);
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ||
-	    c < 0xa0 || c == 0x2028 || c == 0x2029)
-		return (0);
-	return (len);
+	if (*text < 0x80)
+		return (*text >= 0x20 && *text != 0x7f && *text != '\\');
+	n = utf8_char(text, strlen((const char *)text));
+	return (utf8_is_control(text, n) ? 0 : n);
 }
 
-/* Copies text to out with everything unprintable as \xNN. */
+/* Copies text to out with everything else as \xNN. */
 static size_t
 escape(char *out, size_t cap, const char *text)
 {
-	static const char hex[] = "0123456789abcdef";
 	const unsigned char *p = (const unsigned char *)text;
+	static const char hex[] = "0123456789abcdef";
 	size_t n = 0, len;
 
-	while (*p != '\0' && n + 5 < cap) {
+	for (; *p != '\0' && n + 5 < cap; p += len) {
 		if ((len = printable(p)) > 0) {
 			memcpy(out + n, p, len);
 			n += len;
-			p += len;
 			continue;
 		}
+		len = 1;
 		out[n++] = '\\';
 		out[n++] = 'x';
 		out[n++] = hex[*p >> 4];
-		out[n++] = hex[*p++ & 15];
+		out[n++] = hex[*p & 15];
 	}
 	return (n);
 }

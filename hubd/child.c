@@ -17,6 +17,7 @@
 #include "hubd/birth.h"
 #include "hubd/channel.h"
 #include "hubd/confine.h"
+#include "shm/counters.h"
 
 #define BEAT_MS 1000
 
@@ -171,11 +172,25 @@ child_run(char **argv)
 /* ---- life -----------------------------------------------------------------
  */
 
+/* Rows outlive their processes: only what is new is added. */
+static void
+count_dropped(struct hub_child *c)
+{
+	static uint64_t counted;
+	uint64_t dropped = log_dropped();
+
+	counter_add(&counter_rows(c->shm)[c->me.row], COUNT_log_dropped,
+	    dropped - counted);
+	counted = dropped;
+}
+
 static void
 on_beat(void *arg)
 {
 	struct hub_child *c = arg;
 
+	if (c->shm->run_writable)
+		count_dropped(c);
 	if (c->shm->run_writable)
 		process_beat(
 		    &process_rows(c->shm)[c->me.row], loop_now(c->loop));

@@ -17,6 +17,7 @@
 static const char *const unpriced_words[] = {"refuse", "free", NULL};
 static const char *const disconnect_words[] = {"cancel", "drain", NULL};
 static const char *const hold_words[] = {"strict", "soft", NULL};
+static const char *const format_words[] = {"json", "logfmt", NULL};
 static const char *const level_words[] = {
     "error", "warn", "info", "debug", NULL};
 

@@ -16,6 +16,7 @@
 
 enum hub_unpriced { UNPRICED_REFUSE, UNPRICED_FREE };
 enum hub_disconnect { DISCONNECT_CANCEL, DISCONNECT_DRAIN };
+enum hub_log_format { LOG_FORMAT_JSON, LOG_FORMAT_LOGFMT };
 enum hub_hold { HOLD_STRICT, HOLD_SOFT };
 
 /* Milliseconds each. */
@@ -32,6 +33,7 @@ struct hub_conf {
 	char *state_dir, *run_dir, *store, *limits;
 	char *user, *admin_group;
 	char *log, *access_log;
+	enum hub_log_format log_format; /* of access_log */
 	uint32_t log_level; /* enum log_level */
 	enum hub_unpriced unpriced;
 	enum hub_disconnect on_disconnect;

@@ -117,6 +117,8 @@ void book_init(struct billing *);
 void book_fini(struct billing *);
 /* One batch: what is due is booked, published, marked, woken. */
 void book_due(struct billing *);
+/* What is published has changed: nobody waits for his next event to see. */
+void wake_all_workers(struct billing *);
 /* Counts one row that was committed. */
 void book_count(struct billing *, const struct ledger_row *, nanousd_t cost);
 /* Puts a row aside; false: the store is away. */

@@ -264,6 +264,13 @@ wake_workers(struct billing *b)
 	b->wake_slots = 0;
 }
 
+void
+wake_all_workers(struct billing *b)
+{
+	b->wake_slots = UINT64_MAX;
+	wake_workers(b);
+}
+
 /* false: the store is away; what is not finished is due again. */
 static bool
 book_batch(struct billing *b)

@@ -204,6 +204,7 @@ dispatch(struct billing *b, const struct json *request, struct reply *r)
 {
 	const char *words = json_get_str(request, "cmd");
 	const struct json *args = json_get(request, "args");
+	uint64_t before = atomic_load(&shm_pub_state(b->shm)->keys_version);
 	const struct ctl_command *c;
 
 	if (words == NULL || (args != NULL && args->type != JSON_OBJECT)) {
@@ -222,6 +223,8 @@ dispatch(struct billing *b, const struct json *request, struct reply *r)
 		return;
 	}
 	handlers[c->id](b, args, r);
+	if (atomic_load(&shm_pub_state(b->shm)->keys_version) != before)
+		wake_all_workers(b);
 }
 
 /* A refusal may carry data (an audit that found something). */

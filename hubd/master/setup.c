@@ -63,8 +63,11 @@ make_log(struct master *m, const char *path)
 
 	if (path == NULL)
 		return;
-	fd = open(
-	    path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	fd = open(path,
+	    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+	    0640);
+	if (fd == -1 && errno == ENXIO)
+		return; /* a pipe whose reader is not there yet */
 	if (fd == -1)
 		fatal("%s", path);
 	identity_own(&m->who, fd, path);

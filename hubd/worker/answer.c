@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/failpoint.h"
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 #define HOLD_MAX    (256 * 1024) /* of a plain answer, to know its cost */
@@ -189,6 +190,7 @@ send_chunk(struct request *r, struct span bytes)
 		return;
 	http1_put_chunk(conn_out(conn), bytes.p, bytes.n);
 	conn_flush_later(conn);
+	access_sent(r->access, bytes.n);
 	counter_add(r->w->count, COUNT_bytes_out, bytes.n);
 }
 
@@ -209,6 +211,7 @@ send_whole(struct request *r, const char *cost)
 	buf_addspan(out, buf_span(&r->held));
 	conn_flush_later(conn);
 	counter_add(r->w->count, COUNT_bytes_out, buf_len(&r->held));
+	access_sent(r->access, buf_len(&r->held));
 	note_first_byte(r);
 }
 
@@ -241,6 +244,7 @@ request_break(
 	}
 	if (c != NULL && !r->head_sent)
 		r->user_status = api_error_status(error);
+	access_broken(r->access, error);
 	request_finish(r, outcome, cost);
 	if (c != NULL && !r->head_sent) {
 		reply_error(r->w, c, r->endpoint->dialect, error, NULL,

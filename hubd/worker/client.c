@@ -4,6 +4,7 @@
 
 #include "common/alloc.h"
 #include "common/failpoint.h"
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 #define CLIENT_MAGIC 0x434c4e54u
@@ -32,7 +33,8 @@ struct client {
 	monotime_t turn;
 	bool head_only; /* HEAD: replies have no body */
 	struct http1_body body;
-	struct buf fields; /* more of them, for the reply */
+	struct buf fields;     /* more of them, for the reply */
+	struct access *access; /* until there is a request */
 	uint64_t body_bytes;
 	struct loop_timer *timer;
 	monotime_t since; /* of this state */
@@ -79,6 +81,12 @@ client_wants_body(const struct client *c)
 	return (!c->head_only);
 }
 
+struct access *
+client_access(struct client *c)
+{
+	return (c->request != NULL ? c->request->access : c->access);
+}
+
 struct buf *
 client_fields(struct client *c)
 {
@@ -101,6 +109,7 @@ end(struct client *c)
 	loop_timer_free(c->timer);
 	loop_work_cancel(&c->again);
 	buf_fini(&c->fields);
+	access_end(c->w, &c->access, NULL);
 	if (r != NULL)
 		request_user_gone(r);
 	loop_free_later(c->w->loop, c);
@@ -177,8 +186,9 @@ refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
 
 	req_id_format(id, text);
 	change_state(c, CLIENT_BUSY);
+	if (c->access == NULL)
+		c->access = access_begin(c->w, conn_peer(c->conn), NULL, text);
 	counter_add(c->w->count, COUNT_refused, 1);
-	access_refusal(c->w, c, text, NULL, error);
 	reply_error(c->w, c, DIALECT_OPENAI, error, NULL, text, retry_ms, true);
 }
 
@@ -236,7 +246,6 @@ refuse(struct client *c, enum dialect d, enum api_error error,
     const char *detail, const char *id, bool close)
 {
 	counter_add(c->w->count, COUNT_refused, 1);
-	access_refusal(c->w, c, id, NULL, error);
 	reply_error(c->w, c, d, error, detail, id,
 	    error == API_ERR_overloaded ? 1000 : -1, close);
 }
@@ -296,6 +305,8 @@ head_check(struct client *c, const struct http1_head *h,
 	if (!atomic_load(&shm_pub_state(c->w->shm)->loaded))
 		return (API_ERR_overloaded);
 	error = auth_key(c->w->shm, api_key_of(d, h), walltime_ms(), who);
+	if (error != API_ERR_invalid_api_key)
+		access_who(c->access, who);
 	if (error != API_OK)
 		return (error);
 	*endpoint = endpoint_find(h->method, h->path, &other_method);
@@ -335,6 +346,7 @@ on_head(struct client *c, const struct http1_head *h)
 	c->close = h->close;
 	c->head_only = span_eq(h->method, SPAN("HEAD"));
 	change_state(c, CLIENT_BUSY);
+	c->access = access_begin(w, conn_peer(c->conn), h, text);
 	(void)FAILPOINT("worker.head_read");
 	if (local_health(w, c, h, text))
 		return;
@@ -356,7 +368,8 @@ on_head(struct client *c, const struct http1_head *h)
 		local_models(w, c, &who, text);
 		return;
 	}
-	c->request = request_new(c, endpoint, &who, id);
+	c->request = request_new(c, endpoint, &who, id, c->access);
+	c->access = NULL;
 	begin_body(c, h);
 }
 
@@ -551,6 +564,7 @@ client_done(struct client *c, bool keep)
 		if (!r->opened)
 			request_free(r);
 	}
+	access_end(c->w, &c->access, NULL);
 	if (!keep || c->close || c->w->draining) {
 		close_client(c, CONN_CLOSE_LINGER);
 		return;

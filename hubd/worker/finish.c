@@ -7,6 +7,7 @@
 
 #include "common/alloc.h"
 #include "common/failpoint.h"
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 #define COLLECT_MS 100 /* BOOKED is looked for this often at least */
@@ -226,6 +227,7 @@ request_finish(struct request *r, enum call_outcome outcome, char *cost)
 	p.end_ms = walltime_ms();
 	if (amount_format(w->sum, cost) == -1)
 		snprintf(cost, AMOUNT_TEXT_MAX, "0");
+	access_finish(r->access, outcome, &p, cost);
 	/* What is billed is in the row before the hold shrinks to it. */
 	call_set_progress(r->row, &p);
 	w->limiter->settle(w->shm, &r->admission, p.cost,
@@ -240,6 +242,5 @@ request_finish(struct request *r, enum call_outcome outcome, char *cost)
 	if (p.estimated[0] != '\0')
 		counter_add(w->count, COUNT_estimated, 1);
 	histogram_add(w->count, HIST_duration, (now.ns - r->t_body.ns) / 1000);
-	access_call(r, &p, cost);
 	learn_from(r);
 }

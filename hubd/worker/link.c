@@ -5,6 +5,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "hubd/worker/announce.h"
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 struct link {
@@ -115,6 +116,7 @@ link_going(struct pipe *p)
 
 	l->going = true;
 	log_info("agent %s: link from %s drains", l->name, l->peer);
+	access_event(l->w, "drain", "agent", l->name, l->peer, NULL);
 	publish(l->w, l->agent_row);
 }
 
@@ -125,6 +127,7 @@ link_dead(struct pipe *p, const char *why)
 	struct worker *w = l->w;
 
 	log_info("agent %s: link from %s ended: %s", l->name, l->peer, why);
+	access_event(w, "link_down", "agent", l->name, l->peer, why);
 	if (!l->going)
 		counter_add(w->count, COUNT_links_lost, 1);
 	LIST_REMOVE(l, entry);
@@ -219,11 +222,13 @@ take_announcement(struct link *l, struct span text)
 		supersede(l);
 	registry_announce(l->w->shm, l->w->child->me, l->agent_row, &l->said);
 	publish(l->w, l->agent_row);
-	if (first)
-		log_info("agent %s: link from %s, version %s, %u providers, "
-			 "clock %+lld ms",
-		    l->name, l->peer, l->said.version, l->said.nproviders,
-		    (long long)l->said.clock_skew_ms);
+	if (!first)
+		return;
+	access_event(l->w, "link_up", "agent", l->name, l->peer, NULL);
+	log_info("agent %s: link from %s, version %s, %u providers, "
+		 "clock %+lld ms",
+	    l->name, l->peer, l->said.version, l->said.nproviders,
+	    (long long)l->said.clock_skew_ms);
 }
 
 static void
@@ -355,10 +360,12 @@ static void
 start_link(struct worker *w, struct client *c, uint32_t row,
     const struct pub_agent *agent, struct span key, int slot, const char *id)
 {
-	struct conn *conn = client_detach(c);
+	struct conn *conn;
 	struct link *l = xcalloc(1, sizeof(*l));
 	char accept[WS_ACCEPT_SIZE];
 
+	access_reply(client_access(c), 101, NULL, 0);
+	conn = client_detach(c);
 	ws_accept(key, accept);
 	buf_addf(conn_out(conn),
 	    "HTTP/1.1 101 Switching Protocols\r\n"
@@ -422,6 +429,13 @@ links_drain(struct worker *w)
 	}
 }
 
+static void
+revoke_link(struct link *l)
+{
+	access_event(l->w, "revoke", "agent", l->name, l->peer, NULL);
+	pipe_kill(l->pipe, "agent revoked");
+}
+
 void
 links_recheck(struct worker *w)
 {
@@ -432,7 +446,7 @@ links_recheck(struct worker *w)
 		LIST_FOREACH (l, &w->agents[i].links, entry)
 			if (!pub_agent_read(w->shm, i, &agent) ||
 			    agent.id != l->agent_id || agent.revoked)
-				pipe_kill(l->pipe, "agent revoked");
+				revoke_link(l);
 }
 
 void

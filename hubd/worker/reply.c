@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 /* The Date field's text, made once a second (RFC 9110 6.6.1). */
@@ -72,6 +73,7 @@ reply_whole(struct worker *w, struct client *c, int status, const char *id,
 
 	close = close || client_will_close(c);
 	reply_head(w, out, status, id);
+	access_reply(client_access(c), status, NULL, body.n);
 	put_rest(c, out, type, body, close);
 }
 
@@ -86,6 +88,8 @@ reply_error(struct worker *w, struct client *c, enum dialect dialect,
 	close = close || client_will_close(c);
 	api_error_body(&body, dialect, error, detail, id);
 	reply_head(w, out, api_error_status(error), id);
+	access_reply(client_access(c), api_error_status(error),
+	    api_error_code(error), buf_len(&body));
 	if (retry_ms >= 0) {
 		snprintf(after, sizeof(after), "%lld",
 		    (long long)((retry_ms + 999) / 1000));

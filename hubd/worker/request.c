@@ -5,6 +5,7 @@
 
 #include "common/alloc.h"
 #include "common/failpoint.h"
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 #define RETRY_KEEP 65536  /* bodies up to this are always kept */
@@ -15,13 +16,14 @@
 
 struct request *
 request_new(struct client *c, const struct endpoint *endpoint,
-    const struct identity *who, req_id_t id)
+    const struct identity *who, req_id_t id, struct access *access)
 {
 	struct worker *w = client_worker(c);
 	struct request *r = xcalloc(1, sizeof(*r));
 
 	r->w = w;
 	r->client = c;
+	r->access = access;
 	r->state = REQUEST_BODY;
 	r->endpoint = endpoint;
 	r->id = id;
@@ -70,6 +72,7 @@ request_free(struct request *r)
 	if (r->state == REQUEST_DONE)
 		return;
 	r->state = REQUEST_DONE;
+	access_end(w, &r->access, r);
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
 		call_free(r->row);
@@ -100,7 +103,6 @@ refuse(struct request *r, enum api_error error, const char *detail,
 {
 	counter_add(r->w->count, COUNT_refused, 1);
 	tell_limits(r);
-	access_refusal(r->w, r->client, r->id_text, r->api.model, error);
 	/* The client frees a request that was never opened. */
 	reply_error(r->w, r->client, r->endpoint->dialect, error, detail,
 	    r->id_text, retry_ms, false);
@@ -416,6 +418,16 @@ key_again(struct request *r, struct pub_key *key)
 	return (true);
 }
 
+static bool
+account_is_disabled(const struct request *r)
+{
+	struct pub_account account;
+
+	return (
+	    !pub_account_read(r->w->shm, r->admission.account_row, &account) ||
+	    account.disabled);
+}
+
 static enum api_error
 find_route(struct request *r, const struct pub_key *key)
 {
@@ -436,6 +448,7 @@ request_start(struct request *r)
 
 	r->t_body = loop_now(r->w->loop);
 	counter_add(r->w->count, COUNT_bytes_in, buf_len(&r->body));
+	access_body(r->access, buf_len(&r->body));
 	error = api_inspect(r->endpoint, buf_span(&r->body), &r->api, &why);
 	if (error != API_OK) {
 		refuse(r, error, why, -1);
@@ -443,6 +456,10 @@ request_start(struct request *r)
 	}
 	if (!key_again(r, &key)) {
 		refuse(r, API_ERR_invalid_api_key, NULL, -1);
+		return;
+	}
+	if (account_is_disabled(r)) {
+		refuse(r, API_ERR_account_disabled, NULL, -1);
 		return;
 	}
 	if ((error = find_route(r, &key)) != API_OK) {
@@ -471,6 +488,7 @@ requests_recheck(struct worker *w)
 		if (!pub_key_read(w->shm, r->admission.key_row, &key) ||
 		    key.number != r->key_number || key.revoked != 2)
 			continue;
+		access_event(w, "revoke", "key", key.id, NULL, "cut");
 		if (r->client != NULL)
 			client_kill(r->client, "its key was cut");
 		/* Those that go on unseen are cut as well. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
 #define FDS_RESERVED  256 /* for links, relays and ourselves */
@@ -72,6 +73,12 @@ on_tls(struct hub_child *child, int fd)
 }
 
 static void
+on_reopen(struct hub_child *child)
+{
+	access_log_reopen(child->arg);
+}
+
+static void
 on_neighbour(
     struct hub_child *child, uint32_t slot, const int *listeners, size_t n)
 {
@@ -126,6 +133,7 @@ on_drain(struct hub_child *child)
 		return;
 	log_info("drains: %u clients, %u requests", w->nclients, w->nrequests);
 	w->draining = true;
+	access_event(w, "drain", NULL, NULL, NULL, NULL);
 	process_set_phase(w->row, PHASE_DRAINING);
 	links_drain(w);
 	on_drain_timer(w);
@@ -167,12 +175,12 @@ set_up(struct hub_child *child)
 	LIST_INIT(&w->requests);
 	w->router = router_new(w->shm);
 	w->learn = learn_new();
-	w->access = access_new(w);
 	w->finals = finals_new(w);
 	w->agents = links_new(w);
 	w->relay = relay_new(w);
 	w->handshakes = handshakes_new(w);
 	w->drain_timer = loop_timer_new(w->loop, on_drain_timer, w);
+	w->access = access_log_new(w);
 	configure(w);
 	return (w);
 }
@@ -187,19 +195,11 @@ tear_down(struct worker *w)
 	loop_io_free(w->wake_io);
 	finals_free(w->finals);
 	learn_free(w->learn);
-	access_free(w->access);
+	access_log_free(w);
 	router_free(w->router);
 	amount_free(w->sum);
 	id_source_free(w->ids);
 	buf_fini(&w->scratch);
-}
-
-static void
-on_reopen(struct hub_child *child)
-{
-	struct worker *w = child->arg;
-
-	access_reopen(w->access);
 }
 
 int
@@ -209,8 +209,8 @@ worker_main(struct hub_child *child)
 
 	child->arg = w;
 	child->on_drain = on_drain;
-	child->on_reopen = on_reopen;
 	child->on_reload = on_reload;
+	child->on_reopen = on_reopen;
 	child->on_neighbour = on_neighbour;
 	child->on_tls = on_tls;
 	child_attach(child);

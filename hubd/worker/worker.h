@@ -2,7 +2,7 @@
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
  * order: worker.c, client.c, request.c, answer.c, finish.c; then pipe.c,
- * upstream.c, link.c, relay.c below them.
+ * upstream.c, link.c, relay.c below them, and access.c (access.h) beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
@@ -39,6 +39,7 @@
 #include "shm/registry.h"
 
 struct acceptor;
+struct access;
 struct access_log;
 struct agent_links;
 struct client;
@@ -66,12 +67,12 @@ struct worker {
 	struct router *router;
 	const struct limiter_ops *limiter;
 	struct acceptor *acceptor;
-	struct access_log *access;
 	struct handshakes *handshakes; /* NULL: plain text */
 	struct agent_links *agents;    /* by agent row */
 	struct relay *relay;
 	struct finals *finals;
 	struct learn *learn;
+	struct access_log *access; /* NULL: not wanted */
 	struct client_list clients;
 	struct request_list requests;
 	uint32_t nclients, max_clients, nrequests;
@@ -97,19 +98,6 @@ struct acceptor *acceptor_new(struct worker *);
 void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
 void acceptor_remove(struct acceptor *, uint32_t slot);
 void acceptor_free(struct acceptor *);
-
-/* ---- access.c: the access log -------------------------------------------- */
-
-/* Never NULL; without access_log it takes no line. */
-struct access_log *access_new(struct worker *);
-void access_free(struct access_log *);
-void access_reopen(struct access_log *);
-/* The line of a request that was refused; model may be NULL or "". */
-void access_refusal(struct worker *, struct client *, const char *id,
-    const char *model, enum api_error);
-/* The line of a call at its end. */
-void access_call(
-    const struct request *, const struct call_progress *, const char *cost);
 
 /* ---- handshake.c: TLS before there is a client --------------------------- */
 
@@ -142,6 +130,8 @@ struct client *client_next(struct client *);
 bool client_will_close(const struct client *);
 /* false: HEAD, whose replies end with their head. */
 bool client_wants_body(const struct client *);
+/* What the access log will say of the present request; NULL: nothing. */
+struct access *client_access(struct client *);
 /* Further fields of the reply to the present request, each line ended; the
  * client empties it when that is over. */
 struct buf *client_fields(struct client *);
@@ -194,6 +184,7 @@ struct upstream {
 struct request {
 	struct worker *w;
 	struct client *client; /* NULL: the user is gone */
+	struct access *access; /* NULL: no access log */
 	LIST_ENTRY(request) entry;
 	enum request_state state;
 	const struct endpoint *endpoint;
@@ -246,7 +237,7 @@ struct request {
 
 /* A request whose head was accepted; its body will follow. */
 struct request *request_new(struct client *, const struct endpoint *,
-    const struct identity *, req_id_t);
+    const struct identity *, req_id_t, struct access *);
 /* Its body is whole. It answers by itself from here on. */
 void request_start(struct request *);
 /* The user is gone, at whatever point. */

@@ -73,8 +73,9 @@ def test_access_log_has_one_line_a_request(sites, tmp_path):
     def entries():
         found = [json.loads(line)
                  for line in access.read_text().splitlines()]
-        return {e["id"]: e for e in found}
-    await_("the lines", lambda: len(entries()) >= 4)
+        return {e["id"]: e for e in found if e["event"] == "request"}
+    await_("the lines", lambda: all(
+        r[1]["x-request-id"] in entries() for r in replies))
     by_id = entries()
     lines = [by_id[r[1]["x-request-id"]] for r in replies]
     assert [e["status"] for e in lines] == [200, 200, 401, 404]

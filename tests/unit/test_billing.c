@@ -280,6 +280,17 @@ fill(struct call_fixed *f, struct call_route *r, struct call_progress *p)
 	p->status = 200;
 }
 
+/* What commands have woken the worker for. */
+static void
+drop_wake(void)
+{
+	struct pollfd p = {.fd = fds.wake[0], .events = POLLIN};
+	eventfd_t n;
+
+	if (poll(&p, 1, 0) == 1)
+		ck_assert_int_eq(eventfd_read(fds.wake[0], &n), 0);
+}
+
 /* A whole call; false: the table is full. */
 static bool
 one_call(bool tell, call_ref_t *ref)
@@ -297,6 +308,7 @@ one_call(bool tell, call_ref_t *ref)
 	row = call_at(fixture, *ref);
 	call_open(row, &f);
 	call_set_route(row, &r);
+	drop_wake();
 	call_final(row, &p);
 	m.index = ref->index;
 	m.generation = ref->generation;

@@ -53,6 +53,13 @@ START_TEST(d11_other_line_ends_cannot_forge_a_line)
 }
 END_TEST
 
+START_TEST(d11_nothing_looks_escaped_that_is_not)
+{
+	ck_assert_str_eq(
+	    line_of("\\x0a \xe2\x80\xae"), "\\x5cx0a \\xe2\\x80\\xae");
+}
+END_TEST
+
 START_TEST(utf8_stays_readable)
 {
 	ck_assert_str_eq(line_of("h\xc3\xa9llo \xe2\x9c\x93 \xf0\x9f\x9a\xa2"),
@@ -86,6 +93,7 @@ log_suite(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, d11_control_bytes_cannot_forge_a_line);
 	tcase_add_test(tc, d11_other_line_ends_cannot_forge_a_line);
+	tcase_add_test(tc, d11_nothing_looks_escaped_that_is_not);
 	tcase_add_test(tc, utf8_stays_readable);
 	tcase_add_test(tc, what_is_not_utf8_is_escaped);
 	tcase_add_test(tc, long_message_is_cut_to_one_line);

@@ -125,3 +125,7 @@ UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
 	common/http1_write.c common/ids.c common/loop.c
 UNIT_log = common/log.c
 UNIT_confine = hubd/confine.c common/alloc.c common/log.c
+UNIT_logline = common/logline.c common/json.c common/jscan.c \
+	common/json_write.c common/buf.c common/alloc.c common/log.c
+UNIT_logfile = common/logfile.c common/loop.c common/buf.c common/alloc.c \
+	common/log.c
