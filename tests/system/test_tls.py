@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 
 import openai
@@ -353,6 +354,36 @@ def test_tls_is_not_switched_off_by_a_reload(hubs, trust):
     assert "only a start" in refusal(hub)
     with greet(hub, trust) as s:
         ask_health(s)
+
+
+@pytest.fixture
+def open_folder():
+    """One that every user may look into."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="left out: needs root")
+def test_a_start_as_root_reads_what_is_closed_to_the_user(open_folder, trust,
+                                                          authority):
+    private = authority.sign("private", *HERE)
+    hub = procs.Hub(open_folder, priced.PRICES, ca=authority.pem, options={
+        "tls": certs.section(private), "user": "nobody"})
+    for path in (hub.run_dir, hub.state_dir):
+        shutil.chown(path, "nobody")
+    try:
+        hub.start()
+        assert f'{private["key"]}: closed to user nobody' in \
+            hub.log.read_text()
+        with greet(hub, trust) as s:
+            ask_health(s)
+        assert "Permission denied" in refusal(hub)
+        with greet(hub, trust) as s:
+            ask_health(s)
+    finally:
+        hub.stop()
 
 
 # ---- handshakes ------------------------------------------------------------
