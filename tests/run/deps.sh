@@ -7,6 +7,7 @@ packages="
 	libyajl-dev libgmp-dev libconfuse-dev libsqlite3-dev
 	check python3 python3-venv curl
 	clang clang-format cppcheck libclang-rt-14-dev mandoc nginx-light
+	haproxy
 	procps strace openssl
 "
 missing=
