@@ -27,6 +27,7 @@ COMMON_SRCS = \
 	common/logfile.c \
 	common/logline.c \
 	common/loop.c \
+	common/multipart.c \
 	common/notify.c \
 	common/sse.c \
 	common/ws.c \
@@ -56,11 +57,14 @@ API_SRCS = \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
 	hubd/api/kind.c \
+	hubd/api/kind_audio.c \
 	hubd/api/kind_chat.c \
 	hubd/api/kind_free.c \
+	hubd/api/kind_image.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
 	hubd/api/openai.c \
+	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
 	hubd/api/openai_usage.c \
 	hubd/api/reader.c \

@@ -17,6 +17,11 @@ static const struct {
     {"responses.compact", "POST", "/responses/compact"},
     {"responses.input_tokens", "POST", "/responses/input_tokens"},
     {"moderations", "POST", "/moderations"},
+    {"images.generations", "POST", "/images/generations"},
+    {"images.edits", "POST", "/images/edits"},
+    {"audio.speech", "POST", "/audio/speech"},
+    {"audio.transcriptions", "POST", "/audio/transcriptions"},
+    {"audio.translations", "POST", "/audio/translations"},
 };
 
 /* What users' clients read, and what hubs learn from. */

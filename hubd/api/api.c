@@ -1,8 +1,10 @@
 /* Dispatch to the dialects. */
+#include <assert.h>
 #include "hubd/api/api.h"
 
 #include <assert.h>
 
+#include "common/multipart.h"
 #include "hubd/api/dialect.h"
 
 static const struct dialect_ops *const dialects[DIALECT_COUNT] = {
@@ -66,6 +68,26 @@ api_inspect(const struct endpoint *ep, struct span body,
 	req->dialect = ep->dialect;
 	*why = NULL;
 	return (dialect_ops(ep->dialect)->inspect(ep, body, req, why));
+}
+
+enum api_error
+api_form_type(struct span type, struct span *boundary)
+{
+	*boundary = multipart_boundary(type);
+	return (boundary->n != 0 ? API_OK : API_ERR_unsupported_encoding);
+}
+
+enum api_error
+api_inspect_form(const struct endpoint *ep, struct span boundary,
+    struct span body, struct api_request *req, const char **why)
+{
+	const struct dialect_ops *ops = dialect_ops(ep->dialect);
+
+	assert(ep->form && ops->inspect_form != NULL);
+	memset(req, 0, sizeof(*req));
+	req->dialect = ep->dialect;
+	*why = NULL;
+	return (ops->inspect_form(boundary, body, req, why));
 }
 
 void

@@ -29,6 +29,9 @@ enum meter_kind {
 	METER_RESPONSE,	  /* usage of the response */
 	METER_COUNT,	  /* counts tokens: free */
 	METER_MODERATION, /* by the request, if that has a price */
+	METER_IMAGE,
+	METER_SPEECH,
+	METER_TRANSCRIPT,
 	METER_KINDS
 };
 
@@ -39,6 +42,7 @@ struct endpoint {
 	enum dialect dialect;
 	enum meter_kind meter;
 	bool local; /* answered by the hub itself (models) */
+	bool form;  /* the body is multipart/form-data, not JSON */
 };
 
 /*
@@ -118,6 +122,10 @@ struct api_request {
 	uint64_t text_bytes;	     /* bytes of strings in the input */
 	uint64_t media;		     /* image parts and the like */
 	enum service_tier tier;	     /* asked for */
+	bool form;		     /* places are in a form, not in JSON */
+	uint64_t characters;	     /* of the text to be spoken */
+	uint64_t media_bytes;	     /* of the files of a form */
+	uint32_t sound_rate;	     /* bytes a second of sound; 0: unknown */
 	/* Bit i: whoever answers has a price for kind i itself. Set once
 	 * that is known; estimates count what has one. */
 	uint32_t priced;
@@ -130,6 +138,15 @@ struct api_request {
  */
 enum api_error api_inspect(const struct endpoint *, struct span body,
     struct api_request *, const char **why);
+
+/*
+ * What a form endpoint can take: 415 if the type is not multipart/form-data
+ * with a boundary of RFC 2046, which is *boundary then (in type).
+ */
+enum api_error api_form_type(struct span type, struct span *boundary);
+/* api_inspect() of a form; model_at is then without quotes. */
+enum api_error api_inspect_form(const struct endpoint *, struct span boundary,
+    struct span body, struct api_request *, const char **why);
 
 /*
  * Splices the body in place for a candidate: the model's name if it differs

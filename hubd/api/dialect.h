@@ -13,6 +13,9 @@ struct dialect_ops {
 	struct span (*key_of)(const struct http1_head *);
 	enum api_error (*inspect)(const struct endpoint *, struct span body,
 	    struct api_request *, const char **why);
+	/* Of forms; NULL: the dialect has none. */
+	enum api_error (*inspect_form)(struct span boundary, struct span body,
+	    struct api_request *, const char **why);
 	void (*prepare)(const struct api_request *, struct buf *body,
 	    struct span model, bool ask_usage);
 	void (*error_body)(struct buf *, enum api_error, const char *detail,
@@ -32,6 +35,12 @@ enum api_error openai_inspect(const struct endpoint *, struct span body,
     struct api_request *, const char **why);
 void openai_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
+
+/* Those of forms (openai_form.c). */
+enum api_error openai_inspect_form(struct span boundary, struct span body,
+    struct api_request *, const char **why);
+void openai_prepare_form(
+    const struct api_request *, struct buf *body, struct span model);
 
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);

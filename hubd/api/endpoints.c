@@ -1,9 +1,12 @@
 /* The allow-list of endpoints and their lookup. */
 #include "hubd/api/api.h"
 
+enum { BODY_JSON, BODY_FORM, BODY_LOCAL };
+
 static const struct endpoint endpoints[] = {
-#define ENDPOINT(id, method, path, dialect, meter, local) \
-	{id, method, path, DIALECT_##dialect, METER_##meter, local},
+#define ENDPOINT(id, method, path, dialect, meter, body)     \
+	{id, method, path, DIALECT_##dialect, METER_##meter, \
+	    BODY_##body == BODY_LOCAL, BODY_##body == BODY_FORM},
 #include "hubd/api/endpoints.def"
 #undef ENDPOINT
 };
@@ -20,6 +23,16 @@ canonical(struct span path)
 	return (path);
 }
 
+static bool
+is_path(struct span path, const struct endpoint *e)
+{
+	struct span own = span_str(e->path);
+
+	if (own.p[own.n - 1] == '/')
+		return (span_starts(path, own) && path.n > own.n);
+	return (span_eq(path, own));
+}
+
 const struct endpoint *
 endpoint_find(struct span method, struct span path, bool *other_method)
 {
@@ -28,7 +41,7 @@ endpoint_find(struct span method, struct span path, bool *other_method)
 
 	*other_method = false;
 	for (i = 0; i < NENDPOINTS; i++) {
-		if (!span_eq(want, span_str(endpoints[i].path)))
+		if (!is_path(want, &endpoints[i]))
 			continue;
 		if (span_eq(method, span_str(endpoints[i].method)))
 			return (&endpoints[i]);
@@ -45,7 +58,7 @@ endpoint_methods(struct span path, struct buf *out)
 	size_t i;
 
 	for (i = 0; i < NENDPOINTS; i++) {
-		if (!span_eq(want, span_str(endpoints[i].path)))
+		if (!is_path(want, &endpoints[i]))
 			continue;
 		buf_addf(out, "%s%s", comma, endpoints[i].method);
 		comma = ", ";
@@ -79,7 +92,7 @@ dialect_of_path(struct span path)
 	size_t i;
 
 	for (i = 0; i < NENDPOINTS; i++) {
-		if (span_eq(want, span_str(endpoints[i].path)))
+		if (is_path(want, &endpoints[i]))
 			best = &endpoints[i];
 	}
 	return (best->dialect);

@@ -8,6 +8,9 @@ static const struct kind *const kinds[METER_KINDS] = {
     [METER_RESPONSE] = &kind_response,
     [METER_COUNT] = &kind_count,
     [METER_MODERATION] = &kind_moderation,
+    [METER_IMAGE] = &kind_image,
+    [METER_SPEECH] = &kind_speech,
+    [METER_TRANSCRIPT] = &kind_transcript,
 };
 
 const struct kind *

@@ -140,6 +140,7 @@ const struct dialect_ops dialect_openai = {
     .name = "openai",
     .key_of = key_of,
     .inspect = openai_inspect,
+    .inspect_form = openai_inspect_form,
     .prepare = openai_prepare,
     .error_body = error_body,
     .error_event = error_event,

@@ -20,6 +20,8 @@ enum field {
 	F_TIER,
 	F_MAX_OUTPUT,
 	F_BACKGROUND,
+	F_SPEECH_STREAM,
+	F_FORMAT,
 	F_INCLUDE, /* in stream_options */
 	F_ROUTING, /* how many those are */
 	F_MESSAGES,
@@ -48,6 +50,8 @@ static const struct {
     ROUTING(F_TIER, "service_tier"),
     ROUTING_OF(METER_RESPONSE, F_MAX_OUTPUT, "max_output_tokens"),
     ROUTING_OF(METER_RESPONSE, F_BACKGROUND, "background"),
+    ROUTING_OF(METER_SPEECH, F_SPEECH_STREAM, "stream_format"),
+    ROUTING_OF(METER_SPEECH, F_FORMAT, "response_format"),
     ROUTING(F_INCLUDE, "include_usage"),
 #undef ROUTING_OF
 #undef ROUTING
@@ -62,6 +66,7 @@ static const char *const media[] = {"image_url", "input_audio", "file",
 
 struct inspector {
 	struct api_request *req;
+	struct span body;
 	const char *why;
 	enum field field;     /* the top-level member under way */
 	enum field inner;     /* F_INCLUDE while that is under way */
@@ -235,6 +240,62 @@ take_options(struct inspector *in, const struct jscan_value *v)
 	return (true);
 }
 
+static bool
+take_speech_stream(struct inspector *in, const struct jscan_value *v)
+{
+	if (v->type != JSCAN_STRING && v->type != JSCAN_NULL)
+		return (refuse(in, routing[F_SPEECH_STREAM].type));
+	in->req->stream =
+	    v->type == JSCAN_STRING && !v->cut && span_eq(v->text, SPAN("sse"));
+	return (true);
+}
+
+/* Bytes a second of the formats in which speech is answered. */
+static bool
+take_sound_format(struct inspector *in, const struct jscan_value *v)
+{
+	static const struct {
+		const char *name;
+		uint32_t rate;
+	} formats[] = {{"mp3", 16000}, {"opus", 4000}, {"aac", 8000},
+	    {"flac", 24000}, {"wav", 48000}, {"pcm", 48000}};
+	size_t i;
+
+	if (v->type != JSCAN_STRING && v->type != JSCAN_NULL)
+		return (refuse(in, routing[F_FORMAT].type));
+	for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (v->type == JSCAN_STRING &&
+		    span_eq(v->text, span_str(formats[i].name)))
+			in->req->sound_rate = formats[i].rate;
+	}
+	return (true);
+}
+
+/* Characters of a JSON string as it is written: one of \\uD8.. and its other
+ * half is one. */
+static uint64_t
+characters_of(struct span s)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < s.n; i++) {
+		if (s.p[i] != '\\') {
+			n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+			continue;
+		}
+		i++;
+		if (i + 2 < s.n && s.p[i] == 'u') {
+			n += !((s.p[i + 1] | 0x20) == 'd' &&
+			       strchr("cdefCDEF", s.p[i + 2]) != NULL);
+			i += 4;
+		} else {
+			n++;
+		}
+	}
+	return (n);
+}
+
 /* Such an answer is fetched later, by a path that there is not here. */
 static bool
 take_background(struct inspector *in, const struct jscan_value *v)
@@ -271,6 +332,10 @@ top_value(struct inspector *in, const struct jscan_value *v)
 		return (take_tier(in, v));
 	case F_BACKGROUND:
 		return (take_background(in, v));
+	case F_SPEECH_STREAM:
+		return (take_speech_stream(in, v));
+	case F_FORMAT:
+		return (take_sound_format(in, v));
 	case F_INCLUDE:
 	case F_ROUTING:
 	case F_MESSAGES:
@@ -314,6 +379,10 @@ on_value(
 		in->req->include_at = (struct api_place){v->begin, v->end};
 		return (take_bool(in, F_INCLUDE, v, &in->req->asked_usage));
 	}
+	if (in->meter == METER_SPEECH && in->field == F_PROMPT && depth == 1 &&
+	    v->type == JSCAN_STRING)
+		in->req->characters = characters_of(
+		    span_of(in->body.p + v->begin + 1, v->end - v->begin - 2));
 	if (in->field != F_QUIET)
 		weigh(in, depth, v);
 	return (true);
@@ -357,8 +426,11 @@ enum api_error
 openai_inspect(const struct endpoint *ep, struct span body,
     struct api_request *req, const char **why)
 {
-	struct inspector in = {
-	    .req = req, .field = F_OTHER, .inner = F_OTHER, .meter = ep->meter};
+	struct inspector in = {.req = req,
+	    .body = body,
+	    .field = F_OTHER,
+	    .inner = F_OTHER,
+	    .meter = ep->meter};
 	const struct kind *kind = kind_of(ep->meter);
 	struct jscan s;
 
@@ -423,8 +495,14 @@ void
 openai_prepare(const struct api_request *req, struct buf *body,
     struct span model, bool ask_usage)
 {
-	bool options_first = req->options_at.end != 0 &&
-			     req->options_at.begin < req->model_at.begin;
+	bool options_first;
+
+	if (req->form) {
+		openai_prepare_form(req, body, model);
+		return;
+	}
+	options_first = req->options_at.end != 0 &&
+			req->options_at.begin < req->model_at.begin;
 
 	if (options_first)
 		splice_model(req, body, model);

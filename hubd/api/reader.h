@@ -107,7 +107,8 @@ struct kind {
 /* NULL: answers of that kind are not read. */
 const struct kind *kind_of(enum meter_kind);
 extern const struct kind kind_chat, kind_completion, kind_embedding,
-    kind_response, kind_count, kind_moderation;
+    kind_response, kind_count, kind_moderation, kind_image, kind_speech,
+    kind_transcript;
 
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */

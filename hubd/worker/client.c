@@ -1,6 +1,7 @@
 /* A user's connection: heads, bodies, one request at a time. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/alloc.h"
 #include "common/failpoint.h"
@@ -270,6 +271,29 @@ head_error(enum http1_error e)
 	return (API_ERR_invalid_request);
 }
 
+/* The type goes to the provider as it is, so it must fit there. */
+static bool
+has_form_type(const struct http1_head *h)
+{
+	const struct http1_field *type = http1_find(h, "content-type");
+	struct span boundary;
+
+	return (type != NULL && type->value.n < REQUEST_TYPE_MAX &&
+		api_form_type(type->value, &boundary) == API_OK);
+}
+
+static void
+note_type(struct request *r, const struct http1_head *h)
+{
+	struct span type = SPAN("application/json");
+
+	if (r->endpoint->form)
+		type = http1_find(h, "content-type")->value;
+	assert(type.n < sizeof(r->type));
+	memcpy(r->type, type.p, type.n);
+	r->type[type.n] = '\0';
+}
+
 /* What the head alone decides about the body. */
 static enum api_error
 body_error(const struct client *c, const struct http1_head *h,
@@ -281,6 +305,8 @@ body_error(const struct client *c, const struct http1_head *h,
 		return (h->chunked || h->length > 0 ? API_ERR_invalid_request
 						    : API_OK);
 	if (encoding != NULL && !span_ieq(encoding->value, SPAN("identity")))
+		return (API_ERR_unsupported_encoding);
+	if (e->form && !has_form_type(h))
 		return (API_ERR_unsupported_encoding);
 	if (!h->chunked && !h->has_length)
 		return (API_ERR_length_required);
@@ -365,11 +391,12 @@ on_head(struct client *c, const struct http1_head *h)
 		return;
 	}
 	if (endpoint->local) {
-		local_models(w, c, &who, text);
+		local_models(w, c, &who, h->path, text);
 		return;
 	}
 	c->request = request_new(c, endpoint, &who, id, c->access);
 	c->access = NULL;
+	note_type(c->request, h);
 	begin_body(c, h);
 }
 

@@ -229,7 +229,7 @@ send_attempt(struct request *r)
 	    {SPAN(LINK_F_DEADLINE), span_str(total)},
 	    {SPAN(LINK_F_FIRST), span_str(first)},
 	    {SPAN(LINK_F_IDLE), span_str(idle)},
-	    {SPAN("content-type"), SPAN("application/json")},
+	    {SPAN("content-type"), span_str(r->type)},
 	};
 	return (upstream_open(r->w, &r->up, c->agent_row, c->agent_id, fields,
 	    sizeof(fields) / sizeof(fields[0]), true));
@@ -439,6 +439,19 @@ find_route(struct request *r, const struct pub_key *key)
 	return (r->route->error);
 }
 
+static enum api_error
+inspect(struct request *r, const char **why)
+{
+	struct span boundary;
+
+	if (!r->endpoint->form)
+		return (
+		    api_inspect(r->endpoint, buf_span(&r->body), &r->api, why));
+	(void)api_form_type(span_str(r->type), &boundary);
+	return (api_inspect_form(
+	    r->endpoint, boundary, buf_span(&r->body), &r->api, why));
+}
+
 void
 request_start(struct request *r)
 {
@@ -449,7 +462,7 @@ request_start(struct request *r)
 	r->t_body = loop_now(r->w->loop);
 	counter_add(r->w->count, COUNT_bytes_in, buf_len(&r->body));
 	access_body(r->access, buf_len(&r->body));
-	error = api_inspect(r->endpoint, buf_span(&r->body), &r->api, &why);
+	error = inspect(r, &why);
 	if (error != API_OK) {
 		refuse(r, error, why, -1);
 		return;

@@ -151,6 +151,8 @@ void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
 
 /* ---- request.c: from a whole body to an attempt -------------------------- */
 
+#define REQUEST_TYPE_MAX 160 /* of a form's content-type */
+
 enum request_state {
 	REQUEST_BODY,	 /* its body is being read */
 	REQUEST_ADMIT,	 /* the limiter is asked */
@@ -192,7 +194,8 @@ struct request {
 	char id_text[REQ_ID_TEXT];
 	uint32_t key_number;
 
-	struct buf body; /* original bytes */
+	char type[REQUEST_TYPE_MAX]; /* content-type of the body */
+	struct buf body;	     /* original bytes */
 	size_t body_counted, retry_counted;
 	struct api_request api;
 	struct route *route;
@@ -298,9 +301,9 @@ void learn_set_refuses_usage(struct learn *, const struct candidate *);
 
 /* ---- local.c: what the hub answers itself -------------------------------- */
 
-/* GET /v1/models for this key. */
-void local_models(
-    struct worker *, struct client *, const struct identity *, const char *id);
+/* GET /v1/models, or one of them, for this key. */
+void local_models(struct worker *, struct client *, const struct identity *,
+    struct span path, const char *id);
 /* /healthz and /readyz; false: the path is another. */
 bool local_health(struct worker *, struct client *, const struct http1_head *,
     const char *id);

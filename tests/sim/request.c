@@ -15,6 +15,8 @@ static const struct {
     {"/responses/compact", "responses.compact"},
     {"/responses/input_tokens", "responses.input_tokens"},
     {"/images/generations", "images.generations"},
+    {"/images/edits", "images.edits"},
+    {"/audio/speech", "audio.speech"},
     {"/audio/transcriptions", "audio.transcriptions"},
     {"/audio/translations", "audio.translations"},
     {"/moderations", "moderations"},
@@ -70,7 +72,13 @@ endpoint_of(struct span path)
 
 struct body_scan {
 	struct sim_request *request;
-	enum { KEY_OTHER, KEY_MODEL, KEY_STREAM, KEY_OPTIONS, KEY_USAGE } key;
+	enum {
+		KEY_OTHER,
+		KEY_MODEL,
+		KEY_STREAM,
+		KEY_STREAM_FORMAT,
+		KEY_USAGE
+	} key;
 	bool in_options;
 };
 
@@ -87,6 +95,8 @@ on_key(struct jscan *scan, void *arg, unsigned depth, struct span key, bool cut,
 			s->key = KEY_MODEL;
 		else if (span_eq(key, SPAN("stream")))
 			s->key = KEY_STREAM;
+		else if (span_eq(key, SPAN("stream_format")))
+			s->key = KEY_STREAM_FORMAT;
 	} else if (depth == 2 && s->in_options &&
 		   span_eq(key, SPAN("include_usage")))
 		s->key = KEY_USAGE;
@@ -112,6 +122,8 @@ on_value(
 		set_model(s->request, v->text);
 	else if (s->key == KEY_STREAM)
 		s->request->stream = v->type == JSCAN_TRUE;
+	else if (s->key == KEY_STREAM_FORMAT)
+		s->request->stream = span_eq(v->text, SPAN("sse"));
 	else if (s->key == KEY_USAGE)
 		s->request->include_usage = v->type == JSCAN_TRUE;
 	s->key = KEY_OTHER;
@@ -155,23 +167,35 @@ model_in_path(struct sim_request *r, const char *marker)
 	return (true);
 }
 
-/* The multipart field "model", as clients write it. */
-static void
-model_in_form(struct sim_request *r)
+/* A field of a form, as clients write it; n = 0 without. */
+static struct span
+form_field(const struct sim_request *r, const char *name)
 {
-	static const char field[] = "name=\"model\"\r\n\r\n";
-	struct span name;
+	struct span value = {NULL, 0};
+	struct buf head = {0};
 	const char *end;
 
-	name.p = memmem(r->body.p, r->body.n, field, sizeof(field) - 1);
-	if (name.p == NULL)
-		return;
-	name.p += sizeof(field) - 1;
-	name.n = (size_t)(r->body.p + r->body.n - name.p);
-	end = memchr(name.p, '\r', name.n);
-	if (end != NULL)
-		name.n = (size_t)(end - name.p);
-	set_model(r, name);
+	buf_addf(&head, "name=\"%s\"\r\n\r\n", name);
+	value.p = memmem(r->body.p, r->body.n, buf_ptr(&head), buf_len(&head));
+	if (value.p != NULL) {
+		value.p += buf_len(&head);
+		value.n = (size_t)(r->body.p + r->body.n - value.p);
+		end = memchr(value.p, '\r', value.n);
+		if (end != NULL)
+			value.n = (size_t)(end - value.p);
+	}
+	buf_fini(&head);
+	return (value);
+}
+
+static void
+inspect_form(struct sim_request *r)
+{
+	struct span model = form_field(r, "model");
+
+	if (model.n > 0)
+		set_model(r, model);
+	r->stream = span_eq(form_field(r, "stream"), SPAN("true"));
 }
 
 void
@@ -186,7 +210,7 @@ request_inspect(
 		if (r->endpoint && strcmp(r->endpoint, streaming[i]) == 0)
 			r->stream = true;
 	if (body.n > 0 && body.p[0] == '-')
-		model_in_form(r);
+		inspect_form(r);
 	else if (body.n > 0)
 		inspect_json(r);
 	if (r->model[0] == '\0' && !model_in_path(r, "/deployments/") &&

@@ -17,10 +17,16 @@ FIELDS = {
     "output": "output_cost_per_token",
     "reasoning": "output_cost_per_reasoning_token",
     "audio_output": "output_cost_per_audio_token",
+    "image_input": "input_cost_per_image_token",
+    "image_output": "output_cost_per_image_token",
+    "images": "output_cost_per_image",
+    "characters": "input_cost_per_character",
+    "milliseconds": "input_cost_per_second",
 }
 FALLBACK = {"cache_read": "input", "cache_write": "input",
             "audio_input": "input", "image_input": "input",
-            "reasoning": "output", "audio_output": "output"}
+            "image_input": "input", "reasoning": "output",
+            "audio_output": "output", "image_output": "output"}
 INPUT_SIDE = {"input", "cache_read", "cache_write", "cache_write_1h",
               "audio_input", "image_input"}
 OUTPUT_SIDE = {"output", "reasoning", "audio_output", "image_output"}
@@ -40,9 +46,10 @@ def cost(prices, usage):
     for kind, count in usage.items():
         while FIELDS.get(kind) not in prices and kind in FALLBACK:
             kind = FALLBACK[kind]
-        price = prices.get(FIELDS.get(kind), "0")
-        total = EXACT.add(total, EXACT.multiply(Decimal(price),
-                                                Decimal(count)))
+        price = Decimal(prices.get(FIELDS.get(kind), "0"))
+        if kind == "milliseconds":
+            price = price.scaleb(-3, EXACT)
+        total = EXACT.add(total, EXACT.multiply(price, Decimal(count)))
     return plain(total)
 
 

@@ -41,6 +41,22 @@ for name in ("own-chat", "own-tools", "own-stream", "own-silent",
              "own-error-429", "own-bound", "own-stubborn"):
     shape(name, FULL)
 shape("rec-unnamed", FULL)
+for name in ("own-response", "own-moderation"):
+    shape(name, FULL)
+shape("own-image", {"input_cost_per_token": "5e-06",
+                    "input_cost_per_image_token": "1.0000000000003e-05",
+                    "output_cost_per_image_token": "0.00004"})
+shape("own-painter", {"output_cost_per_image": "0.018000000000000001"})
+shape("own-voice", {"input_cost_per_character": "1.5e-05"})
+shape("own-voice-mini", {"input_cost_per_token": "2.5e-06",
+                         "output_cost_per_audio_token": "1.2e-05"})
+shape("own-scribe", {"input_cost_per_token": "2.5e-06",
+                     "input_cost_per_audio_token": "6e-06",
+                     "output_cost_per_token": "1e-05"})
+BY_TIME = {"input_cost_per_second": "0.00010000000000000002"}
+for name in ("own-whisper", "own-whisper-text", "rec-sound"):
+    shape(name, BY_TIME)
+shape("rec-image", PRICES["own-painter"])
 
 
 # The endpoints whose recordings go through hub and agent.
@@ -49,7 +65,12 @@ PATHS = {"chat.completions": "/v1/chat/completions",
          "responses": "/v1/responses",
          "responses.compact": "/v1/responses/compact",
          "responses.input_tokens": "/v1/responses/input_tokens",
-         "moderations": "/v1/moderations"}
+         "moderations": "/v1/moderations",
+         "images.generations": "/v1/images/generations",
+         "images.edits": "/v1/images/edits",
+         "audio.speech": "/v1/audio/speech",
+         "audio.transcriptions": "/v1/audio/transcriptions",
+         "audio.translations": "/v1/audio/translations"}
 
 
 def _recorded():
@@ -63,5 +84,6 @@ def _recorded():
 
 RECORDED = _recorded()
 for entry in RECORDED:
-    if entry["request_model"]["body"]:
+    if entry["request_model"]["body"] and \
+            entry["endpoint"] != "images.generations":
         shape(entry["request_model"]["body"], FULL)

@@ -100,6 +100,19 @@ def fetch(port, method, path, body=None, headers=None, timeout=30,
         c.close()
 
 
+def form(*fields, boundary="------form-of-the-tests"):
+    """A multipart body and its content-type; files are (name, bytes, file)."""
+    parts = []
+    for name, value, *file in fields:
+        value = value.encode() if isinstance(value, str) else value
+        extra = f'; filename="{file[0]}"' if file else ""
+        parts.append(f'--{boundary}\r\nContent-Disposition: form-data; '
+                     f'name="{name}"{extra}\r\n\r\n'.encode() +
+                     value + b"\r\n")
+    return (b"".join(parts) + f"--{boundary}--\r\n".encode(),
+            {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+
+
 class Process:
     """A child with its log in a file; stopped by its pid alone."""
 

@@ -87,6 +87,63 @@ START_TEST(missing_usage_is_never_nothing)
 }
 END_TEST
 
+/* What is asked of whom, what came back, and how that is counted. */
+static const struct {
+	const char *id;
+	struct api_request req;
+	struct meter_report rep;
+	const char *method;
+	enum usage_kind kind;
+	uint64_t n;
+} pieces[] = {
+    {"images.generations", {.n = 4, .priced = 1u << USAGE_images},
+	{.finished = true, .images = 3}, "", USAGE_images, 3},
+    {"images.generations", {.n = 4, .priced = 1u << USAGE_images},
+	{.images = 3}, "asked", USAGE_images, 4},
+    {"images.edits", {.n = 1, .priced = 1u << USAGE_output},
+	{.finished = true, .images = 2}, "images", USAGE_image_output, 2112},
+    {"audio.speech", {.characters = 7, .priced = 1u << USAGE_characters},
+	{.bytes = 9000}, "", USAGE_characters, 7},
+    {"audio.speech", {.characters = 7, .priced = 1u << USAGE_milliseconds},
+	{.bytes = 16000}, "size", USAGE_milliseconds, 1000},
+    {"audio.speech", {.sound_rate = 48000, .priced = 1u << USAGE_audio_output},
+	{.bytes = 48000}, "size", USAGE_audio_output, 21},
+    {"audio.transcriptions",
+	{.media_bytes = 32000, .priced = 1u << USAGE_milliseconds},
+	{.bytes = 0}, "size", USAGE_milliseconds, 2000},
+    {"audio.transcriptions",
+	{.media_bytes = 32000,
+	    .sound_rate = 32000,
+	    .priced = 1u << USAGE_output},
+	{.text_bytes = 17}, "size", USAGE_audio_input, 10},
+    {"audio.translations",
+	{.media_bytes = 32000, .priced = 1u << USAGE_milliseconds},
+	{.duration_ms = 6471}, "duration", USAGE_milliseconds, 6471},
+    {"moderations", {.priced = 1u << USAGE_requests}, {.bytes = 0}, "",
+	USAGE_requests, 1},
+    {"moderations", {.priced = 1u << USAGE_input}, {.bytes = 0}, "",
+	USAGE_requests, 0},
+    {"responses.input_tokens", {.priced = ~0u}, {.bytes = 0}, "",
+	USAGE_requests, 0},
+};
+
+START_TEST(what_is_sold_by_the_piece_is_counted)
+{
+	const struct endpoint *ep = endpoint(pieces[_i].id);
+	struct learnt l = {0};
+	struct usage u, bound;
+
+	ck_assert_str_eq(
+	    estimate_usage(&l, ep, &pieces[_i].req, &pieces[_i].rep, &u),
+	    pieces[_i].method);
+	ck_assert_uint_eq(u.n[pieces[_i].kind], pieces[_i].n);
+	estimate_bound(&l, ep, &pieces[_i].req, &bound);
+	ck_assert(pieces[_i].rep.bytes != 0 || pieces[_i].rep.images != 0 ||
+		  pieces[_i].rep.duration_ms != 0 ||
+		  bound.n[pieces[_i].kind] >= u.n[pieces[_i].kind]);
+}
+END_TEST
+
 /* ---- the recordings ----------------------------------------------------- */
 
 static struct buf
@@ -139,8 +196,10 @@ is_wanted(const struct json *entry)
 	    (strcmp(provider, "openai") == 0 ||
 		strcmp(provider, "compat") == 0) &&
 	    body != NULL &&
+	    json_get_str(json_get(entry, "request_model"), "body") != NULL &&
 	    endpoint_by_id(span_str(json_get_str(entry, "endpoint"))) != NULL &&
-	    strcmp(json_get_str(entry, "endpoint"), "models") != 0);
+	    strcmp(json_get_str(entry, "endpoint"), "models") != 0 &&
+	    strncmp(json_get_str(entry, "endpoint"), "audio.", 6) != 0);
 }
 
 /* What the user asked is understood as the manifest says. */
@@ -294,6 +353,8 @@ main(void)
 	tcase_add_test(tc, bounds_are_what_was_named_or_learnt);
 	tcase_add_test(tc, figures_are_learnt_and_bound_most_answers);
 	tcase_add_test(tc, missing_usage_is_never_nothing);
+	tcase_add_loop_test(tc, what_is_sold_by_the_piece_is_counted, 0,
+	    sizeof(pieces) / sizeof(pieces[0]));
 	tcase_add_test(tc, recorded_requests_are_understood_and_estimated);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

@@ -361,6 +361,108 @@ START_TEST(counts_and_moderations_are_not_read)
 }
 END_TEST
 
+/* ---- images and sound --------------------------------------------------- */
+
+START_TEST(what_an_image_model_puts_out_is_image)
+{
+	struct meter_report r;
+
+	r = answer("images.generations", false,
+	    "{\"data\":[{},{}],\"usage\":{\"input_tokens\":50,"
+	    "\"input_tokens_details\":{\"text_tokens\":10,\"image_tokens\":"
+	    "40},\"output_tokens\":272}}");
+	ck_assert_uint_eq(r.images, 2);
+	ck_assert_uint_eq(r.usage.n[USAGE_input], 10);
+	ck_assert_uint_eq(r.usage.n[USAGE_image_input], 40);
+	ck_assert_uint_eq(r.usage.n[USAGE_image_output], 272);
+	ck_assert_uint_eq(r.usage.n[USAGE_output], 0);
+	r = answer("images.edits", false,
+	    "{\"usage\":{\"input_tokens\":1,\"output_tokens\":272,"
+	    "\"output_tokens_details\":{\"image_tokens\":200,\"text_tokens\":"
+	    "72}}}");
+	ck_assert_uint_eq(r.usage.n[USAGE_image_output], 200);
+	ck_assert_uint_eq(r.usage.n[USAGE_output], 72);
+	r = answer("images.generations", true,
+	    "data: {\"type\":\"image_generation.partial_image\",\"usage\":" IO(
+		9, 9) "}\n\n"
+		      "data: "
+		      "{\"type\":\"image_generation.completed\",\"usage\":" IO(
+			  1, 2) "}\n\n");
+	ck_assert(r.finished && r.images == 1);
+	ck_assert_uint_eq(r.usage.n[USAGE_image_output], 2);
+}
+END_TEST
+
+START_TEST(speech_is_not_read_unless_it_comes_in_events)
+{
+	struct meter_report r;
+
+	r = answer("audio.speech", false, "{\"usage\":" IO(1, 2) "}");
+	ck_assert(r.finished && !r.has_usage && !r.broken);
+	ck_assert_uint_eq(r.bytes, 46);
+	r = answer("audio.speech", true,
+	    "data: {\"type\":\"speech.audio.done\",\"usage\":" IO(
+		14, 101) "}\n\n");
+	ck_assert(r.finished && r.has_usage);
+	ck_assert_uint_eq(r.usage.n[USAGE_input], 14);
+	ck_assert_uint_eq(r.usage.n[USAGE_audio_output], 101);
+}
+END_TEST
+
+static const struct {
+	const char *usage;
+	uint64_t ms, input, audio, output;
+	bool broken;
+} transcripts[] = {
+    {"{\"type\":\"duration\",\"seconds\":7}", 7000, 0, 0, 0, false},
+    {"{\"type\":\"duration\",\"seconds\":7.25}", 7250, 0, 0, 0, false},
+    {"{\"type\":\"duration\",\"seconds\":0.0001}", 1, 0, 0, 0, false},
+    {"{\"type\":\"duration\",\"seconds\":-7}", 0, 0, 0, 0, true},
+    {"{\"type\":\"duration\",\"seconds\":1e9}", 0, 0, 0, 0, true},
+    {"{\"type\":\"duration\",\"seconds\":\"7\"}", 0, 0, 0, 0, true},
+    {"{\"type\":\"duration\",\"seconds\":99999999999999999999}", 0, 0, 0, 0,
+	true},
+    {"{\"type\":\"tokens\",\"input_tokens\":14,\"input_token_details\":{"
+     "\"text_tokens\":4,\"audio_tokens\":10},\"output_tokens\":45}",
+	0, 4, 10, 45, false},
+};
+
+START_TEST(a_transcript_is_seconds_or_tokens)
+{
+	struct buf text = {0};
+	struct meter_report r;
+
+	buf_addf(&text, "{\"text\":\"hey\",\"duration\":6.4702,\"usage\":%s}",
+	    transcripts[_i].usage);
+	r = answer("audio.transcriptions", false, buf_cstr(&text));
+	buf_fini(&text);
+	ck_assert_int_eq(r.broken, transcripts[_i].broken);
+	ck_assert_int_eq(r.has_usage, !transcripts[_i].broken);
+	ck_assert_uint_eq(r.usage.n[USAGE_milliseconds], transcripts[_i].ms);
+	ck_assert_uint_eq(r.usage.n[USAGE_input], transcripts[_i].input);
+	ck_assert_uint_eq(r.usage.n[USAGE_audio_input], transcripts[_i].audio);
+	ck_assert_uint_eq(r.usage.n[USAGE_output], transcripts[_i].output);
+	ck_assert_uint_eq(r.duration_ms, 6471);
+	ck_assert_uint_eq(r.text_bytes, 3);
+}
+END_TEST
+
+START_TEST(a_transcript_may_be_plain_text)
+{
+	struct meter_report r;
+
+	r = answer("audio.translations", false, "1\n00:00 --> 00:01\nhey\n");
+	ck_assert(r.finished && !r.broken && !r.has_usage);
+	ck_assert_uint_eq(r.text_bytes, 22);
+	r = answer("audio.transcriptions", true,
+	    "data: {\"type\":\"transcript.text.delta\",\"delta\":\"hey\"}\n\n"
+	    "data: {\"type\":\"transcript.text.done\",\"text\":\"hey\"}\n\n");
+	ck_assert(r.finished && r.text_bytes == 3);
+	ck_assert(!meter_may_sniff(endpoint("audio.transcriptions")));
+	ck_assert(meter_may_sniff(endpoint("responses")));
+}
+END_TEST
+
 /* ---- cases of our own --------------------------------------------------- */
 
 #define USAGE(p, c) "{\"prompt_tokens\":" #p ",\"completion_tokens\":" #c "}"
@@ -718,6 +820,10 @@ main(void)
 	tcase_add_test(tc, a_response_has_usage_only_where_it_ends);
 	tcase_add_test(tc, a_response_that_failed_says_so);
 	tcase_add_test(tc, counts_and_moderations_are_not_read);
+	tcase_add_test(tc, what_an_image_model_puts_out_is_image);
+	tcase_add_test(tc, speech_is_not_read_unless_it_comes_in_events);
+	LOOP(tc, a_transcript_is_seconds_or_tokens, transcripts);
+	tcase_add_test(tc, a_transcript_may_be_plain_text);
 	LOOP(tc, only_what_we_caused_is_hidden, hidden);
 	tcase_add_test(tc, usage_is_taken_only_at_its_path);
 	tcase_add_test(tc, the_last_usage_replaces_earlier_ones);

@@ -52,6 +52,14 @@ START_TEST(endpoints_are_an_allow_list)
 	endpoint_methods(SPAN("/openai/v1/embeddings"), &methods);
 	ck_assert_str_eq(buf_cstr(&methods), "POST");
 	buf_fini(&methods);
+	ck_assert_str_eq(
+	    endpoint_find(SPAN("GET"), SPAN("/v1/models/a/b"), &other)->id,
+	    "models.retrieve");
+	ck_assert_ptr_null(
+	    endpoint_find(SPAN("GET"), SPAN("/v1/models/"), &other));
+	ck_assert_ptr_null(
+	    endpoint_find(SPAN("GET"), SPAN("/v1/responses/resp_1"), &other));
+	ck_assert(!other);
 	ck_assert_ptr_null(endpoint_find(post, SPAN("/v1/files"), &other));
 	ck_assert(!other);
 	ck_assert_ptr_null(
@@ -264,6 +272,127 @@ START_TEST(a_response_is_asked_for_in_the_foreground)
 	    API_ERR_invalid_request);
 	ck_assert_int_eq(
 	    inspect("{\"model\":\"a\",\"background\":true}", &r), API_OK);
+}
+END_TEST
+
+START_TEST(speech_is_counted_by_the_character)
+{
+	struct api_request r;
+	const char *why;
+
+	ck_assert_int_eq(
+	    api_inspect(endpoint("audio.speech"),
+		SPAN("{\"model\":\"tts-1\",\"stream_format\":\"sse\","
+		     "\"response_format\":\"wav\",\"input\":"
+		     "\"h\\u00e9\\ud83d\\ude00 \xc3\xa9\\n\\\\\"}"),
+		&r, &why),
+	    API_OK);
+	ck_assert_uint_eq(r.characters, 7);
+	ck_assert_uint_eq(r.sound_rate, 48000);
+	ck_assert(r.stream);
+	ck_assert_int_eq(
+	    api_inspect(endpoint("audio.speech"),
+		SPAN("{\"model\":\"tts-1\",\"stream_format\":\"sse\","
+		     "\"stream_format\":\"audio\"}"),
+		&r, &why),
+	    API_ERR_invalid_request);
+}
+END_TEST
+
+/* ---- forms --------------------------------------------------------------- */
+
+#define PART(name, value)                                     \
+	"--x\r\nContent-Disposition: form-data; name=\"" name \
+	"\"\r\n\r\n" value "\r\n"
+#define SOUND "file\"; filename=\"a.wav"
+
+static enum api_error
+inspect_form(const char *body, struct api_request *req, const char **why)
+{
+	struct span boundary;
+
+	ck_assert_int_eq(
+	    api_form_type(SPAN("multipart/form-data; boundary=x"), &boundary),
+	    API_OK);
+	return (api_inspect_form(endpoint("audio.transcriptions"), boundary,
+	    span_str(body), req, why));
+}
+
+START_TEST(a_form_is_understood)
+{
+	const char *body = PART(SOUND, "0123456789\r\n") PART("stream", "true")
+	    PART("prompt", "four") PART("model", "whisper-1")
+		PART("n", "3") "--x--\r\n";
+	struct api_request r;
+	struct buf out = {0};
+	const char *why;
+
+	ck_assert_int_eq(inspect_form(body, &r, &why), API_OK);
+	ck_assert_str_eq(r.model, "whisper-1");
+	ck_assert(r.stream && r.form && r.n == 3);
+	ck_assert_uint_eq(r.media, 1);
+	ck_assert_uint_eq(r.media_bytes, 12);
+	ck_assert_uint_eq(r.text_bytes, 4);
+	buf_addstr(&out, body);
+	api_prepare(&r, &out, SPAN("large-v3"), true);
+	ck_assert_str_eq(buf_cstr(&out),
+	    PART(SOUND, "0123456789\r\n") PART("stream", "true") PART("prompt",
+		"four") PART("model", "large-v3") PART("n", "3") "--x--\r\n");
+	buf_fini(&out);
+}
+END_TEST
+
+static const struct {
+	const char *body, *why;
+} bad_forms[] = {
+    {"", "multipart"},
+    {PART("model", "m"), "multipart"},
+    {PART("file", "x") "--x--", "missing"},
+    {PART("model", "") "--x--", "empty"},
+    {PART("model", "a\nb") "--x--", "\"model\""},
+    {PART("model", "a") PART("model", "a") "--x--", "\"model\" is there twice"},
+    {PART("Model", "a") "--x--", "\"model\" is spelt"},
+    {PART("model\"; filename=\"a", "m") "--x--", "\"model\" is spelt"},
+    {PART("model", "m") PART("stream", "1") "--x--", "\"stream\""},
+    {PART("model", "m") PART("stream", "true") PART("stream", "true") "--x--",
+	"\"stream\" is there twice"},
+    {PART("model", "m") PART("n", "-1") "--x--", "\"n\""},
+    {PART("model", "m") PART("response_format", "text")
+	    PART("response_format", "json") "--x--",
+	"\"response_format\""},
+};
+
+START_TEST(an_ambiguous_form_is_refused)
+{
+	struct api_request r;
+	const char *why;
+
+	ck_assert_int_eq(inspect_form(bad_forms[_i].body, &r, &why),
+	    API_ERR_invalid_request);
+	ck_assert_msg(strstr(why, bad_forms[_i].why) != NULL, "%s", why);
+}
+END_TEST
+
+START_TEST(a_wav_tells_how_long_it_is)
+{
+	static const char wav[] =
+	    "RIFF....WAVEfmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0"
+	    "\2\0\x10\0data....";
+	struct span boundary = SPAN("x");
+	struct api_request r;
+	struct buf body = {0};
+	const char *why;
+
+	buf_addstr(&body, PART("model", "m"));
+	buf_addstr(&body, "--x\r\nContent-Disposition: form-data; name=\"" SOUND
+			  "\"\r\n\r\n");
+	buf_add(&body, wav, sizeof(wav) - 1);
+	buf_addstr(&body, "\r\n--x--");
+	ck_assert_int_eq(api_inspect_form(endpoint("audio.translations"),
+			     boundary, buf_span(&body), &r, &why),
+	    API_OK);
+	ck_assert_uint_eq(r.sound_rate, 32000);
+	buf_fini(&body);
 }
 END_TEST
 
@@ -516,6 +645,11 @@ main(void)
 	tcase_add_test(tc, the_same_names_elsewhere_are_free);
 	tcase_add_test(tc, media_are_counted_and_not_weighed);
 	tcase_add_test(tc, a_response_is_asked_for_in_the_foreground);
+	tcase_add_test(tc, speech_is_counted_by_the_character);
+	tcase_add_test(tc, a_form_is_understood);
+	tcase_add_loop_test(
+	    tc, an_ambiguous_form_is_refused, 0, ROWS(bad_forms));
+	tcase_add_test(tc, a_wav_tells_how_long_it_is);
 	tcase_add_test(tc, legacy_answers_multiply);
 	LOOP(tc, splicing_keeps_all_other_bytes, splices);
 	tcase_add_test(tc, errors_have_the_dialects_shape);

@@ -30,9 +30,11 @@ UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
 API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
-	hubd/api/estimate.c hubd/api/kind.c hubd/api/kind_chat.c \
+	hubd/api/estimate.c hubd/api/kind.c \
+	hubd/api/kind_audio.c hubd/api/kind_chat.c hubd/api/kind_image.c \
 	hubd/api/kind_free.c hubd/api/kind_response.c hubd/api/meter.c \
-	hubd/api/openai.c hubd/api/openai_inspect.c \
+	hubd/api/openai.c hubd/api/openai_form.c common/multipart.c \
+	hubd/api/openai_inspect.c \
 	hubd/api/openai_usage.c hubd/api/reader.c hubd/api/scrub.c shm/usage.c common/jscan.c \
 	common/json.c common/json_write.c common/sse.c common/buf.c \
 	common/alloc.c common/log.c
@@ -107,6 +109,7 @@ FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
+FUZZ_multipart = $(UNIT_multipart)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
@@ -129,3 +132,4 @@ UNIT_logline = common/logline.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_logfile = common/logfile.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
+UNIT_multipart = common/multipart.c
