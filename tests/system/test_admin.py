@@ -1,7 +1,10 @@
 """Health and metrics, on the listeners where they belong."""
 
 import json
+import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -155,3 +158,22 @@ def test_prices_are_reloaded(sites):
          if f["x-hub-cost"] == "0.00105"), None))
     row = site.hub.row(fields["x-request-id"])
     assert row["price_version"] > old
+
+
+def test_admin_answers_while_no_worker_does(sites):
+    """Health and metrics have a process of their own."""
+    site = sites(workers=2)
+    pids = [w["pid"] for w in site.hub.ctl("show", "status")["workers"]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert get(site.hub.admin_port, path)[0] == 200, path
+        assert time.monotonic() - begun < 2
+        with pytest.raises(OSError):
+            fetch(site.hub.port, "GET", "/healthz", timeout=0.5)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert site.hub.health("healthz")
