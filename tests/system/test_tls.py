@@ -410,11 +410,13 @@ def test_after_the_handshake_the_head_has_its_own_time(hubs, trust):
 def test_slow_handshakes_keep_nobody_out(hubs, trust, pair):
     hub = hubs(tls=certs.section(pair, max_handshakes=2),
                timeout={"handshake": "60s"})
+    cut = handshakes(hub, "failed")
     crowd = [silent(hub) for _ in range(6)]
     begun = time.monotonic()
     with greet(hub, trust) as s:
         ask_health(s)
     assert time.monotonic() - begun < 9
+    assert handshakes(hub, "failed") >= cut + 5
     for s in crowd:
         s.close()
 
