@@ -2,6 +2,8 @@
 #include "shm/counters.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 
 const struct counter_info counter_infos[COUNTERS] = {
 #define COUNTER(id, name, labels, help) {name, labels, help},
@@ -81,4 +83,100 @@ histogram_sum(const struct shm *shm, enum histogram_id id,
 		*sum_us +=
 		    atomic_load_explicit(&h->sum_us, memory_order_relaxed);
 	}
+}
+
+/* ---- by model -------------------------------------------------------------
+ */
+
+static bool
+is_of(const struct model_count *m, const char *model, const char *provider)
+{
+	return (
+	    strcmp(m->model, model) == 0 && strcmp(m->provider, provider) == 0);
+}
+
+/* The row of these names; a free one becomes it, else it is the last. */
+static struct model_count *
+model_row(struct counter_row *row, const char *model, const char *provider)
+{
+	struct model_count *m = row->models;
+	unsigned i;
+
+	if (strlen(model) < sizeof(m->model) &&
+	    strlen(provider) < sizeof(m->provider)) {
+		for (i = 0; i < MODEL_COUNTS - 1 && atomic_load(&m->used) != 0;
+		     i++, m++) {
+			if (is_of(m, model, provider))
+				return (m);
+		}
+	} else {
+		i = MODEL_COUNTS - 1;
+	}
+	if (i == MODEL_COUNTS - 1) {
+		m = &row->models[i];
+		model = provider = "other";
+	}
+	if (atomic_load(&m->used) == 0) {
+		snprintf(m->model, sizeof(m->model), "%s", model);
+		snprintf(m->provider, sizeof(m->provider), "%s", provider);
+		atomic_store(&m->used, 1);
+	}
+	return (m);
+}
+
+void
+model_count_add(struct counter_row *row, const char *model,
+    const char *provider, uint64_t input, uint64_t output, uint64_t cost_nano)
+{
+	struct model_count *m = model_row(row, model, provider);
+
+	bump(&m->input, input);
+	bump(&m->output, output);
+	bump(&m->cost_nano, cost_nano);
+}
+
+/* The sum of these names; the last one takes what has no room. */
+static struct model_sum *
+sum_of(struct model_sum *sums, unsigned *n, const struct model_count *m)
+{
+	unsigned i;
+
+	for (i = 0; i < *n; i++) {
+		if (strcmp(sums[i].model, m->model) == 0 &&
+		    strcmp(sums[i].provider, m->provider) == 0)
+			return (&sums[i]);
+	}
+	if (*n == MODEL_COUNTS - 1 || strcmp(m->provider, "other") == 0)
+		return (&sums[MODEL_COUNTS - 1]);
+	memcpy(sums[*n].model, m->model, sizeof(m->model));
+	memcpy(sums[*n].provider, m->provider, sizeof(m->provider));
+	return (&sums[(*n)++]);
+}
+
+unsigned
+model_count_sums(const struct shm *shm, struct model_sum sums[MODEL_COUNTS])
+{
+	struct counter_row *rows = counter_rows(shm);
+	struct model_sum *other = &sums[MODEL_COUNTS - 1], *to;
+	unsigned n = 0, i, k;
+
+	memset(sums, 0, MODEL_COUNTS * sizeof(*sums));
+	for (i = 0; i < shm->sizes.nprocs; i++) {
+		for (k = 0; k < MODEL_COUNTS; k++) {
+			struct model_count *m = &rows[i].models[k];
+
+			if (atomic_load(&m->used) == 0)
+				continue;
+			to = sum_of(sums, &n, m);
+			to->input += atomic_load(&m->input);
+			to->output += atomic_load(&m->output);
+			to->cost_nano += atomic_load(&m->cost_nano);
+		}
+	}
+	if (other->input == 0 && other->output == 0 && other->cost_nano == 0)
+		return (n);
+	strcpy(other->model, "other");
+	strcpy(other->provider, "other");
+	sums[n++] = *other;
+	return (n);
 }

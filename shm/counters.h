@@ -33,9 +33,22 @@ struct histogram {
 	_Atomic uint64_t sum_us;
 };
 
+/* Models that have counts of their own: the first that are billed. All
+ * others share the last row, whose name is "other". */
+#define MODEL_COUNTS	 32
+#define MODEL_COUNT_NAME 64
+
+struct model_count {
+	_Atomic uint32_t used; /* stored last: the names are whole */
+	uint32_t pad;
+	char model[MODEL_COUNT_NAME], provider[32];
+	_Atomic uint64_t input, output, cost_nano;
+};
+
 struct counter_row {
 	_Atomic uint64_t n[COUNTERS];
 	struct histogram h[HISTOGRAMS];
+	struct model_count models[MODEL_COUNTS];
 } __attribute__((aligned(64)));
 
 struct counter_row *counter_rows(const struct shm *); /* sizes.nprocs */
@@ -50,6 +63,17 @@ counter_add(struct counter_row *row, enum counter_id id, uint64_t n)
 }
 
 void histogram_add(struct counter_row *, enum histogram_id, int64_t us);
+/* Tokens and money of one bill; longer names are other models. */
+void model_count_add(struct counter_row *, const char *model,
+    const char *provider, uint64_t input, uint64_t output, uint64_t cost_nano);
+
+struct model_sum {
+	char model[MODEL_COUNT_NAME], provider[32];
+	uint64_t input, output, cost_nano;
+};
+/* Over all rows, "other" last; returns how many, 0 if nothing was billed. */
+unsigned model_count_sums(
+    const struct shm *, struct model_sum sums[MODEL_COUNTS]);
 /* Sum over all rows: rows outlive their processes, so sums never fall. */
 uint64_t counter_sum(const struct shm *, enum counter_id);
 void histogram_sum(const struct shm *, enum histogram_id,

@@ -113,6 +113,58 @@ put_gauges(struct buf *out, const struct shm *shm)
 	buf_addf(out, "hubd_build_info{version=\"%s\"} 1\n", VERSION);
 }
 
+/* ---- by model ----------------------------------------------------------- */
+
+/* A name as the value of a label: what is not plain is a question mark. */
+static void
+put_label(struct buf *out, const char *label, const char *value)
+{
+	buf_addf(out, "%s=\"", label);
+	for (; *value != '\0'; value++) {
+		bool plain = *value >= ' ' && *value <= '~' && *value != '"' &&
+			     *value != '\\';
+
+		buf_add(out, plain ? value : "?", 1);
+	}
+	buf_addstr(out, "\"");
+}
+
+static void
+put_model(struct buf *out, const char *name, const struct model_sum *m,
+    const char *direction, uint64_t n)
+{
+	buf_addf(out, "%s{", name);
+	put_label(out, "model", m->model);
+	buf_addstr(out, ",");
+	put_label(out, "provider", m->provider);
+	if (direction != NULL) {
+		buf_addstr(out, ",");
+		put_label(out, "direction", direction);
+	}
+	buf_addf(out, "} %" PRIu64 "\n", n);
+}
+
+static void
+put_models(struct buf *out, const struct shm *shm)
+{
+	struct model_sum m[MODEL_COUNTS];
+	unsigned i, n = model_count_sums(shm, m);
+
+	put_head(out, "hubd_model_tokens_total", "counter",
+	    "Tokens billed, by model and provider.");
+	for (i = 0; i < n; i++) {
+		put_model(
+		    out, "hubd_model_tokens_total", &m[i], "input", m[i].input);
+		put_model(out, "hubd_model_tokens_total", &m[i], "output",
+		    m[i].output);
+	}
+	put_head(out, "hubd_model_cost_nanodollars_total", "counter",
+	    "Money billed, by model and provider, in 10^-9 USD.");
+	for (i = 0; i < n; i++)
+		put_model(out, "hubd_model_cost_nanodollars_total", &m[i], NULL,
+		    m[i].cost_nano);
+}
+
 void
 metrics_put(const struct shm *shm, struct buf *out)
 {
@@ -123,4 +175,5 @@ metrics_put(const struct shm *shm, struct buf *out)
 		put_counter(out, shm, (enum counter_id)i);
 	for (i = 0; i < HISTOGRAMS; i++)
 		put_histogram(out, shm, (enum histogram_id)i);
+	put_models(out, shm);
 }

@@ -177,6 +177,9 @@ book_count(struct billing *b, const struct ledger_row *r, nanousd_t cost)
 	for (k = USAGE_input; k <= USAGE_image_output; k++)
 		counter_add(b->count, COUNT_tok_input + (k - USAGE_input),
 		    r->usage.n[k]);
+	model_count_add(b->count, r->model, r->provider,
+	    usage_sum(&r->usage, USAGE_SIDE_INPUT),
+	    usage_sum(&r->usage, USAGE_SIDE_OUTPUT), (uint64_t)cost.n);
 	if (strcmp(r->outcome, call_outcome_str(OUTCOME_ORPHANED)) == 0)
 		counter_add(b->count, COUNT_orphaned, 1);
 }

@@ -414,6 +414,16 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 /* ---- from the agent: the body
  * ------------------------------------------------ */
 
+/* The answer's pace, as its agent's link delivers it. */
+static void
+note_chunk(struct request *r)
+{
+	if (r->t_chunk.ns != 0 && r->t_last.ns > r->t_chunk.ns)
+		histogram_add(r->w->count, HIST_chunk_gap,
+		    (r->t_last.ns - r->t_chunk.ns) / 1000);
+	r->t_chunk = r->t_last;
+}
+
 static void
 take_stream(struct request *r, struct span bytes)
 {
@@ -459,6 +469,7 @@ on_data(struct upstream *up, struct span bytes)
 	sniff(r, bytes);
 	switch (r->state) {
 	case REQUEST_STREAM:
+		note_chunk(r);
 		take_stream(r, bytes);
 		break;
 	case REQUEST_HOLD:

@@ -231,6 +231,7 @@ struct request {
 
 	monotime_t t_body;  /* the body was whole */
 	monotime_t t_sent;  /* this attempt was sent */
+	monotime_t t_chunk; /* last read of a stream; 0: none */
 	monotime_t t_last;  /* last byte of the answer */
 	monotime_t t_total; /* deadline of everything */
 	monotime_t t_grace; /* deadline after the user left; 0 none */

@@ -177,3 +177,73 @@ def test_admin_answers_while_no_worker_does(sites):
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     assert site.hub.health("healthz")
+
+
+LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="[^"\\\\\n]*",?)*)\})? '
+                  r'(-?[0-9]+(?:\.[0-9]+)?)$')
+
+
+def parsed(text):
+    """Metrics by name: type, samples; as strict as promtool's check."""
+    found, name = {}, None
+    assert text.endswith("\n")
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        if line.startswith("# HELP "):
+            name = line.split()[2]
+            assert name not in found and len(line.split()) > 3, line
+            assert lines[i + 1].startswith(f"# TYPE {name} "), line
+            found[name] = (lines[i + 1].split()[3], {})
+        elif not line.startswith("#"):
+            m = LINE.match(line)
+            assert m, line
+            base = re.sub("_(bucket|sum|count)$", "", m[1]) if \
+                found[name][0] == "histogram" else m[1]
+            assert base == name, line
+            series = m[1], m[2]
+            assert series not in found[name][1], line
+            found[name][1][series] = float(m[3])
+    return found
+
+
+def test_metrics_pass_a_strict_check(solo, key):
+    assert solo.chat(key, priced.SHORT, stream=True)[0] == 200
+    solo.hub.quiet()
+    for name, (kind, samples) in parsed(metrics(solo)).items():
+        assert kind in ("counter", "gauge", "histogram")
+        assert (kind == "counter") == name.endswith("_total"), name
+        assert not re.search("_(milliseconds|ms|micros)", name)
+        if kind != "histogram":
+            continue
+        buckets = [v for (n, _), v in samples.items()
+                   if n.endswith("_bucket")]
+        assert buckets == sorted(buckets)
+        assert samples[f"{name}_bucket", 'le="+Inf"'] == buckets[-1] == \
+            samples[f"{name}_count", None]
+
+
+def test_metrics_by_model(sites):
+    site = sites()
+    key = site.key()
+    rows = [site.hub.row(site.chat(key, m)[1]["x-request-id"])
+            for m in (priced.SHORT, priced.SHORT, "sim-chat")]
+    found = parsed(metrics(site))
+    tokens = found["hubd_model_tokens_total"][1]
+    cost = found["hubd_model_cost_nanodollars_total"][1]
+    who = f'model="{priced.SHORT}",provider="openai"'
+    name = "hubd_model_tokens_total"
+    # the shape's name says: 11 in, 45 out
+    assert tokens[name, who + ',direction="input"'] == 22
+    assert tokens[name, who + ',direction="output"'] == 90
+    exact = sum(float(r["amount"]) for r in rows[:2]) * 1e9
+    assert abs(cost["hubd_model_cost_nanodollars_total", who] - exact) < 3
+    assert len(cost) == 2
+
+
+def test_metrics_have_the_pace_of_streams(sites):
+    site = sites()
+    assert site.chat(site.key(), priced.SHORT, stream=True)[0] == 200
+    gaps = parsed(metrics(site))["hubd_chunk_gap_seconds"][1]
+    count = gaps["hubd_chunk_gap_seconds_count", None]
+    assert 2 <= count <= 12
+    assert 0.02 < gaps["hubd_chunk_gap_seconds_sum", None] < 1

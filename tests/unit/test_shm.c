@@ -340,9 +340,40 @@ START_TEST(counters_of_the_dead_still_count)
 }
 END_TEST
 
+START_TEST(model_names_are_capped_and_nothing_is_lost)
+{
+	struct counter_row *rows = counter_rows(fixture);
+	static struct model_sum sums[MODEL_COUNTS];
+	uint64_t input = 0, cost = 0;
+	char model[100];
+	unsigned i, n;
+
+	ck_assert_uint_eq(model_count_sums(fixture, sums), 0);
+	for (i = 0; i < 100; i++) {
+		snprintf(model, sizeof(model), "m%u", i);
+		model_count_add(&rows[i & 1], model, "p", 2, 1, i);
+		model_count_add(&rows[i & 1], model, "p", 1, 0, 0);
+	}
+	memset(model, 'x', sizeof(model) - 1);
+	model[sizeof(model) - 1] = '\0';
+	model_count_add(&rows[0], model, "p", 7, 0, 0);
+	n = model_count_sums(fixture, sums);
+	ck_assert_uint_eq(n, MODEL_COUNTS);
+	ck_assert_str_eq(sums[n - 1].model, "other");
+	ck_assert_uint_eq(sums[0].input, 3);
+	for (i = 0; i < n; i++) {
+		input += sums[i].input;
+		cost += sums[i].cost_nano;
+	}
+	ck_assert_uint_eq(input, 307);
+	ck_assert_uint_eq(cost, 4950);
+}
+END_TEST
+
 static void
 add(TCase *tc)
 {
+	tcase_add_test(tc, model_names_are_capped_and_nothing_is_lost);
 	tcase_add_test(tc, files_are_made_once_and_attach);
 	tcase_add_test(tc, a_file_that_is_not_ours_is_refused_and_put_aside);
 	tcase_add_test(tc, in_an_old_file_everybody_is_dead);
