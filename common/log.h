@@ -1,8 +1,9 @@
 /*
  * The log of one process. A line is time, process name, level, text; every
  * byte of the text that is not printable ASCII or UTF-8, and the backslash,
- * is written as \xNN, so that nothing from outside can forge a line (d11). Writing never blocks
- * and never fails for the caller: a line that cannot be written is counted.
+ * is written as \xNN, so that nothing from outside can forge a line (d11).
+ * Writing never blocks and never fails for the caller: a line that cannot be
+ * written is counted.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

@@ -34,7 +34,7 @@ struct hub_conf {
 	char *user, *admin_group;
 	char *log, *access_log;
 	enum hub_log_format log_format; /* of access_log */
-	uint32_t log_level; /* enum log_level */
+	uint32_t log_level;		/* enum log_level */
 	enum hub_unpriced unpriced;
 	enum hub_disconnect on_disconnect;
 	bool on_disconnect_set; /* the file names it: no per-model default */
