@@ -106,26 +106,6 @@ route(struct visitor *v, const struct http1_head *head)
 	}
 }
 
-static int
-status_of(enum http1_error error)
-{
-	switch (error) {
-	case HTTP1_TOO_LARGE:
-		return (431);
-	case HTTP1_VERSION:
-		return (505);
-	case HTTP1_UNSUPPORTED:
-		return (501);
-	case HTTP1_EXPECT:
-		return (417);
-	case HTTP1_OK:
-	case HTTP1_MORE:
-	case HTTP1_BAD:
-	default:
-		return (400);
-	}
-}
-
 static void
 on_conn(struct conn *c, enum conn_event event, void *arg)
 {
@@ -143,7 +123,7 @@ on_conn(struct conn *c, enum conn_event event, void *arg)
 	if (error == HTTP1_OK)
 		route(v, &head);
 	else if (error != HTTP1_MORE)
-		answer(v, status_of(error), false, SPAN(""));
+		answer(v, http1_error_status(error), false, SPAN(""));
 }
 
 static void

@@ -74,6 +74,8 @@ size_t http1_count(const struct http1_head *, const char *name);
 /* Does the comma-separated list field contain token (case ignored)? */
 bool http1_list_has(struct span value, const char *token);
 
+/* The status that answers a head refused with that error; 400 for BAD. */
+int http1_error_status(enum http1_error);
 /* The number for the status line and its reason phrase, never NULL. */
 const char *http1_reason(int status);
 

@@ -51,6 +51,26 @@ static const char *const reasons[] = {
     [529] = "Overloaded",
 };
 
+int
+http1_error_status(enum http1_error error)
+{
+	switch (error) {
+	case HTTP1_TOO_LARGE:
+		return (431);
+	case HTTP1_VERSION:
+		return (505);
+	case HTTP1_UNSUPPORTED:
+		return (501);
+	case HTTP1_EXPECT:
+		return (417);
+	case HTTP1_OK:
+	case HTTP1_MORE:
+	case HTTP1_BAD:
+		break;
+	}
+	return (400);
+}
+
 const char *
 http1_reason(int status)
 {

@@ -131,26 +131,6 @@ refuse(struct client *c, int status)
 	client_drop(c, CONN_CLOSE_LINGER);
 }
 
-static int
-status_of(enum http1_error e)
-{
-	switch (e) {
-	case HTTP1_TOO_LARGE:
-		return (431);
-	case HTTP1_VERSION:
-		return (505);
-	case HTTP1_UNSUPPORTED:
-		return (501);
-	case HTTP1_EXPECT:
-		return (417);
-	case HTTP1_OK:
-	case HTTP1_MORE:
-	case HTTP1_BAD:
-		break;
-	}
-	return (400);
-}
-
 /* false: the connection is gone. */
 static bool
 serve_request(struct client *c, const struct http1_head *head)
@@ -194,7 +174,7 @@ serve(struct client *c)
 			return;
 		}
 		if (e != HTTP1_OK) {
-			refuse(c, status_of(e));
+			refuse(c, http1_error_status(e));
 			return;
 		}
 		if (!serve_request(c, &head))
