@@ -118,8 +118,8 @@ attempt_body(const struct request *r)
 }
 
 /* Gives the session more of the body while it has room. */
-static void
-feed_body(struct request *r)
+void
+request_feed(struct request *r)
 {
 	struct span body = attempt_body(r), piece;
 	size_t queued = 0;
@@ -156,12 +156,6 @@ request_body_done(struct request *r)
 {
 	if (r->splice || r->body_sent == buf_len(&r->body))
 		drop_body(r);
-}
-
-void
-request_feed(struct request *r)
-{
-	feed_body(r);
 }
 
 static void
@@ -258,7 +252,7 @@ begin_attempt(struct request *r)
 	/* With little buffer left a stream gets a small window (section 5). */
 	if (r->w->buffered > r->w->conf->buffer_memory / 4 * 3)
 		h2stream_limit_window(r->up.stream, 16384);
-	feed_body(r);
+	request_feed(r);
 	request_arm(r);
 }
 
