@@ -39,7 +39,7 @@ request_new(struct client *c, const struct endpoint *endpoint,
 	r->up.owner = r;
 	r->credit = (struct loop_work){.fn = request_on_credit, .arg = r};
 	r->timer = loop_timer_new(w->loop, request_on_timer, r);
-	r->upstream_us = -1;
+	r->upstream_us = r->retry_ms = -1;
 	LIST_INSERT_HEAD(&w->requests, r, entry);
 	w->nrequests++;
 	return (r);
@@ -232,10 +232,7 @@ send_attempt(struct request *r)
 static bool
 may_try_again(const struct request *r)
 {
-	return (r->attempts < r->w->conf->max_attempts &&
-		buf_len(&r->body) > 0 &&
-		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
-		r->client != NULL);
+	return (retry_is_open(r) && buf_len(&r->body) > 0 && r->client != NULL);
 }
 
 static void
@@ -267,6 +264,7 @@ try_candidate(struct request *r, const struct candidate *c)
 	r->attempts++;
 	note_route(r);
 	if (send_attempt(r) == 0) {
+		r->spent[c->stage]++;
 		begin_attempt(r);
 		return (true);
 	}
@@ -285,9 +283,15 @@ try_next(struct request *r)
 	int i;
 
 	while (may_try_again(r) &&
-	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1)
-		if (try_candidate(r, &r->route->c[i]))
+	       (i = route_pick(r->w->shm, r->route, loop_now(r->w->loop),
+		    &r->tried, &full)) != -1)
+		if (retry_may_ask(r, &r->route->c[i]) &&
+		    try_candidate(r, &r->route->c[i]))
 			return;
+	if (may_try_again(r) && retry_may_wait(r)) {
+		retry_wait(r);
+		return;
+	}
 	if (r->last_error == API_OK)
 		r->last_error = full ? API_ERR_overloaded : API_ERR_no_agent;
 	if (r->candidate != NULL)
@@ -296,6 +300,13 @@ try_next(struct request *r)
 	    r->user_left				? OUTCOME_CANCELLED
 	    : r->last_error == API_ERR_upstream_timeout ? OUTCOME_TIMED_OUT
 							: OUTCOME_FAILED);
+}
+
+void
+request_again(struct request *r)
+{
+	r->tried = 0;
+	try_next(r);
 }
 
 /* Nothing of an attempt that failed reaches the next one, or the bill. */
@@ -379,6 +390,7 @@ on_admitted(struct admission *a, enum api_error error)
 	tell_limits(r);
 	r->t_total =
 	    monotime_add_ms(loop_now(r->w->loop), r->w->conf->timeout.total);
+	r->t_wait = monotime_add_ms(loop_now(r->w->loop), r->route->max_wait);
 	try_next(r);
 }
 
@@ -426,7 +438,7 @@ static enum api_error
 find_route(struct request *r, const struct pub_key *key)
 {
 	r->route = router_find(r->w->router, r->api.model);
-	if (r->route->error == API_ERR_model_not_found)
+	if (!r->route->known)
 		return (API_ERR_model_not_found);
 	if (!auth_list_allows(key->models, r->api.model))
 		return (API_ERR_model_not_allowed);
