@@ -13,6 +13,15 @@
 
 #define ROUTER_SLOTS 1024 /* cached routes; a clash replaces */
 
+/* Which types of providers speak which dialect, as they are announced. */
+static const char *const speakers[DIALECT_COUNT][2] = {
+    [DIALECT_OPENAI] = {"openai", "azure"},
+    [DIALECT_AZURE] = {"openai", "azure"},
+    [DIALECT_ANTHROPIC] = {"anthropic"},
+    [DIALECT_GEMINI] = {"google"},
+    [DIALECT_BEDROCK] = {"aws"},
+};
+
 struct router {
 	const struct shm *shm;
 	struct route_rules rules;
@@ -125,11 +134,21 @@ has_candidate(const struct route *route, uint32_t agent_row,
 	return (false);
 }
 
+bool
+route_speaks(const char *type, enum dialect d)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (speakers[d][i] != NULL && strcmp(speakers[d][i], type) == 0)
+			return (true);
+	return (false);
+}
+
 struct collect {
 	const struct router *router;
 	const struct price_blob *blob; /* one version for all of a route */
 	struct route *route;
 	const struct plan_target *target;
+	bool deaf; /* some serve it who do not speak the dialect */
 };
 
 static nanousd_t
@@ -229,6 +248,10 @@ collect_name(struct collect *c, uint32_t row, const struct pub_agent *agent,
 	/* Who takes everything has not said that there is such a model. */
 	if (glob_fits(a, p, model, "*"))
 		c->route->known = true;
+	if (!route_speaks(p->type, c->route->dialect)) {
+		c->deaf = true;
+		return (false);
+	}
 	return (add_candidate(c, row, a, p, model));
 }
 
@@ -272,7 +295,7 @@ static void
 fill(const struct router *r, const struct price_blob *blob, struct route *route)
 {
 	const struct route_rules *rules = &r->rules;
-	struct collect c = {r, blob, route, NULL};
+	struct collect c = {r, blob, route, NULL, false};
 	struct plan plan;
 	bool priced = false;
 	size_t n;
@@ -293,8 +316,9 @@ fill(const struct router *r, const struct price_blob *blob, struct route *route)
 	}
 	route->known = route->known || priced || route->named || route->n > 0;
 	route->error = route->n > 0 ? API_OK
-		       : priced	    ? API_ERR_no_agent
-				    : API_ERR_model_not_found;
+		       : !priced    ? API_ERR_model_not_found
+		       : c.deaf	    ? API_ERR_wrong_api
+				    : API_ERR_no_agent;
 }
 
 static uint64_t
@@ -304,9 +328,10 @@ version_of(const struct price_blob *blob)
 }
 
 static bool
-is_current(const struct shm *shm, const struct route *route, const char *model)
+is_current(const struct shm *shm, const struct route *route, const char *model,
+    enum dialect dialect)
 {
-	return (strcmp(route->model, model) == 0 &&
+	return (route->dialect == dialect && strcmp(route->model, model) == 0 &&
 		route->registry_version ==
 		    atomic_load(&shm_run_state(shm)->registry_version) &&
 		route->keys_version ==
@@ -315,15 +340,16 @@ is_current(const struct shm *shm, const struct route *route, const char *model)
 }
 
 struct route *
-router_find(struct router *r, const char *model)
+router_find(struct router *r, const char *model, enum dialect dialect)
 {
 	const struct price_blob *blob;
 	struct route **slot, *route;
 
-	slot = &r->slot[price_hash(span_str(model)) % ROUTER_SLOTS];
-	if (*slot == NULL || !is_current(r->shm, *slot, model)) {
+	slot = &r->slot[(price_hash(span_str(model)) + dialect) % ROUTER_SLOTS];
+	if (*slot == NULL || !is_current(r->shm, *slot, model, dialect)) {
 		route = xcalloc(1, sizeof(*route));
 		route->refs = 1;
+		route->dialect = dialect;
 		snprintf(route->model, sizeof(route->model), "%s", model);
 		/* Versions first: a change while we look makes it stale. */
 		route->registry_version =
@@ -343,6 +369,7 @@ router_find(struct router *r, const char *model)
 struct offer {
 	const struct price_blob *blob;
 	const struct price_entry *entry;
+	enum dialect dialect; /* COUNT: any */
 	bool found;
 };
 
@@ -353,6 +380,8 @@ offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
 	struct offer *o = arg;
 	struct span model = span_str(o->entry->name);
 
+	if (o->dialect != DIALECT_COUNT && !route_speaks(p->type, o->dialect))
+		return;
 	if (!o->found && route_rights_allow(agent, p->name, o->entry->name) &&
 	    route_provider_serves(a, p, o->entry->name) &&
 	    price_find(o->blob, span_str(p->name), span_str(p->type), model) ==
@@ -361,9 +390,10 @@ offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
 }
 
 bool
-route_offers(const struct shm *shm, const struct price_entry *entry)
+route_offers(
+    const struct shm *shm, const struct price_entry *entry, enum dialect d)
 {
-	struct offer o = {pub_prices(shm), entry, false};
+	struct offer o = {pub_prices(shm), entry, d, false};
 
 	each_provider(shm, &o, offer_one);
 	return (o.found);

@@ -1,7 +1,7 @@
 /*
- * Where a request may go: the candidates for a model, from the registry,
- * the agents' rights and the prices in force. A route is made once for a
- * model and used until any of these changes; who holds one pins the prices
+ * Where a request may go: the candidates for a model and a dialect, from the
+ * registry, the agents' rights and the prices in force. A route is made once
+ * for both and used until any of these changes; who holds one pins the prices
  * in it, whatever is published meanwhile.
  */
 #ifndef HUBD_ROUTE_ROUTE_H
@@ -36,6 +36,7 @@ struct candidate {
 struct route {
 	unsigned refs;
 	char model[PRICE_NAME_MAX]; /* as asked for */
+	enum dialect dialect;
 	uint64_t registry_version, keys_version, price_version;
 	bool named;	      /* there is a section of that name */
 	bool known;	      /* somebody offers it, or it has a price */
@@ -65,10 +66,11 @@ void router_configure(struct router *, const struct route_rules *);
 /*
  * The route of a name that a user asks for, with a reference for the caller.
  * With n = 0, error says why: API_ERR_model_not_found (unknown or unpriced,
- * and the default route has nothing either) or API_ERR_no_agent (priced, but
- * nobody serves it).
+ * and the default route has nothing either), API_ERR_no_agent (priced, but
+ * nobody serves it) or API_ERR_wrong_api (served, but by no provider that
+ * speaks the dialect).
  */
-struct route *router_find(struct router *, const char *model);
+struct route *router_find(struct router *, const char *model, enum dialect);
 void route_unref(struct route *); /* NULL is fine */
 
 /*
@@ -130,8 +132,13 @@ void route_explain(const struct shm *, const struct route_rules *,
     const char *name, monotime_t now,
     void (*fn)(void *arg, const struct route_place *), void *arg);
 
-/* Does any live agent offer the model of that entry? For /v1/models. */
-bool route_offers(const struct shm *, const struct price_entry *);
+/*
+ * Does any live agent offer the model of that entry, at a provider that
+ * speaks the dialect? DIALECT_COUNT: at any. For lists of models.
+ */
+bool route_offers(const struct shm *, const struct price_entry *, enum dialect);
+/* Does a provider of that type speak the dialect? */
+bool route_speaks(const char *type, enum dialect);
 
 /* The dearest hold over all candidates. */
 nanousd_t route_hold(

@@ -74,7 +74,7 @@ add_agent(uint32_t row, const char *name, const char *glob, const char *rights,
 static uint32_t
 candidates(const char *model, enum api_error *error)
 {
-	struct route *r = router_find(router, model);
+	struct route *r = router_find(router, model, DIALECT_OPENAI);
 	uint32_t n = r->n;
 
 	*error = r->error;
@@ -102,6 +102,25 @@ START_TEST(a_priced_model_without_an_agent_says_so)
 }
 END_TEST
 
+START_TEST(a_dialect_goes_to_providers_that_speak_it)
+{
+	struct route *r;
+
+	set_up();
+	add_agent(0, "a", "*", "", 0);
+	r = router_find(router, "gpt-4o", DIALECT_ANTHROPIC);
+	ck_assert_uint_eq(r->n, 0);
+	ck_assert_int_eq(r->error, API_ERR_wrong_api);
+	route_unref(r);
+	r = router_find(router, "gpt-4o", DIALECT_AZURE);
+	ck_assert_uint_eq(r->n, 1);
+	route_unref(r);
+	ck_assert(route_speaks("aws", DIALECT_BEDROCK));
+	ck_assert(!route_speaks("azure", DIALECT_BEDROCK));
+	ck_assert(!route_speaks("", DIALECT_BEDROCK));
+}
+END_TEST
+
 START_TEST(the_default_route_takes_what_nobody_knows)
 {
 	enum api_error error;
@@ -111,7 +130,7 @@ START_TEST(the_default_route_takes_what_nobody_knows)
 	add_agent(0, "a", "*", "", 0);
 	configure(NULL, 0, "spare", false);
 	ck_assert_uint_eq(candidates("no-such", &error), 1);
-	r = router_find(router, "no-such");
+	r = router_find(router, "no-such", DIALECT_OPENAI);
 	ck_assert_str_eq(r->c[0].model, "spare");
 	ck_assert_str_eq(r->c[0].entry->name, "spare");
 	route_unref(r);
@@ -167,10 +186,10 @@ START_TEST(d16_a_new_price_makes_a_new_route)
 
 	set_up();
 	add_agent(0, "a", "*", "", 0);
-	old = router_find(router, "gpt-4o");
+	old = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	publish_prices("{\"gpt-4o\":{\"litellm_provider\":\"openai\","
 		       "\"input_cost_per_token\":0.000005}}");
-	fresh = router_find(router, "gpt-4o");
+	fresh = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	ck_assert_ptr_ne(old, fresh);
 	ck_assert_uint_eq(old->price_version + 1, fresh->price_version);
 	ck_assert_int_gt(hold(old, 0, 1000), 0);
@@ -193,7 +212,7 @@ START_TEST(the_less_loaded_is_picked_and_full_ones_never)
 	add_agent(0, "a", "*", "", 10);
 	add_agent(1, "b", "*", "", 10);
 	atomic_store(&registry_at(fixture, me.row, 0)->calls, 5);
-	r = router_find(router, "gpt-4o");
+	r = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	ck_assert_uint_eq(r->n, 2);
 	i = route_pick(fixture, r, now, &tried, &full);
 	ck_assert_uint_eq(r->c[i].agent_row, 1);
@@ -208,7 +227,7 @@ END_TEST
 /* ---- sections route -------------------------------------------------------
  */
 
-static char fast[] = "fast", gpt[] = "gpt-4o", spare[] = "spare",
+static char fast[] = "fast", gpt_4o[] = "gpt-4o", spare[] = "spare",
 	    loop[] = "loop", at_openai[] = "openai/spare", gone[] = "gone";
 
 /* The stage of a route's candidate of that model; -1: it has none. */
@@ -225,7 +244,7 @@ START_TEST(a_name_stands_for_models_and_their_fallbacks)
 {
 	const struct hub_route routes[] = {
 	    {.name = fast,
-		.models = {{gone, gpt}, 2},
+		.models = {{gone, gpt_4o}, 2},
 		.fallback = {{loop}, 1},
 		.retries = 5,
 		.max_wait = 70},
@@ -236,7 +255,7 @@ START_TEST(a_name_stands_for_models_and_their_fallbacks)
 	set_up();
 	add_agent(0, "a", "*", "", 0);
 	configure(routes, 2, NULL, false);
-	r = router_find(router, "fast");
+	r = router_find(router, "fast", DIALECT_OPENAI);
 	ck_assert_int_eq(r->error, API_OK);
 	ck_assert(r->named);
 	ck_assert_uint_eq(r->retries, 5);
@@ -244,7 +263,7 @@ START_TEST(a_name_stands_for_models_and_their_fallbacks)
 	ck_assert_int_eq(stage_of(r, "gpt-4o"), 0);
 	ck_assert_int_eq(stage_of(r, "spare"), 1);
 	route_unref(r);
-	r = router_find(router, "gpt-4o");
+	r = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	ck_assert(!r->named);
 	ck_assert_uint_eq(r->n, 1);
 	route_unref(r);
@@ -266,7 +285,7 @@ START_TEST(d09_a_route_without_anybody_ends_at_the_default_route)
 	ck_assert_uint_eq(candidates("fast", &error), 0);
 	ck_assert_int_eq(error, API_ERR_model_not_found);
 	configure(routes, 2, "loop", false);
-	r = router_find(router, "fast");
+	r = router_find(router, "fast", DIALECT_OPENAI);
 	ck_assert_uint_eq(r->n, 1);
 	ck_assert_str_eq(r->c[0].model, "spare");
 	route_unref(r);
@@ -298,9 +317,11 @@ picked_row(const struct route *r, int64_t now_ns, uint32_t tried)
 START_TEST(latency_and_price_decide_where_they_are_asked)
 {
 	const struct hub_route routes[] = {
-	    {.name = fast, .models = {{gpt}, 1}, .strategy = STRATEGY_LATENCY},
+	    {.name = fast,
+		.models = {{gpt_4o}, 1},
+		.strategy = STRATEGY_LATENCY},
 	    {.name = loop,
-		.models = {{gpt, spare}, 2},
+		.models = {{gpt_4o, spare}, 2},
 		.strategy = STRATEGY_PRICE},
 	};
 	struct route *r;
@@ -310,7 +331,7 @@ START_TEST(latency_and_price_decide_where_they_are_asked)
 	add_agent(1, "b", "gpt-4o", "", 0);
 	add_agent(2, "c", "spare", "", 0);
 	configure(routes, 2, NULL, false);
-	r = router_find(router, "fast");
+	r = router_find(router, "fast", DIALECT_OPENAI);
 	route_note(
 	    fixture, me, &r->c[0], ROUTE_ANSWERED, (monotime_t){1}, 900, -1);
 	route_note(
@@ -318,7 +339,7 @@ START_TEST(latency_and_price_decide_where_they_are_asked)
 	for (unsigned i = 0; i < 20; i++)
 		ck_assert_int_eq(picked_row(r, 1, 0), 1);
 	route_unref(r);
-	r = router_find(router, "loop");
+	r = router_find(router, "loop", DIALECT_OPENAI);
 	for (unsigned i = 0; i < 20; i++)
 		ck_assert_int_eq(picked_row(r, 1, 0), 2);
 	route_unref(r);
@@ -336,7 +357,7 @@ START_TEST(who_fails_is_left_alone_and_tried_again)
 	set_up();
 	add_agent(0, "a", "*", "", 0);
 	add_agent(1, "b", "*", "", 0);
-	r = router_find(router, "gpt-4o");
+	r = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	ck_assert_uint_eq(r->n, 2);
 	/* two failures are bad luck, three are a pause */
 	for (i = 0; i < 3; i++)
@@ -368,13 +389,18 @@ END_TEST
 
 START_TEST(the_list_of_models_has_what_is_served)
 {
+	const struct price_entry *gpt;
 	const struct price_blob *blob;
 
 	set_up();
 	add_agent(0, "a", "gpt-*", "", 0);
 	blob = pub_prices(fixture);
-	ck_assert(route_offers(fixture, price_blob_find(blob, SPAN("gpt-4o"))));
-	ck_assert(!route_offers(fixture, price_blob_find(blob, SPAN("spare"))));
+	gpt = price_blob_find(blob, SPAN("gpt-4o"));
+	ck_assert(route_offers(fixture, gpt, DIALECT_COUNT));
+	ck_assert(route_offers(fixture, gpt, DIALECT_OPENAI));
+	ck_assert(!route_offers(fixture, gpt, DIALECT_GEMINI));
+	ck_assert(!route_offers(
+	    fixture, price_blob_find(blob, SPAN("spare")), DIALECT_COUNT));
 }
 END_TEST
 
@@ -383,6 +409,7 @@ add(TCase *tc)
 {
 	tcase_add_test(tc, a_model_nobody_knows_is_not_found);
 	tcase_add_test(tc, a_priced_model_without_an_agent_says_so);
+	tcase_add_test(tc, a_dialect_goes_to_providers_that_speak_it);
 	tcase_add_test(tc, the_default_route_takes_what_nobody_knows);
 	tcase_add_test(tc, an_unpriced_model_is_refused_or_free_as_configured);
 	tcase_add_test(tc, rights_announcements_and_drains_are_obeyed);
