@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agentd/provider.h"
+#include "agentd/token.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/linkproto.h"
@@ -347,6 +348,23 @@ agent_conf_ref(struct agent_conf *c)
 	return (c);
 }
 
+static void
+wipe(char *secret)
+{
+	if (secret != NULL)
+		crypto_wipe(secret, strlen(secret));
+}
+
+static void
+provider_fini(struct provider_conf *p)
+{
+	credential_free(p->credential);
+	/* A check before this one may have refused the whole. */
+	if (p->type != NULL && p->type->release != NULL)
+		p->type->release(p);
+	wipe(p->api_key);
+}
+
 void
 agent_conf_unref(struct agent_conf *c)
 {
@@ -354,11 +372,9 @@ agent_conf_unref(struct agent_conf *c)
 
 	if (c == NULL || --c->refs > 0)
 		return;
-	crypto_wipe(c->token, strlen(c->token));
+	wipe(c->token);
 	for (i = 0; i < c->nproviders; i++)
-		if (c->providers[i].api_key != NULL)
-			crypto_wipe(c->providers[i].api_key,
-			    strlen(c->providers[i].api_key));
+		provider_fini(&c->providers[i]);
 	conf_free(&schema, c);
 	free(c);
 }

@@ -11,6 +11,7 @@
 
 #include "common/conf.h"
 
+struct credential;
 struct provider_type;
 
 struct provider_conf {
@@ -24,7 +25,10 @@ struct provider_conf {
 	uint32_t capacity; /* calls at once; 0: only the agent's own limit */
 	char *proxy;	   /* NULL: none */
 	char *ca_file;	   /* NULL: the system's */
-	uint32_t calls;	   /* now; the one member that changes */
+	void *state;	   /* the type's own, see agentd/provider.h */
+	/* What calls wait for; NULL: nothing, or not started. */
+	struct credential *credential;
+	uint32_t calls; /* now; this and what state holds change */
 };
 
 struct agent_conf {

@@ -6,6 +6,7 @@
 #include "agentd/agent_conf.h"
 #include "agentd/provider.h"
 #include "common/buf.h"
+#include "tests/unit/upstream_fake.h"
 
 #define HEAD "name = \"edge-1\"\ntoken = \"agt-1\"\n"
 #define HUBS "hubs = {\"wss://hub.example.com\"}\n"
