@@ -200,6 +200,7 @@ HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_conf.c \
+	agentd/agent_options.c \
 	agentd/announce.c \
 	agentd/answer_head.c \
 	agentd/call.c \

@@ -120,7 +120,8 @@ PROVIDER_LINKS = agentd/provider.c agentd/provider_openai.c agentd/token.c \
 	common/alloc.c common/log.c
 UNIT_provider_openai = $(PROVIDER_LINKS)
 UNIT_token = $(PROVIDER_LINKS)
-UNIT_agent_conf = agentd/agent_conf.c $(PROVIDER_LINKS) common/conf.c \
+UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
+	$(PROVIDER_LINKS) common/conf.c \
 	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
 	common/conf_value.c
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
