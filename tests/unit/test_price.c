@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "hubd/price/price.h"
 
 #define PUBLISHED "../shared/prices/model_prices_and_context_window.json"
@@ -550,6 +551,62 @@ START_TEST(more_than_tenfold_is_a_jump)
 }
 END_TEST
 
+/* Differences as lines, "model kind/tier/above was is". */
+static void
+note_difference(void *arg, const struct price_difference *d)
+{
+	const struct price_rate *r = d->is != NULL ? d->is : d->was;
+	char was[AMOUNT_TEXT_MAX] = "-", is[AMOUNT_TEXT_MAX] = "-";
+
+	if (d->was != NULL)
+		unit_price_format(d->was->price, was);
+	if (d->is != NULL)
+		unit_price_format(d->is->price, is);
+	if (r == NULL)
+		buf_addf(arg, "%s %s\n", d->entry->name,
+		    d->change == PRICE_ADDED ? "added" : "removed");
+	else
+		buf_addf(arg, "%s %s/%s/%u %s %s\n", d->entry->name,
+		    usage_kind_str(r->kind), service_tier_str(r->tier),
+		    (unsigned)d->above, was, is);
+}
+
+START_TEST(differences_are_told_rate_by_rate)
+{
+	struct price_blob *old = load(
+	    "{\"same\":{\"input_cost_per_token\":1},"
+	    "\"goes\":{\"input_cost_per_token\":1},"
+	    "\"m\":{\"input_cost_per_token\":1,\"output_cost_per_token\":2,"
+	    "\"input_cost_per_token_above_200k_tokens\":3,"
+	    "\"input_cost_per_token_flex\":4}}");
+	struct price_blob *new = load(
+	    "{\"m\":{\"output_cost_per_token\":2.5,\"input_cost_per_token\":1,"
+	    "\"input_cost_per_token_above_128k_tokens\":7,"
+	    "\"input_cost_per_token_above_200k_tokens\":3,"
+	    "\"input_cost_per_token_flex\":4.5},"
+	    "\"comes\":{\"input_cost_per_token\":1},"
+	    "\"same\":{\"input_cost_per_token\":1.0}}");
+	struct buf lines = {0};
+
+	price_diff(old, new, note_difference, &lines);
+	ck_assert_str_eq(buf_cstr(&lines), "m output/default/0 2 2.5\n"
+					   "m input/default/128000 - 7\n"
+					   "m input/flex/0 4 4.5\n"
+					   "comes added\n"
+					   "goes removed\n");
+	buf_reset(&lines, 0);
+	price_diff(new, old, note_difference, &lines);
+	ck_assert_ptr_nonnull(
+	    strstr(buf_cstr(&lines), "m input/default/128000 7 -\n"));
+	buf_reset(&lines, 0);
+	price_diff(new, new, note_difference, &lines);
+	ck_assert_uint_eq(buf_len(&lines), 0);
+	buf_fini(&lines);
+	free(old);
+	free(new);
+}
+END_TEST
+
 START_TEST(models_that_come_and_go_are_no_jumps)
 {
 	struct price_blob *old = load("{\"a\":{\"input_cost_per_token\":1}}");
@@ -718,6 +775,7 @@ main(void)
 	tcase_add_loop_test(tc, more_than_tenfold_is_a_jump, 0,
 	    sizeof(jumps) / sizeof(jumps[0]));
 	tcase_add_test(tc, models_that_come_and_go_are_no_jumps);
+	tcase_add_test(tc, differences_are_told_rate_by_rate);
 	tcase_add_loop_test(tc, the_nearest_entry_prices_a_model, 0,
 	    sizeof(finds) / sizeof(finds[0]));
 	tcase_add_test(tc, a_name_longer_than_any_entry_finds_nothing);

@@ -8,7 +8,7 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_sqlite.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
-UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c \
+UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
@@ -81,14 +81,15 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	common/jscan.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
-	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_show.c \
+	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
+	hubd/billing/cmd_prices.c hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
 	hubd/ledger/ledger_null.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_check.c hubd/price/price_field.c \
+	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/call.c shm/cells.c \
 	shm/counters.c shm/layout.c shm/pricetab.c shm/process.c \
