@@ -85,6 +85,7 @@ PRICE_SRCS = \
 	hubd/price/cost.c \
 	hubd/price/price_check.c \
 	hubd/price/price_diff.c \
+	hubd/price/price_draft.c \
 	hubd/price/price_field.c \
 	hubd/price/price_file.c \
 	hubd/price/price_find.c \

@@ -60,6 +60,23 @@ put_rate(
 	jout_end_object(j);
 }
 
+/* Kinds that may cost more than the rates say: rows with them are flagged. */
+static void
+put_flagged(struct jout *j, const struct price_entry *e)
+{
+	unsigned k;
+
+	if (e->understated == 0)
+		return;
+	jout_key(j, "flagged");
+	jout_begin_array(j);
+	for (k = 0; k < USAGE_KINDS; k++) {
+		if (e->understated >> k & 1)
+			jout_str(j, usage_kind_str((enum usage_kind)k));
+	}
+	jout_end_array(j);
+}
+
 static void
 put_entry(struct jout *j, const struct price_entry *e)
 {
@@ -71,6 +88,7 @@ put_entry(struct jout *j, const struct price_entry *e)
 	jout_kstr(j, "mode", e->mode);
 	jout_kuint(j, "max_input", e->max_input);
 	jout_kuint(j, "max_output", e->max_output);
+	put_flagged(j, e);
 	jout_key(j, "rates");
 	jout_begin_array(j);
 	for (i = 0; i < e->nrates; i++)

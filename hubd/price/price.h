@@ -76,7 +76,8 @@ bool price_provider_maps(const char *litellm_provider, struct span type);
  * price of that kind to its parent kind (cached, cache write, audio and image
  * input -> input; reasoning, audio and image output -> output; 1-hour cache
  * write -> 5-minute -> input). Returns false if some counted kind had no price
- * at all: it was added at nothing, and the row is flagged.
+ * at all and was added at nothing, or has prices that its count does not tell
+ * apart (price_fields.def): the row is flagged.
  */
 bool price_cost(const struct price_entry *, const struct usage *,
     enum service_tier, amount_t *sum);

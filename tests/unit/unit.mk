@@ -4,12 +4,12 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
-	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
@@ -62,7 +62,7 @@ UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
 UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	hubd/ctl/show_agents.c hubd/ctl/show_limits.c hubd/ctl/show_models.c \
 	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
 	shm/call.c shm/cells.c shm/counters.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
@@ -74,7 +74,7 @@ UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
 	common/failpoint.c common/buf.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
-	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
+	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
 	shm/usage.c common/crypto.c common/ids.c common/json.c \
@@ -89,7 +89,7 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
 	hubd/ledger/ledger_null.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_field.c \
+	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/call.c shm/cells.c \
 	shm/counters.c shm/layout.c shm/pricetab.c shm/process.c \
