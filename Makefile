@@ -148,6 +148,11 @@ system: all test-programs venv
 check-long: all test-programs venv
 	DRIPPERS=10000 $(PYTEST) tests/system/test_d06.py
 
+# A bare Debian 12, from nothing to a served request: as root.
+.PHONY: check-bare
+check-bare:
+	@tests/run/bare.sh
+
 .PHONY: check-mutants
 check-mutants: all test-programs venv
 	@tests/mutants/run.sh
