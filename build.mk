@@ -209,6 +209,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/main.c \
 	agentd/provider.c \
 	agentd/provider_openai.c \
+	agentd/sigv4.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \
