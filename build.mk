@@ -20,6 +20,7 @@ COMMON_SRCS = \
 	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
+	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
 	common/json.c \
@@ -210,6 +211,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/provider.c \
 	agentd/provider_openai.c \
 	agentd/sigv4.c \
+	agentd/skew.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \

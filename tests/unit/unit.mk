@@ -51,6 +51,7 @@ UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
 UNIT_sigv4 = agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
+UNIT_skew = agentd/skew.c common/httpdate.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
 CONF_FOR_UNIT = common/conf.c common/conf_expand.c common/conf_scan.c \
 	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
