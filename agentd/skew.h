@@ -12,7 +12,6 @@
 #include "common/monotime.h"
 #include "common/span.h"
 
-#define SKEW_WARN_MS 60000 /* a difference worth telling */
 /* What AWS's own clients (smithy) correct; the providers allow 5 minutes. */
 #define SKEW_LEARN_MS 240000
 /* An answer that took longer says too little of what time it is. */
