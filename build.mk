@@ -202,8 +202,11 @@ HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_conf.c \
+	agentd/agent_options.c \
 	agentd/announce.c \
+	agentd/answer_head.c \
 	agentd/call.c \
+	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
 	agentd/link.c \
@@ -212,6 +215,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/provider_openai.c \
 	agentd/sigv4.c \
 	agentd/skew.c \
+	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \
