@@ -13,12 +13,14 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crc32.c \
 	common/crypto.c \
+	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
 	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
+	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
 	common/json.c \
@@ -232,6 +234,8 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/provider.c \
 	agentd/provider_azure.c \
 	agentd/provider_openai.c \
+	agentd/sigv4.c \
+	agentd/skew.c \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \

@@ -52,6 +52,17 @@ provider_on_head(int status)
 	    status == 401 || status == 403 ? PROVIDER_REFUSED : PROVIDER_PASS);
 }
 
+struct span
+provider_answer_field(const struct provider_answer *a, struct span name)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++)
+		if (span_ieq(a->fields[i].name, name))
+			return (a->fields[i].value);
+	return (SPAN(""));
+}
+
 const char *
 provider_call_field(const struct provider_call *call, const char *name)
 {

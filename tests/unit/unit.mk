@@ -49,6 +49,13 @@ UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
+UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_sigv4 = agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_skew = agentd/skew.c common/httpdate.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
 CONF_FOR_UNIT = common/conf.c common/conf_expand.c common/conf_scan.c \
 	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
@@ -79,8 +86,6 @@ UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
 	common/failpoint.c common/buf.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
-	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
@@ -88,10 +93,9 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	common/jscan.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
-	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
-	hubd/billing/cmd_prices.c hubd/billing/cmd_show.c \
+	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
+	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
@@ -117,6 +121,8 @@ FUZZ_price = $(UNIT_price)
 FUZZ_http1 = $(UNIT_http1)
 FUZZ_ws = $(UNIT_ws)
 FUZZ_sse = $(UNIT_sse)
+FUZZ_eventstream = common/eventstream.c common/crc32.c common/buf.c \
+	common/alloc.c common/log.c
 FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
