@@ -205,6 +205,8 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_options.c \
 	agentd/announce.c \
 	agentd/answer_head.c \
+	agentd/aws_keys.c \
+	agentd/aws_metadata.c \
 	agentd/call.c \
 	agentd/call_want.c \
 	agentd/curl_loop.c \
@@ -212,6 +214,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/link.c \
 	agentd/main.c \
 	agentd/provider.c \
+	agentd/provider_aws.c \
 	agentd/provider_openai.c \
 	agentd/sigv4.c \
 	agentd/skew.c \

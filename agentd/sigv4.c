@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,13 +39,22 @@ sigv4_encode(struct buf *out, struct span text)
 		encode_byte(out, text.p[i]);
 }
 
-static void
-add_hex(struct buf *out, const uint8_t bytes[SHA256_SIZE])
+void
+sigv4_hex(const uint8_t digest[SHA256_SIZE], char out[SIGV4_HEX_SIZE])
 {
 	size_t i;
 
 	for (i = 0; i < SHA256_SIZE; i++)
-		buf_addf(out, "%02x", bytes[i]);
+		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void
+add_hex(struct buf *out, const uint8_t digest[SHA256_SIZE])
+{
+	char hex[SIGV4_HEX_SIZE];
+
+	sigv4_hex(digest, hex);
+	buf_addstr(out, hex);
 }
 
 /* ---- the canonical path ------------------------------------------------- */

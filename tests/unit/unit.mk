@@ -124,9 +124,16 @@ UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
+AWS_LINKS = agentd/aws_keys.c agentd/aws_metadata.c agentd/provider_aws.c \
+	agentd/sigv4.c agentd/skew.c common/httpdate.c common/json.c \
+	common/jscan.c common/json_write.c
 PROVIDER_LINKS = agentd/provider.c agentd/provider_openai.c agentd/token.c \
-	common/crypto.c common/ids.c common/loop.c common/buf.c \
+	$(AWS_LINKS) common/crypto.c common/ids.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
+UNIT_aws_keys = agentd/aws_keys.c common/crypto.c common/ids.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_provider_aws = $(PROVIDER_LINKS)
 UNIT_provider_openai = $(PROVIDER_LINKS)
 UNIT_token = $(PROVIDER_LINKS)
 UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
