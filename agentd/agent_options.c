@@ -84,7 +84,7 @@ check_ui(const char *s)
 static const char *
 check_type(const char *s)
 {
-	static const char *const later[] = {"azure", "anthropic", "google"};
+	static const char *const later[] = {"anthropic", "google"};
 	size_t i;
 
 	if (provider_type_find(s) != NULL)

@@ -11,6 +11,7 @@
 
 static const struct provider_type *const types[] = {
     &provider_aws,
+    &provider_azure,
     &provider_openai,
 };
 

@@ -7,11 +7,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "agentd/agent_conf.h"
 #include "agentd/aws_keys.h"
 #include "agentd/aws_metadata.h"
+#include "agentd/base_url.h"
 #include "agentd/provider.h"
 #include "agentd/sigv4.h"
 #include "agentd/skew.h"
@@ -114,56 +114,6 @@ struct aws_state {
 /* ---- the URL --------------------------------------------------------------
  */
 
-/* Takes the prefix off, whatever its case. */
-static bool
-take_prefix(struct span *s, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	if (s->n < n || strncasecmp(s->p, prefix, n) != 0)
-		return (false);
-	*s = span_of(s->p + n, s->n - n);
-	return (true);
-}
-
-/* What is in front of the first of these characters. */
-static struct span
-before(struct span s, const char *stops)
-{
-	size_t n = 0;
-
-	while (n < s.n && strchr(stops, s.p[n]) == NULL)
-		n++;
-	return (span_of(s.p, n));
-}
-
-/* A path in front of ours; that of a pasted request ends at /model/. */
-static struct span
-prefix_of(struct span path)
-{
-	const char *model = memmem(path.p, path.n, "/model/", 7);
-
-	if (model != NULL)
-		path.n = (size_t)(model - path.p);
-	else if (path.n >= 6 && memcmp(path.p + path.n - 6, "/model", 6) == 0)
-		path.n -= 6;
-	while (path.n > 0 && path.p[path.n - 1] == '/')
-		path.n--;
-	return (path);
-}
-
-static bool
-is_clean(struct span s)
-{
-	size_t i;
-
-	for (i = 0; i < s.n; i++)
-		if (s.p[i] <= ' ' || s.p[i] > '~' ||
-		    strchr("@\\\"<>", s.p[i]) != NULL)
-			return (false);
-	return (true);
-}
-
 /* The partition of China has a domain of its own. */
 static void
 add_own_host(struct buf *out, const char *region)
@@ -172,58 +122,63 @@ add_own_host(struct buf *out, const char *region)
 	    strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
 }
 
-/* Scheme and host, then the path in front; where the host ends. */
-static bool
-add_base(
-    struct aws_url *u, const char *base_url, size_t *host_at, size_t *path_at)
+/* What pasted requests have behind the host, and what a client leaves out of
+ * Host and so must not be signed. */
+static void
+trim_base(struct base_url *u)
 {
-	struct span s = before(span_str(base_url), "?#"), host, prefix;
-	bool plain = take_prefix(&s, "http://");
+	const char *model = memmem(u->path.p, u->path.n, "/model/", 7);
+	bool plain = strcmp(u->scheme, "http://") == 0;
+	const char *port = plain ? ":80" : ":443";
+	size_t n = strlen(port);
 
-	if ((!plain && !take_prefix(&s, "https://") &&
-		memmem(s.p, s.n, "://", 3) != NULL) ||
-	    !is_clean(s))
+	if (model != NULL)
+		u->path.n = (size_t)(model + 6 - u->path.p);
+	base_url_cut(u, "/model");
+	if (u->authority.n > n &&
+	    memcmp(u->authority.p + u->authority.n - n, port, n) == 0)
+		u->authority.n -= n;
+}
+
+static bool
+add_url(struct aws_url *out, const char *base_url, const char *model,
+    const char *operation)
+{
+	size_t host_at, path_at;
+	struct base_url u;
+	const char *p;
+
+	/* These two would be no segment but a way up. */
+	if (!base_url_split(base_url, &u) || u.authority.p[0] == ':' ||
+	    model[0] == '\0' || strcmp(model, ".") == 0 ||
+	    strcmp(model, "..") == 0)
 		return (false);
-	host = before(s, "/");
-	prefix = prefix_of(span_of(s.p + host.n, s.n - host.n));
-	/* The port that a client leaves out is not signed. */
-	if (host.n > 4 && !plain && memcmp(host.p + host.n - 4, ":443", 4) == 0)
-		host.n -= 4;
-	if (host.n > 3 && plain && memcmp(host.p + host.n - 3, ":80", 3) == 0)
-		host.n -= 3;
-	buf_addstr(&u->text, plain ? "http://" : "https://");
-	*host_at = buf_len(&u->text);
-	buf_addspan(&u->text, host);
-	*path_at = buf_len(&u->text);
-	buf_addspan(&u->text, prefix);
-	return (host.n > 0 && host.p[0] != ':');
+	trim_base(&u);
+	base_url_put(&u, &out->text);
+	host_at = strlen(u.scheme);
+	path_at = host_at + u.authority.n;
+	buf_addstr(&out->text, "/model/");
+	url_encode(&out->text, span_str(model));
+	buf_addf(&out->text, "/%s", operation);
+	p = buf_cstr(&out->text);
+	out->host = span_of(p + host_at, u.authority.n);
+	out->path = span_of(p + path_at, buf_len(&out->text) - path_at);
+	return (true);
 }
 
 bool
 aws_url_make(const char *base_url, const char *region, const char *model,
-    const char *operation, struct aws_url *u)
+    const char *operation, struct aws_url *out)
 {
 	struct buf own = {0};
-	size_t host_at, path_at;
-	const char *p;
 	bool good;
 
 	if (base_url == NULL)
 		add_own_host(&own, region);
-	good = add_base(u, base_url != NULL ? base_url : buf_cstr(&own),
-	    &host_at, &path_at);
+	good = add_url(out, base_url != NULL ? base_url : buf_cstr(&own), model,
+	    operation);
 	buf_fini(&own);
-	/* These two would be no segment but a way up. */
-	if (!good || model[0] == '\0' || strcmp(model, ".") == 0 ||
-	    strcmp(model, "..") == 0)
-		return (false);
-	buf_addstr(&u->text, "/model/");
-	sigv4_encode(&u->text, span_str(model));
-	buf_addf(&u->text, "/%s", operation);
-	p = buf_cstr(&u->text);
-	u->host = span_of(p + host_at, path_at - host_at);
-	u->path = span_of(p + path_at, buf_len(&u->text) - path_at);
-	return (true);
+	return (good);
 }
 
 /* ---- the section ----------------------------------------------------------
@@ -516,9 +471,10 @@ static struct span
 exception_of(const struct provider_answer *a)
 {
 	struct span s = provider_answer_field(a, SPAN("x-amzn-errortype"));
-	const char *hash;
+	const char *end, *hash;
 
-	s = before(s, ":");
+	if (s.n > 0 && (end = memchr(s.p, ':', s.n)) != NULL)
+		s.n = (size_t)(end - s.p);
 	hash = s.n > 0 ? memrchr(s.p, '#', s.n) : NULL;
 	return (hash == NULL
 		    ? s

@@ -30,8 +30,8 @@ encode_byte(struct buf *out, char c)
 		buf_addf(out, "%%%02X", (unsigned char)c);
 }
 
-void
-sigv4_encode(struct buf *out, struct span text)
+static void
+encode(struct buf *out, struct span text)
 {
 	size_t i;
 
@@ -70,7 +70,7 @@ add_segment(struct buf *path, struct span segment)
 	    span_eq(segment, SPAN("..")))
 		return;
 	buf_addstr(path, "/");
-	sigv4_encode(path, segment);
+	encode(path, segment);
 }
 
 /* Empty segments and those of dots are gone, a last "/" stays: less than RFC

@@ -65,8 +65,4 @@ void sigv4_sign(struct sigv4_signer *, const struct sigv4_request *, int64_t at,
 void sigv4_canonical(
     const struct sigv4_request *, struct buf *out, struct buf *names);
 
-/* Appends text with all but RFC 3986's unreserved characters encoded: what a
- * model's id must be as a segment of a path. */
-void sigv4_encode(struct buf *, struct span text);
-
 #endif
