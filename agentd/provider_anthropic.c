@@ -114,13 +114,11 @@ anthropic_keep_field(struct span name)
 
 /* 402 is about the bill of whose key it is. */
 static enum provider_verdict
-anthropic_on_head(struct provider_conf *conf, int status,
-    const struct upstream_field *f, size_t n)
+anthropic_on_head(struct provider_conf *conf, const struct provider_answer *a)
 {
 	(void)conf;
-	(void)f;
-	(void)n;
-	return (status == 402 ? PROVIDER_REFUSED : provider_on_head(status));
+	return (
+	    a->status == 402 ? PROVIDER_REFUSED : provider_on_head(a->status));
 }
 
 const struct provider_type provider_anthropic = {

@@ -262,13 +262,10 @@ google_keep_field(struct span name)
 
 /* A key that is not valid is 400 here, as a user's mistake is. */
 static enum provider_verdict
-google_on_head(struct provider_conf *conf, int status,
-    const struct upstream_field *f, size_t n)
+google_on_head(struct provider_conf *conf, const struct provider_answer *a)
 {
 	(void)conf;
-	(void)f;
-	(void)n;
-	return (status == 400 ? PROVIDER_LOOK : provider_on_head(status));
+	return (a->status == 400 ? PROVIDER_LOOK : provider_on_head(a->status));
 }
 
 /* The error, which a stream that is an array has in an array of one. */

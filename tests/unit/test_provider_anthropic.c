@@ -161,22 +161,22 @@ START_TEST(answer_fields_are_those_of_a_list)
 }
 END_TEST
 
+static enum provider_verdict
+on_head(int status)
+{
+	struct provider_answer a = {.status = status};
+
+	return (provider_anthropic.on_head(NULL, &a));
+}
+
 START_TEST(whose_a_refusal_is)
 {
-	struct provider_conf c = {0};
-
-	ck_assert_int_eq(
-	    provider_anthropic.on_head(&c, 401, NULL, 0), PROVIDER_REFUSED);
-	ck_assert_int_eq(
-	    provider_anthropic.on_head(&c, 402, NULL, 0), PROVIDER_REFUSED);
-	ck_assert_int_eq(
-	    provider_anthropic.on_head(&c, 403, NULL, 0), PROVIDER_REFUSED);
-	ck_assert_int_eq(
-	    provider_anthropic.on_head(&c, 400, NULL, 0), PROVIDER_PASS);
-	ck_assert_int_eq(
-	    provider_anthropic.on_head(&c, 529, NULL, 0), PROVIDER_PASS);
-	ck_assert_int_eq(
-	    provider_anthropic.on_head(&c, 200, NULL, 0), PROVIDER_PASS);
+	ck_assert_int_eq(on_head(401), PROVIDER_REFUSED);
+	ck_assert_int_eq(on_head(402), PROVIDER_REFUSED);
+	ck_assert_int_eq(on_head(403), PROVIDER_REFUSED);
+	ck_assert_int_eq(on_head(400), PROVIDER_PASS);
+	ck_assert_int_eq(on_head(529), PROVIDER_PASS);
+	ck_assert_int_eq(on_head(200), PROVIDER_PASS);
 }
 END_TEST
 

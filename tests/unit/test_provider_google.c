@@ -381,7 +381,9 @@ END_TEST
 static enum provider_verdict
 on_head(int status)
 {
-	return (provider_google.on_head(NULL, status, NULL, 0));
+	struct provider_answer a = {.status = status};
+
+	return (provider_google.on_head(NULL, &a));
 }
 
 START_TEST(a_bad_key_is_not_the_users_mistake)
