@@ -136,15 +136,21 @@ UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
+PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c agentd/azure_url.c \
+	agentd/base_url.c agentd/google_key.c agentd/google_url.c \
+	agentd/oauth.c agentd/provider.c agentd/provider_anthropic.c \
+	agentd/provider_aws.c agentd/provider_azure.c \
+	agentd/provider_google.c agentd/provider_openai.c agentd/sigv4.c \
+	agentd/skew.c agentd/token.c common/crypto.c common/httpdate.c \
+	common/ids.c common/json.c common/json_write.c common/jscan.c \
+	common/loop.c common/rsa.c common/buf.c common/alloc.c common/log.c
+UNIT_provider_anthropic = $(PROVIDER_LINKS)
+UNIT_provider_google = $(PROVIDER_LINKS)
+UNIT_google_key = $(PROVIDER_LINKS)
+UNIT_google_url = agentd/google_url.c $(UNIT_base_url)
 UNIT_aws_keys = agentd/aws_keys.c common/crypto.c common/ids.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
-PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c agentd/azure_url.c \
-	agentd/base_url.c agentd/oauth.c agentd/provider.c \
-	agentd/provider_aws.c agentd/provider_azure.c \
-	agentd/provider_openai.c agentd/sigv4.c agentd/skew.c agentd/token.c \
-	common/crypto.c common/httpdate.c common/ids.c common/json.c common/json_write.c \
-	common/jscan.c common/loop.c common/buf.c common/alloc.c common/log.c
 UNIT_provider_aws = $(PROVIDER_LINKS)
 UNIT_provider_azure = $(PROVIDER_LINKS)
 UNIT_base_url = agentd/base_url.c common/buf.c common/alloc.c common/log.c
