@@ -10,7 +10,10 @@
 #include "common/crypto.h"
 
 static const struct provider_type *const types[] = {
+    &provider_anthropic,
+    &provider_aws,
     &provider_azure,
+    &provider_google,
     &provider_openai,
 };
 

@@ -29,8 +29,8 @@ encode_byte(struct buf *out, char c)
 		buf_addf(out, "%%%02X", (unsigned char)c);
 }
 
-void
-sigv4_encode(struct buf *out, struct span text)
+static void
+encode(struct buf *out, struct span text)
 {
 	size_t i;
 
@@ -38,13 +38,26 @@ sigv4_encode(struct buf *out, struct span text)
 		encode_byte(out, text.p[i]);
 }
 
-static void
-add_hex(struct buf *out, const uint8_t bytes[SHA256_SIZE])
+void
+sigv4_hex(const uint8_t digest[SHA256_SIZE], char out[SIGV4_HEX_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	size_t i;
 
-	for (i = 0; i < SHA256_SIZE; i++)
-		buf_addf(out, "%02x", bytes[i]);
+	for (i = 0; i < SHA256_SIZE; i++) {
+		out[2 * i] = digits[digest[i] >> 4];
+		out[2 * i + 1] = digits[digest[i] & 15];
+	}
+	out[2 * SHA256_SIZE] = '\0';
+}
+
+static void
+add_hex(struct buf *out, const uint8_t digest[SHA256_SIZE])
+{
+	char hex[SIGV4_HEX_SIZE];
+
+	sigv4_hex(digest, hex);
+	buf_addstr(out, hex);
 }
 
 /* ---- the canonical path ------------------------------------------------- */
@@ -60,7 +73,7 @@ add_segment(struct buf *path, struct span segment)
 	    span_eq(segment, SPAN("..")))
 		return;
 	buf_addstr(path, "/");
-	sigv4_encode(path, segment);
+	encode(path, segment);
 }
 
 /* Empty segments and those of dots are gone, a last "/" stays: less than RFC

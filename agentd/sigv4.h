@@ -14,6 +14,7 @@
 #include "common/span.h"
 
 #define SIGV4_MAX_FIELDS 32
+#define SIGV4_HEX_SIZE	 (2 * SHA256_SIZE + 1)
 #define SIGV4_TIME_SIZE	 17 /* "20150830T123600Z", terminated */
 
 struct sigv4_field {
@@ -47,6 +48,8 @@ void sigv4_init(struct sigv4_signer *, const char *access_key,
 /* Wipes the key. */
 void sigv4_fini(struct sigv4_signer *);
 
+/* A digest as X-Amz-Content-Sha256 has it, terminated. */
+void sigv4_hex(const uint8_t digest[SHA256_SIZE], char out[SIGV4_HEX_SIZE]);
 /* The value of X-Amz-Date at that second of the epoch; clamped to the years
  * 1970 to 9999. */
 void sigv4_time(int64_t at, char out[SIGV4_TIME_SIZE]);
@@ -61,9 +64,5 @@ void sigv4_sign(struct sigv4_signer *, const struct sigv4_request *, int64_t at,
  */
 void sigv4_canonical(
     const struct sigv4_request *, struct buf *out, struct buf *names);
-
-/* Appends text with all but RFC 3986's unreserved characters encoded: what a
- * model's id must be as a segment of a path. */
-void sigv4_encode(struct buf *, struct span text);
 
 #endif

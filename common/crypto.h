@@ -1,6 +1,6 @@
 /*
  * Digests and secrets: SHA-256 and HMAC with it (OpenSSL, whose headers are
- * included in crypto.c alone), comparison in constant time, tokens.
+ * included here and in rsa.c alone), comparison in constant time, tokens.
  */
 #ifndef COMMON_CRYPTO_H
 #define COMMON_CRYPTO_H

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "agentd/base_url.h"
 #include "agentd/sigv4.h"
 #include "common/alloc.h"
 #include "common/json.h"
@@ -270,7 +271,7 @@ START_TEST(paths_of_models_are_encoded_twice)
 	struct buf path = {0};
 
 	buf_addstr(&path, "/model/");
-	sigv4_encode(&path, span_str(arn));
+	url_encode(&path, span_str(arn));
 	buf_addstr(&path, "/converse");
 	ck_assert_str_eq(buf_cstr(&path),
 	    "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A123%3A"

@@ -52,7 +52,7 @@ UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
-UNIT_sigv4 = agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
+UNIT_sigv4 = agentd/base_url.c agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_skew = agentd/skew.c common/httpdate.c
@@ -133,10 +133,22 @@ UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
-PROVIDER_LINKS = agentd/azure_url.c agentd/base_url.c agentd/oauth.c agentd/provider.c \
-	agentd/provider_azure.c agentd/provider_openai.c agentd/token.c \
-	common/crypto.c common/ids.c common/json.c common/json_write.c \
-	common/jscan.c common/loop.c common/buf.c common/alloc.c common/log.c
+PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c agentd/azure_url.c \
+	agentd/base_url.c agentd/google_key.c agentd/google_url.c \
+	agentd/oauth.c agentd/provider.c agentd/provider_anthropic.c \
+	agentd/provider_aws.c agentd/provider_azure.c \
+	agentd/provider_google.c agentd/provider_openai.c agentd/sigv4.c \
+	agentd/skew.c agentd/token.c common/crypto.c common/httpdate.c \
+	common/ids.c common/json.c common/json_write.c common/jscan.c \
+	common/loop.c common/rsa.c common/buf.c common/alloc.c common/log.c
+UNIT_provider_anthropic = $(PROVIDER_LINKS)
+UNIT_provider_google = $(PROVIDER_LINKS)
+UNIT_google_key = $(PROVIDER_LINKS)
+UNIT_google_url = agentd/google_url.c $(UNIT_base_url)
+UNIT_aws_keys = agentd/aws_keys.c common/crypto.c common/ids.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_provider_aws = $(PROVIDER_LINKS)
 UNIT_provider_azure = $(PROVIDER_LINKS)
 UNIT_base_url = agentd/base_url.c common/buf.c common/alloc.c common/log.c
 UNIT_oauth = $(PROVIDER_LINKS)
@@ -148,6 +160,8 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 	$(PROVIDER_LINKS) common/conf.c \
 	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
 	common/conf_value.c
+UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
+	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
