@@ -1,9 +1,9 @@
 /* A request, from a whole body over admission to its attempts. */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 #include "common/failpoint.h"
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
@@ -186,9 +186,9 @@ note_route(struct request *r)
 	    .price_at = r->candidate->price_at,
 	};
 
-	snprintf(route.provider, sizeof(route.provider), "%s",
-	    r->candidate->provider);
-	snprintf(route.model, sizeof(route.model), "%s", r->candidate->model);
+	str_copy(
+	    route.provider, sizeof(route.provider), r->candidate->provider);
+	str_copy(route.model, sizeof(route.model), r->candidate->model);
 	call_set_route(r->row, &route);
 }
 
@@ -200,16 +200,18 @@ left_ms(const struct request *r)
 	return (ms > 1 ? ms : 1);
 }
 
+static struct span
+number(char text[DIGITS_MAX], int64_t n)
+{
+	return (span_of(text, digits_put(text, (uint64_t)n)));
+}
+
 static int
 send_attempt(struct request *r)
 {
 	const struct hub_timeouts *t = &r->w->conf->timeout;
 	const struct candidate *c = r->candidate;
-	char total[24], first[24], idle[24];
-
-	snprintf(total, sizeof(total), "%lld", (long long)left_ms(r));
-	snprintf(first, sizeof(first), "%lld", (long long)t->first_byte);
-	snprintf(idle, sizeof(idle), "%lld", (long long)t->idle);
+	char total[DIGITS_MAX], first[DIGITS_MAX], idle[DIGITS_MAX];
 
 	const struct h2_field fields[] = {
 	    {SPAN(":method"), SPAN("POST")},
@@ -220,9 +222,9 @@ send_attempt(struct request *r)
 	    {SPAN(LINK_F_MODEL), span_str(c->model)},
 	    {SPAN(LINK_F_REQUEST_ID), span_str(r->id_text)},
 	    {SPAN(LINK_F_STREAM), span_str(r->api.stream ? "1" : "0")},
-	    {SPAN(LINK_F_DEADLINE), span_str(total)},
-	    {SPAN(LINK_F_FIRST), span_str(first)},
-	    {SPAN(LINK_F_IDLE), span_str(idle)},
+	    {SPAN(LINK_F_DEADLINE), number(total, left_ms(r))},
+	    {SPAN(LINK_F_FIRST), number(first, t->first_byte)},
+	    {SPAN(LINK_F_IDLE), number(idle, t->idle)},
 	    {SPAN("content-type"), span_str(r->type)},
 	};
 	return (upstream_open(r->w, &r->up, c->agent_row, c->agent_id, fields,
@@ -347,7 +349,7 @@ open_call(struct request *r)
 	    .stream = r->api.stream,
 	};
 
-	snprintf(fixed.endpoint, sizeof(fixed.endpoint), "%s", r->endpoint->id);
+	str_copy(fixed.endpoint, sizeof(fixed.endpoint), r->endpoint->id);
 	call_open(r->row, &fixed);
 	r->opened = true;
 	counter_add(r->w->count, COUNT_admitted, 1);
