@@ -43,6 +43,9 @@ SHM_SRCS = \
 	shm/cells.c \
 	shm/counters.c \
 	shm/layout.c \
+	shm/object.c \
+	shm/objtab.c \
+	shm/older.c \
 	shm/pricetab.c \
 	shm/process.c \
 	shm/pubtab.c \
@@ -91,10 +94,12 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
 
@@ -159,6 +164,7 @@ BILLING_SRCS = \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
 	hubd/billing/intake.c \
+	hubd/billing/objects.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \

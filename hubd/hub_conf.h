@@ -41,7 +41,8 @@ struct hub_conf {
 	enum hub_hold hold;
 	char *default_route; /* a model name, or NULL */
 	uint64_t max_body, buffer_memory, retry_memory, body_memory;
-	uint32_t max_calls, max_keys, max_accounts, max_agents;
+	bool objects; /* files, batches and stored responses are offered */
+	uint32_t max_calls, max_keys, max_accounts, max_agents, max_objects;
 	uint32_t max_attempts;
 	int64_t link_max_age;
 	int64_t ledger_keep;		   /* ms; 0: for ever */
