@@ -64,6 +64,7 @@ API_SRCS = \
 	hubd/api/kind_chat.c \
 	hubd/api/kind_free.c \
 	hubd/api/kind_image.c \
+	hubd/api/kind_object.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
 	hubd/api/openai.c \
@@ -234,6 +235,7 @@ PROVSIM_SRCS = \
 	tests/sim/control.c \
 	tests/sim/journal.c \
 	tests/sim/main.c \
+	tests/sim/objects.c \
 	tests/sim/peer.c \
 	tests/sim/play.c \
 	tests/sim/request.c \

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/http1.h"
 #include "common/span.h"
+#include "shm/object.h"
 #include "shm/usage.h"
 
 #define API_MODEL_MAX 128 /* bytes of a model name, terminator included */
@@ -32,6 +33,9 @@ enum meter_kind {
 	METER_IMAGE,
 	METER_SPEECH,
 	METER_TRANSCRIPT,
+	METER_OBJECT, /* a file, or a batch that begins: free */
+	METER_BATCH,  /* a batch: its usage when it has ended */
+	METER_RAW,    /* not read: free */
 	METER_KINDS
 };
 
@@ -104,6 +108,13 @@ struct api_place {
 	uint64_t begin, end; /* end = 0: not there */
 };
 
+/* An object that a body names by its id. */
+struct api_ref {
+	struct api_place at; /* of the id, as it is written, without quotes */
+	enum object_kind kind;
+};
+#define API_REFS_MAX 16
+
 struct api_request {
 	enum dialect dialect;
 	char model[API_MODEL_MAX]; /* as the user named it, decoded */
@@ -123,6 +134,10 @@ struct api_request {
 	uint64_t media;		     /* image parts and the like */
 	enum service_tier tier;	     /* asked for */
 	bool form;		     /* places are in a form, not in JSON */
+	bool no_store;		     /* the response is not to be kept */
+	bool batch;		     /* it is, or is a file for, a batch */
+	uint32_t nrefs;		     /* may be more than there is room for */
+	struct api_ref refs[API_REFS_MAX];
 	uint64_t characters;	     /* of the text to be spoken */
 	uint64_t media_bytes;	     /* of the files of a form */
 	uint32_t sound_rate;	     /* bytes a second of sound; 0: unknown */
@@ -168,6 +183,14 @@ void api_prepare(const struct api_request *, struct buf *body,
 
 struct meter;
 
+/* What an answer says of an object; "" what it does not. */
+struct meter_object {
+	char id[OBJECT_ID_MAX];
+	char files[2][OBJECT_ID_MAX]; /* what came out of a batch */
+	char model[API_MODEL_MAX];    /* of a batch */
+	bool ended;		      /* nothing of the batch changes now */
+};
+
 struct meter_report {
 	struct usage usage;
 	bool has_usage; /* the provider reported it */
@@ -182,6 +205,7 @@ struct meter_report {
 	uint64_t bytes;	      /* of the answer as it came */
 	uint64_t images;      /* finished ones in it */
 	uint64_t duration_ms; /* of sound, where it is said beside the usage */
+	struct meter_object object;
 };
 
 /*

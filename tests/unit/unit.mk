@@ -32,7 +32,7 @@ UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c com
 	common/alloc.c common/log.c
 API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
 	hubd/api/estimate.c hubd/api/kind.c \
-	hubd/api/kind_audio.c hubd/api/kind_chat.c hubd/api/kind_image.c \
+	hubd/api/kind_audio.c hubd/api/kind_chat.c hubd/api/kind_image.c hubd/api/kind_object.c \
 	hubd/api/kind_free.c hubd/api/kind_response.c hubd/api/meter.c \
 	hubd/api/openai.c hubd/api/openai_form.c common/multipart.c \
 	hubd/api/openai_inspect.c \
