@@ -55,10 +55,15 @@ SHM_SRCS = \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS = \
+	hubd/api/anthropic.c \
 	hubd/api/api.c \
+	hubd/api/azure.c \
+	hubd/api/bedrock.c \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
+	hubd/api/gemini.c \
+	hubd/api/key.c \
 	hubd/api/kind.c \
 	hubd/api/kind_audio.c \
 	hubd/api/kind_chat.c \
@@ -71,8 +76,11 @@ API_SRCS = \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
 	hubd/api/openai_usage.c \
+	hubd/api/path.c \
 	hubd/api/reader.c \
 	hubd/api/scrub.c \
+	hubd/api/scrub_json.c \
+	hubd/api/target.c \
 
 ROUTE_SRCS = \
 	hubd/route/route.c \

@@ -13,6 +13,15 @@
 
 #define ROUTER_SLOTS 1024 /* cached routes; a clash replaces */
 
+/* Which types of providers speak which dialect, as they are announced. */
+static const char *const speakers[DIALECT_COUNT][2] = {
+    [DIALECT_OPENAI] = {"openai", "azure"},
+    [DIALECT_AZURE] = {"openai", "azure"},
+    [DIALECT_ANTHROPIC] = {"anthropic"},
+    [DIALECT_GEMINI] = {"google"},
+    [DIALECT_BEDROCK] = {"aws"},
+};
+
 struct router {
 	const struct shm *shm;
 	char default_route[PRICE_NAME_MAX];
@@ -121,11 +130,21 @@ has_candidate(
 	return (false);
 }
 
+bool
+route_speaks(const char *type, enum dialect d)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (speakers[d][i] != NULL && strcmp(speakers[d][i], type) == 0)
+			return (true);
+	return (false);
+}
+
 struct collect {
 	const struct router *router;
 	const struct price_blob *blob; /* one version for all of a route */
 	struct route *route;
 	const char *model;
+	bool deaf; /* some serve it who do not speak the dialect */
 };
 
 static void
@@ -190,9 +209,13 @@ collect_one(void *arg, uint32_t row, const struct pub_agent *agent,
 {
 	struct collect *c = arg;
 
-	if (rights_allow(agent, p->name, c->model) &&
-	    provider_serves(a, p, c->model))
+	if (!rights_allow(agent, p->name, c->model) ||
+	    !provider_serves(a, p, c->model))
+		return;
+	if (route_speaks(p->type, c->route->dialect))
 		add_candidate(c, row, a, p);
+	else
+		c->deaf = true;
 }
 
 static bool
@@ -204,7 +227,7 @@ is_priced(const struct price_blob *blob, const char *model)
 static void
 fill(const struct router *r, const struct price_blob *blob, struct route *route)
 {
-	struct collect c = {r, blob, route, route->model};
+	struct collect c = {r, blob, route, route->model, false};
 	bool priced = is_priced(blob, route->model);
 
 	each_provider(r->shm, &c, collect_one);
@@ -214,8 +237,9 @@ fill(const struct router *r, const struct price_blob *blob, struct route *route)
 		each_provider(r->shm, &c, collect_one);
 	}
 	route->error = route->n > 0 ? API_OK
-		       : priced	    ? API_ERR_no_agent
-				    : API_ERR_model_not_found;
+		       : !priced    ? API_ERR_model_not_found
+		       : c.deaf	    ? API_ERR_wrong_api
+				    : API_ERR_no_agent;
 }
 
 static uint64_t
@@ -225,9 +249,10 @@ version_of(const struct price_blob *blob)
 }
 
 static bool
-is_current(const struct shm *shm, const struct route *route, const char *model)
+is_current(const struct shm *shm, const struct route *route, const char *model,
+    enum dialect dialect)
 {
-	return (strcmp(route->model, model) == 0 &&
+	return (route->dialect == dialect && strcmp(route->model, model) == 0 &&
 		route->registry_version ==
 		    atomic_load(&shm_run_state(shm)->registry_version) &&
 		route->keys_version ==
@@ -236,15 +261,16 @@ is_current(const struct shm *shm, const struct route *route, const char *model)
 }
 
 struct route *
-router_find(struct router *r, const char *model)
+router_find(struct router *r, const char *model, enum dialect dialect)
 {
 	const struct price_blob *blob;
 	struct route **slot, *route;
 
-	slot = &r->slot[price_hash(span_str(model)) % ROUTER_SLOTS];
-	if (*slot == NULL || !is_current(r->shm, *slot, model)) {
+	slot = &r->slot[(price_hash(span_str(model)) + dialect) % ROUTER_SLOTS];
+	if (*slot == NULL || !is_current(r->shm, *slot, model, dialect)) {
 		route = xcalloc(1, sizeof(*route));
 		route->refs = 1;
+		route->dialect = dialect;
 		snprintf(route->model, sizeof(route->model), "%s", model);
 		/* Versions first: a change while we look makes it stale. */
 		route->registry_version =
@@ -309,6 +335,7 @@ route_pick(const struct shm *shm, const struct route *route, uint32_t *tried,
 struct offer {
 	const struct price_blob *blob;
 	const struct price_entry *entry;
+	enum dialect dialect; /* COUNT: any */
 	bool found;
 };
 
@@ -319,6 +346,8 @@ offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
 	struct offer *o = arg;
 	struct span model = span_str(o->entry->name);
 
+	if (o->dialect != DIALECT_COUNT && !route_speaks(p->type, o->dialect))
+		return;
 	if (!o->found && rights_allow(agent, p->name, o->entry->name) &&
 	    provider_serves(a, p, o->entry->name) &&
 	    price_find(o->blob, span_str(p->name), span_str(p->type), model) ==
@@ -327,9 +356,10 @@ offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
 }
 
 bool
-route_offers(const struct shm *shm, const struct price_entry *entry)
+route_offers(
+    const struct shm *shm, const struct price_entry *entry, enum dialect d)
 {
-	struct offer o = {pub_prices(shm), entry, false};
+	struct offer o = {pub_prices(shm), entry, d, false};
 
 	each_provider(shm, &o, offer_one);
 	return (o.found);

@@ -1,7 +1,7 @@
 /*
- * Where a request may go: the candidates for a model, from the registry,
- * the agents' rights and the prices in force. A route is made once for a
- * model and used until any of these changes; who holds one pins the prices
+ * Where a request may go: the candidates for a model and a dialect, from the
+ * registry, the agents' rights and the prices in force. A route is made once
+ * for both and used until any of these changes; who holds one pins the prices
  * in it, whatever is published meanwhile.
  */
 #ifndef HUBD_ROUTE_ROUTE_H
@@ -30,6 +30,7 @@ struct candidate {
 struct route {
 	unsigned refs;
 	char model[PRICE_NAME_MAX]; /* as asked for */
+	enum dialect dialect;
 	uint64_t registry_version, keys_version, price_version;
 	enum api_error error; /* why there is no candidate */
 	uint32_t n, nentries;
@@ -48,10 +49,10 @@ void router_configure(
 /*
  * The route of a model, with a reference for the caller. With n = 0, error
  * says why: API_ERR_model_not_found (unknown or unpriced, and the default
- * route has nothing either) or API_ERR_no_agent (priced, but nobody serves
- * it).
+ * route has nothing either), API_ERR_no_agent (priced, but nobody serves it)
+ * or API_ERR_wrong_api (served, but by no provider that speaks the dialect).
  */
-struct route *router_find(struct router *, const char *model);
+struct route *router_find(struct router *, const char *model, enum dialect);
 void route_unref(struct route *); /* NULL is fine */
 
 /*
@@ -62,8 +63,13 @@ void route_unref(struct route *); /* NULL is fine */
 int route_pick(
     const struct shm *, const struct route *, uint32_t *tried, bool *full);
 
-/* Does any live agent offer the model of that entry? For /v1/models. */
-bool route_offers(const struct shm *, const struct price_entry *);
+/*
+ * Does any live agent offer the model of that entry, at a provider that
+ * speaks the dialect? DIALECT_COUNT: at any. For lists of models.
+ */
+bool route_offers(const struct shm *, const struct price_entry *, enum dialect);
+/* Does a provider of that type speak the dialect? */
+bool route_speaks(const char *type, enum dialect);
 
 /* The dearest hold over all candidates. */
 nanousd_t route_hold(

@@ -11,6 +11,7 @@
 #define REFUSAL_MAX 65536	 /* of a provider's refusal */
 #define USER_HIGH   65536	 /* unsent to the user: no more credit */
 #define GRACE_MS    5000	 /* for the usage after the last finish */
+#define CARRIED_MAX 256		 /* of a field that goes on to the user */
 
 /* ---- deadlines -------------------------------------------------------------
  */
@@ -157,6 +158,7 @@ put_common(struct request *r, struct buf *out)
 	http1_put_field(out, "content-type", span_str(r->content_type));
 	if (r->retry_after[0] != '\0')
 		http1_put_field(out, "retry-after", span_str(r->retry_after));
+	buf_addspan(out, buf_span(&r->carried));
 	buf_addspan(out, buf_span(client_fields(r->client)));
 	if (client_will_close(r->client))
 		http1_put_field(out, "connection", SPAN("close"));
@@ -167,7 +169,7 @@ send_stream_head(struct request *r)
 {
 	struct buf *out = conn_out(client_conn(r->client));
 
-	reply_head(r->w, out, r->status, r->id_text);
+	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (r->sse)
 		http1_put_field(out, "cache-control", SPAN("no-cache"));
@@ -202,7 +204,7 @@ send_whole(struct request *r, const char *cost)
 	char length[24];
 
 	snprintf(length, sizeof(length), "%zu", buf_len(&r->held));
-	reply_head(r->w, out, r->status, r->id_text);
+	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (cost != NULL)
 		http1_put_field(out, "x-hub-cost", span_str(cost));
@@ -237,8 +239,7 @@ request_break(
 	if (c != NULL && r->head_sent && r->sse) {
 		/* The event for those who look, the missing end of the body
 		 * for those who do not. */
-		api_error_event(
-		    &event, r->endpoint->dialect, error, r->id_text);
+		api_error_event(&event, r->dialect, error, r->id_text);
 		send_chunk(r, buf_span(&event));
 		buf_fini(&event);
 	}
@@ -247,9 +248,8 @@ request_break(
 	access_broken(r->access, error);
 	request_finish(r, outcome, cost);
 	if (c != NULL && !r->head_sent) {
-		reply_error(r->w, c, r->endpoint->dialect, error, NULL,
-		    r->id_text, api_error_status(error) == 503 ? 1000 : -1,
-		    false);
+		reply_error(r->w, c, r->dialect, error, NULL, r->id_text,
+		    api_error_status(error) == 503 ? 1000 : -1, false);
 		request_free(r);
 		return;
 	}
@@ -308,6 +308,32 @@ copy_value(char *to, size_t cap, struct span v)
 		if (v.p[i] >= 0x20 && v.p[i] != 0x7f)
 			to[n++] = v.p[i];
 	to[n] = '\0';
+}
+
+/* Of a 429 the limits are told that the key has here, if it has any. */
+static bool
+is_carried(const struct request *r, struct span name)
+{
+	const struct span ours = SPAN("x-ratelimit-");
+	bool limited = r->admission.rpm != 0 || r->admission.tpm != 0;
+
+	return (api_carries(r->dialect, r->status, name) &&
+		!(limited && span_starts(name, ours)));
+}
+
+static void
+note_carried(struct request *r, const struct h2_field *f, size_t n)
+{
+	char value[CARRIED_MAX];
+
+	buf_reset(&r->carried, 512);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_carried(r, f[i].name) || f[i].value.n >= CARRIED_MAX)
+			continue;
+		copy_value(value, sizeof(value), f[i].value);
+		buf_addf(&r->carried, "%.*s: %s\r\n", (int)f[i].name.n,
+		    f[i].name.p, value);
+	}
 }
 
 static enum api_error
@@ -391,6 +417,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	r->t_last = loop_now(r->w->loop);
 	r->status = h.status;
 	r->upstream_us = h.upstream_us;
+	note_carried(r, f, n);
 	copy_value(r->retry_after, sizeof(r->retry_after), h.retry_after);
 	copy_value(r->content_type, sizeof(r->content_type), h.type);
 	if (r->content_type[0] == '\0')
@@ -553,7 +580,7 @@ end_refusal(struct request *r)
 		return;
 	}
 	if (!api_error_scrub(
-		&body, r->endpoint->dialect, r->status, buf_span(&r->held))) {
+		&body, r->dialect, r->status, buf_span(&r->held))) {
 		buf_fini(&body);
 		request_break(r, API_ERR_upstream_error,
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);

@@ -140,11 +140,13 @@ struct conn *client_detach(struct client *);
 
 /* ---- reply.c: heads and small replies ------------------------------------ */
 
-/* Status line, date, request id. More fields and an empty line follow. */
-void reply_head(struct worker *, struct buf *, int status, const char *id);
+/* Status line, date, request id, also where the dialect's clients look for
+ * it. More fields and an empty line follow. */
+void reply_head(
+    struct worker *, struct buf *, enum dialect, int status, const char *id);
 /* A whole reply of a small body. close adds "connection: close". */
-void reply_whole(struct worker *, struct client *, int status, const char *id,
-    struct span type, struct span body, bool close);
+void reply_whole(struct worker *, struct client *, enum dialect, int status,
+    const char *id, struct span type, struct span body, bool close);
 /* An error in the dialect's shape. retry_ms >= 0 adds retry-after. */
 void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
     const char *detail, const char *id, int64_t retry_ms, bool close);
@@ -190,6 +192,12 @@ struct request {
 	LIST_ENTRY(request) entry;
 	enum request_state state;
 	const struct endpoint *endpoint;
+	enum dialect dialect; /* whose the answers and errors are */
+	struct api_target target;
+	struct buf forwards; /* user's fields for the provider: name, NUL,
+				value, NUL, and so on */
+	size_t nforwards;
+	struct buf carried; /* the provider's for the user, each line ended */
 	req_id_t id;
 	char id_text[REQ_ID_TEXT];
 	uint32_t key_number;
@@ -240,8 +248,10 @@ struct request {
 };
 
 /* A request whose head was accepted; its body will follow. */
-struct request *request_new(struct client *, const struct endpoint *,
+struct request *request_new(struct client *, const struct api_target *,
     const struct identity *, req_id_t, struct access *);
+/* Takes the user's fields that go on to the provider; false: too many. */
+bool request_take_fields(struct request *, const struct http1_head *);
 /* Its body is whole. It answers by itself from here on. */
 void request_start(struct request *);
 /* The user is gone, at whatever point. */
@@ -302,9 +312,9 @@ void learn_set_refuses_usage(struct learn *, const struct candidate *);
 
 /* ---- local.c: what the hub answers itself -------------------------------- */
 
-/* GET /v1/models, or one of them, for this key. */
+/* A list of models, or one of them, for this key. */
 void local_models(struct worker *, struct client *, const struct identity *,
-    struct span path, const char *id);
+    const struct api_target *, const char *id);
 /* /healthz and /readyz; false: the path is another. */
 bool local_health(struct worker *, struct client *, const struct http1_head *,
     const char *id);

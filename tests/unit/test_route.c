@@ -64,7 +64,7 @@ add_agent(uint32_t row, const char *name, const char *glob, const char *rights,
 static uint32_t
 candidates(const char *model, enum api_error *error)
 {
-	struct route *r = router_find(router, model);
+	struct route *r = router_find(router, model, DIALECT_OPENAI);
 	uint32_t n = r->n;
 
 	*error = r->error;
@@ -92,6 +92,25 @@ START_TEST(a_priced_model_without_an_agent_says_so)
 }
 END_TEST
 
+START_TEST(a_dialect_goes_to_providers_that_speak_it)
+{
+	struct route *r;
+
+	set_up();
+	add_agent(0, "a", "*", "", 0);
+	r = router_find(router, "gpt-4o", DIALECT_ANTHROPIC);
+	ck_assert_uint_eq(r->n, 0);
+	ck_assert_int_eq(r->error, API_ERR_wrong_api);
+	route_unref(r);
+	r = router_find(router, "gpt-4o", DIALECT_AZURE);
+	ck_assert_uint_eq(r->n, 1);
+	route_unref(r);
+	ck_assert(route_speaks("aws", DIALECT_BEDROCK));
+	ck_assert(!route_speaks("azure", DIALECT_BEDROCK));
+	ck_assert(!route_speaks("", DIALECT_BEDROCK));
+}
+END_TEST
+
 START_TEST(the_default_route_takes_what_nobody_knows)
 {
 	enum api_error error;
@@ -101,7 +120,7 @@ START_TEST(the_default_route_takes_what_nobody_knows)
 	add_agent(0, "a", "*", "", 0);
 	router_configure(router, "spare", false);
 	ck_assert_uint_eq(candidates("no-such", &error), 1);
-	r = router_find(router, "no-such");
+	r = router_find(router, "no-such", DIALECT_OPENAI);
 	ck_assert_str_eq(r->c[0].model, "spare");
 	ck_assert_str_eq(r->c[0].entry->name, "spare");
 	route_unref(r);
@@ -157,10 +176,10 @@ START_TEST(a_route_held_keeps_its_prices_over_a_reload)
 
 	set_up();
 	add_agent(0, "a", "*", "", 0);
-	old = router_find(router, "gpt-4o");
+	old = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	publish_prices("{\"gpt-4o\":{\"litellm_provider\":\"openai\","
 		       "\"input_cost_per_token\":0.000005}}");
-	fresh = router_find(router, "gpt-4o");
+	fresh = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	ck_assert_ptr_ne(old, fresh);
 	ck_assert_uint_eq(old->price_version + 1, fresh->price_version);
 	ck_assert_int_gt(hold(old, 0, 1000), 0);
@@ -182,7 +201,7 @@ START_TEST(the_less_loaded_is_picked_and_full_ones_never)
 	add_agent(0, "a", "*", "", 10);
 	add_agent(1, "b", "*", "", 10);
 	atomic_store(&registry_at(fixture, me.row, 0)->calls, 5);
-	r = router_find(router, "gpt-4o");
+	r = router_find(router, "gpt-4o", DIALECT_OPENAI);
 	ck_assert_uint_eq(r->n, 2);
 	i = route_pick(fixture, r, &tried, &full);
 	ck_assert_uint_eq(r->c[i].agent_row, 1);
@@ -196,13 +215,18 @@ END_TEST
 
 START_TEST(the_list_of_models_has_what_is_served)
 {
+	const struct price_entry *gpt;
 	const struct price_blob *blob;
 
 	set_up();
 	add_agent(0, "a", "gpt-*", "", 0);
 	blob = pub_prices(fixture);
-	ck_assert(route_offers(fixture, price_blob_find(blob, SPAN("gpt-4o"))));
-	ck_assert(!route_offers(fixture, price_blob_find(blob, SPAN("spare"))));
+	gpt = price_blob_find(blob, SPAN("gpt-4o"));
+	ck_assert(route_offers(fixture, gpt, DIALECT_COUNT));
+	ck_assert(route_offers(fixture, gpt, DIALECT_OPENAI));
+	ck_assert(!route_offers(fixture, gpt, DIALECT_GEMINI));
+	ck_assert(!route_offers(
+	    fixture, price_blob_find(blob, SPAN("spare")), DIALECT_COUNT));
 }
 END_TEST
 
@@ -211,6 +235,7 @@ add(TCase *tc)
 {
 	tcase_add_test(tc, a_model_nobody_knows_is_not_found);
 	tcase_add_test(tc, a_priced_model_without_an_agent_says_so);
+	tcase_add_test(tc, a_dialect_goes_to_providers_that_speak_it);
 	tcase_add_test(tc, the_default_route_takes_what_nobody_knows);
 	tcase_add_test(tc, an_unpriced_model_is_refused_or_free_as_configured);
 	tcase_add_test(tc, rights_announcements_and_drains_are_obeyed);
