@@ -215,14 +215,18 @@ HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_conf.c \
+	agentd/agent_options.c \
 	agentd/announce.c \
+	agentd/answer_head.c \
 	agentd/call.c \
+	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
 	agentd/link.c \
 	agentd/main.c \
 	agentd/provider.c \
 	agentd/provider_openai.c \
+	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \

@@ -107,7 +107,7 @@ provider_openai_url(const char *base_url, const char *path, struct buf *out)
 }
 
 static bool
-openai_check(const struct provider_conf *conf, const char **why)
+openai_check(struct provider_conf *conf, const char **why)
 {
 	struct buf url = {0};
 	bool ok;
@@ -126,7 +126,6 @@ static bool
 openai_make(const struct provider_conf *conf, const struct provider_call *call,
     struct provider_request *r)
 {
-	struct buf auth = {0};
 	size_t i;
 
 	for (i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
@@ -137,11 +136,9 @@ openai_make(const struct provider_conf *conf, const struct provider_call *call,
 		return (false);
 	r->method = endpoints[i].method;
 	/* A model server of one's own may want no key. */
-	if (conf->api_key != NULL && conf->api_key[0] != '\0') {
-		buf_addf(&auth, "Bearer %s", conf->api_key);
-		provider_request_add(r, "Authorization", buf_cstr(&auth));
-		buf_fini(&auth);
-	}
+	if (conf->api_key != NULL && conf->api_key[0] != '\0')
+		provider_request_add2(
+		    r, "Authorization", "Bearer ", conf->api_key);
 	if (call->content_type[0] != '\0')
 		provider_request_add(r, "Content-Type", call->content_type);
 	provider_request_add(r, "User-Agent", "agentd/" VERSION);

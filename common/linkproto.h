@@ -12,6 +12,10 @@
  *		hub-provider	section name at the agent
  *		hub-model	model name as the provider knows it
  *		hub-request-id	UUID, for logs on both sides
+ *		hub-object	id in the path of a stateful endpoint
+ *		hub-alt		"sse", "json" or "enum": form of a stream that
+ *				is not chosen in the body (gemini)
+ *		hub-api-version	as the user asked for (azure)
  *		hub-stream	"1" if the user asked for a stream
  *		hub-deadline-ms	how long the agent may take in all
  *		hub-first-ms	... to the first byte of the answer
@@ -69,6 +73,9 @@
 #define LINK_F_PROVIDER	   "hub-provider"
 #define LINK_F_MODEL	   "hub-model"
 #define LINK_F_REQUEST_ID  "hub-request-id"
+#define LINK_F_OBJECT	   "hub-object"
+#define LINK_F_ALT	   "hub-alt"
+#define LINK_F_API_VERSION "hub-api-version"
 #define LINK_F_STREAM	   "hub-stream"
 #define LINK_F_DEADLINE	   "hub-deadline-ms"
 #define LINK_F_FIRST	   "hub-first-ms"

@@ -47,7 +47,7 @@ def hub_options():
 
 
 def agent_options():
-    text = source("agentd/agent_conf.c")
+    text = source("agentd/agent_options.c")
     tables = re.findall(
         r"struct conf_option \w+\[\] = \{(.*?)^\};", text, re.M | re.S)
     return [n for t in tables for n in re.findall(r'\.name = "(\w+)"', t)]

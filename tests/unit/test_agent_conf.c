@@ -6,6 +6,7 @@
 #include "agentd/agent_conf.h"
 #include "agentd/provider.h"
 #include "common/buf.h"
+#include "tests/unit/upstream_fake.h"
 
 #define HEAD "name = \"edge-1\"\ntoken = \"agt-1\"\n"
 #define HUBS "hubs = {\"wss://hub.example.com\"}\n"
@@ -88,6 +89,27 @@ static const struct {
     {HEAD HUBS "provider \"x\" {\n type = \"openai\"\n"
 	       " base_url = \"https://h\"\n}\n",
 	"models"},
+#define FOREIGN(line)                                           \
+	HEAD HUBS "provider \"x\" {\n type = \"openai\"\n" line \
+		  "\n base_url = \"https://h\"\n models = {\"*\"}\n}\n"
+    {FOREIGN("tenant = \"t\""), "has tenant, which type openai has not"},
+    {FOREIGN("client_id = \"t\""), "has client_id"},
+    {FOREIGN("client_secret = \"t\""), "has client_secret"},
+    {FOREIGN("authority = \"t\""), "has authority"},
+    {FOREIGN("api_version = \"t\""), "has api_version"},
+    {FOREIGN("project = \"t\""), "has project"},
+    {FOREIGN("location = \"t\""), "has location"},
+    {FOREIGN("service_account = \"/dev/null\""), "has service_account"},
+    {FOREIGN("metadata = true"), "has metadata"},
+    {FOREIGN("region = \"t\""), "has region"},
+    {FOREIGN("access_key = \"t\""), "has access_key"},
+    {FOREIGN("secret_key = \"t\""), "has secret_key"},
+    {FOREIGN("session_token = \"t\""), "has session_token"},
+    {FOREIGN("bearer = \"t\""), "has bearer"},
+    {FOREIGN("location = \"a/b\""), "location"},
+    {FOREIGN("region = \"a.evil.example\""), "region"},
+    {FOREIGN("tenant = \"a/b\""), "tenant"},
+    {FOREIGN("service_account = \"/nonexistent\""), "cannot be read"},
     {HEAD HUBS "provider \"x y\" {\n type = \"openai\"\n"
 	       " base_url = \"https://h\"\n models = {\"*\"}\n}\n",
 	"x y"},

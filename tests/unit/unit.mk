@@ -128,12 +128,18 @@ FUZZ_multipart = $(UNIT_multipart)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
-UNIT_provider_openai = agentd/provider_openai.c agentd/provider.c \
-	common/buf.c common/alloc.c common/log.c
-UNIT_agent_conf = agentd/agent_conf.c agentd/provider.c \
-	agentd/provider_openai.c common/conf.c common/conf_expand.c \
-	common/conf_scan.c common/conf_serial.c common/conf_value.c \
-	common/crypto.c common/ids.c common/buf.c common/alloc.c common/log.c
+# The provider types know each other through their table. Their tests bring
+# an upstream of their own (tests/unit/upstream_fake.h).
+PROVIDER_LINKS = agentd/provider.c agentd/provider_openai.c agentd/token.c \
+	common/crypto.c common/ids.c common/loop.c common/buf.c \
+	common/alloc.c common/log.c
+UNIT_provider_openai = $(PROVIDER_LINKS)
+UNIT_token = $(PROVIDER_LINKS)
+UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
+	$(PROVIDER_LINKS) common/conf.c \
+	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
+	common/conf_value.c
+UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
