@@ -170,7 +170,7 @@ hold(const struct route *route, uint64_t input, uint64_t output)
 	return (route_hold(route, TIER_DEFAULT, &bound).n);
 }
 
-START_TEST(a_route_held_keeps_its_prices_over_a_reload)
+START_TEST(d16_a_new_price_makes_a_new_route)
 {
 	struct route *old, *fresh;
 
@@ -239,7 +239,7 @@ add(TCase *tc)
 	tcase_add_test(tc, the_default_route_takes_what_nobody_knows);
 	tcase_add_test(tc, an_unpriced_model_is_refused_or_free_as_configured);
 	tcase_add_test(tc, rights_announcements_and_drains_are_obeyed);
-	tcase_add_test(tc, a_route_held_keeps_its_prices_over_a_reload);
+	tcase_add_test(tc, d16_a_new_price_makes_a_new_route);
 	tcase_add_test(tc, the_less_loaded_is_picked_and_full_ones_never);
 	tcase_add_test(tc, the_list_of_models_has_what_is_served);
 }
