@@ -75,6 +75,7 @@ API_SRCS = \
 	hubd/api/openai.c \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
+	hubd/api/openai_object.c \
 	hubd/api/openai_usage.c \
 	hubd/api/path.c \
 	hubd/api/reader.c \
@@ -152,6 +153,7 @@ WORKER_SRCS = \
 	hubd/worker/learn.c \
 	hubd/worker/link.c \
 	hubd/worker/local.c \
+	hubd/worker/objects.c \
 	hubd/worker/pipe.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \

@@ -31,7 +31,8 @@ object_id_ok(struct span id)
 	for (i = 0; i < id.n; i++)
 		if (!is_id_byte(id.p[i]))
 			return (false);
-	return (id.n > 0 && id.n < OBJECT_ID_MAX);
+	/* in a path, a dot in front might mean another folder */
+	return (id.n > 0 && id.n < OBJECT_ID_MAX && id.p[0] != '.');
 }
 
 /* Where the empty id behind the last begins; OBJECT_IDS_MAX: nowhere. */

@@ -45,7 +45,8 @@ struct call_object {
 };
 _Static_assert(sizeof(struct call_object) == 140, "recovery record");
 
-/* Is it an id that can be kept: [A-Za-z0-9_.-], of a size that fits? */
+/* Is it an id that can be kept: [A-Za-z0-9_.-], no dot in front, of a size
+ * that fits? */
 bool object_id_ok(struct span id);
 /* Puts an id behind those that are there. false: it is none, or there is no
  * room. */

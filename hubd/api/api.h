@@ -56,6 +56,15 @@ enum meter_kind {
 	METER_KINDS
 };
 
+/* What an endpoint does to an object. */
+enum object_use {
+	USE_NONE, /* it is about none */
+	USE_CREATE,
+	USE_READ, /* or cancel: it stays */
+	USE_DELETE,
+	USE_LIST,
+};
+
 struct endpoint {
 	const char *id;	    /* "chat.completions": travels to the agent */
 	const char *method; /* "POST" */
@@ -64,6 +73,11 @@ struct endpoint {
 	enum meter_kind meter;
 	bool local; /* answered by the hub itself (models) */
 	bool form;  /* the body is multipart/form-data, not JSON */
+	bool bodiless; /* there is none */
+	/* Of what is kept at the provider: which kind, and what is done. A
+	 * kind with USE_NONE: what is answered may be kept. */
+	enum object_kind object;
+	enum object_use use;
 };
 
 /* By id, for rows and agents; NULL if there is none. */
@@ -104,11 +118,23 @@ struct api_target {
  * method alone is method_not_allowed; percent-encoding that is broken, and
  * names with NUL, control characters or dot segments in them are
  * invalid_request. Of the query alt, $alt, key and api-version are taken,
- * all others are dropped.
+ * all others are dropped. objects: those are offered.
  */
-void api_target(const struct http1_head *, struct api_target *);
+void api_target(
+    const struct http1_head *, bool objects, struct api_target *);
 /* Appends the methods that the request's path takes: "GET, POST". */
-void api_target_methods(const struct http1_head *, struct buf *);
+void api_target_methods(
+    const struct http1_head *, bool objects, struct buf *);
+
+/* Which part of a list is asked for (OpenAI's API reference, "limit", "after"
+ * and "order"). */
+struct api_list {
+	char after[OBJECT_ID_MAX]; /* "": from the beginning */
+	uint32_t limit;		   /* 0: as many as is usual */
+	bool ascending, descending;
+};
+/* What a query says of that. False: a value of it is wrong. */
+bool api_list_query(struct span query, struct api_list *);
 
 /*
  * The key that the dialect's clients present, in a field or in the query;
@@ -201,6 +227,7 @@ struct api_request {
 	uint64_t media;		     /* image parts and the like */
 	enum service_tier tier;	     /* asked for */
 	bool form;		     /* places are in a form, not in JSON */
+	bool no_model;		     /* none is asked for */
 	bool no_store;		     /* the response is not to be kept */
 	bool batch;		     /* it is, or is a file for, a batch */
 	uint32_t nrefs;		     /* may be more than there is room for */

@@ -107,6 +107,8 @@ request_free(struct request *r)
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
 		call_free(r->row);
+	if (r->object_event)
+		finals_unwatch(w->finals, r);
 	loop_timer_free(r->timer);
 	loop_work_cancel(&r->credit);
 	drop_body(r);
@@ -182,6 +184,12 @@ request_feed(struct request *r)
 	}
 	r->retry_counted = buf_len(&r->body);
 	r->w->retry_bytes += r->retry_counted;
+}
+
+bool
+request_has_body(const struct request *r)
+{
+	return (r->endpoint->bodiless || buf_len(&r->body) > 0);
 }
 
 void
@@ -292,7 +300,7 @@ static bool
 may_try_again(const struct request *r)
 {
 	return (r->attempts < r->w->conf->max_attempts &&
-		buf_len(&r->body) > 0 &&
+		request_has_body(r) &&
 		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
 		r->client != NULL);
 }
@@ -364,6 +372,7 @@ forget_attempt(struct request *r)
 	upstream_cancel(&r->up, H2_CANCEL);
 	meter_free(r->meter);
 	r->meter = NULL;
+	objects_forget(r);
 	request_note_progress(r);
 }
 

@@ -35,7 +35,7 @@ API_LINKS = hubd/api/api.c hubd/api/endpoints.c hubd/api/errors.c \
 	hubd/api/kind_audio.c hubd/api/kind_chat.c hubd/api/kind_image.c hubd/api/kind_object.c \
 	hubd/api/kind_free.c hubd/api/kind_response.c hubd/api/meter.c \
 	hubd/api/openai.c hubd/api/openai_form.c common/multipart.c \
-	hubd/api/openai_inspect.c \
+	hubd/api/openai_inspect.c hubd/api/openai_object.c shm/object.c \
 	hubd/api/openai_usage.c hubd/api/reader.c hubd/api/scrub.c shm/usage.c common/jscan.c \
 	common/json.c common/json_write.c common/sse.c common/buf.c \
 	common/alloc.c common/log.c
