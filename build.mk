@@ -84,6 +84,10 @@ API_SRCS = \
 	hubd/api/target.c \
 
 ROUTE_SRCS = \
+	hubd/route/cooldown.c \
+	hubd/route/explain.c \
+	hubd/route/pick.c \
+	hubd/route/plan.c \
 	hubd/route/route.c \
 
 AUTH_SRCS = \
@@ -158,6 +162,7 @@ WORKER_SRCS = \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
+	hubd/worker/retry.c \
 	hubd/worker/upstream.c \
 	hubd/worker/worker.c \
 
@@ -169,6 +174,7 @@ BILLING_SRCS = \
 	hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
+	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \

@@ -12,10 +12,6 @@
  *		hub-provider	section name at the agent
  *		hub-model	model name as the provider knows it
  *		hub-request-id	UUID, for logs on both sides
- *		hub-object	id in the path of a stateful endpoint
- *		hub-alt		"sse", "json" or "enum": form of a stream that
- *				is not chosen in the body (gemini)
- *		hub-api-version	as the user asked for (azure)
  *		hub-stream	"1" if the user asked for a stream
  *		hub-deadline-ms	how long the agent may take in all
  *		hub-first-ms	... to the first byte of the answer
@@ -25,6 +21,8 @@
  *		hub-api-version	that an Azure user named
  *		hub-object	the id in the path of what is kept at the
  *				provider
+ *		hub-after, hub-limit, hub-order
+ *				which part of what is listed there
  *		content-type	of the body
  *		fields of the user's head, under their own names, of an
  *				allow-list for the dialect (hublink(7))
@@ -80,9 +78,9 @@
 #define LINK_F_DEADLINE	   "hub-deadline-ms"
 #define LINK_F_FIRST	   "hub-first-ms"
 #define LINK_F_IDLE	   "hub-idle-ms"
-#define LINK_F_ALT	   "hub-alt"
-#define LINK_F_API_VERSION "hub-api-version"
-#define LINK_F_OBJECT	   "hub-object"
+#define LINK_F_AFTER	   "hub-after"
+#define LINK_F_LIMIT	   "hub-limit"
+#define LINK_F_ORDER	   "hub-order"
 #define LINK_F_AGENT	   "hub-agent"
 #define LINK_F_ERROR	   "hub-error"
 #define LINK_F_UPSTREAM_US "hub-upstream-us"

@@ -26,6 +26,8 @@ next_deadline(const struct request *r)
 	other = r->state == REQUEST_SENT
 		    ? monotime_add_ms(r->t_sent, t->first_byte)
 		    : monotime_add_ms(r->t_last, t->idle);
+	if (r->state == REQUEST_WAIT)
+		other = r->t_retry;
 	if (other.ns < d.ns)
 		d = other;
 	if (r->t_grace.ns != 0 && r->t_grace.ns < d.ns)
@@ -58,6 +60,10 @@ request_on_timer(void *arg)
 		request_arm(r);
 		return;
 	}
+	if (r->state == REQUEST_WAIT) {
+		request_again(r);
+		return;
+	}
 	/* An answer that waits for its reader is late by the reader's fault:
 	 * his own deadline (write) is the one that counts. */
 	if (r->owed > 0 && r->client != NULL &&
@@ -74,6 +80,7 @@ request_on_timer(void *arg)
 		return;
 	}
 	if (r->state == REQUEST_SENT && !monotime_reached(r->t_total, now)) {
+		retry_note_failure(r);
 		request_retry(r, API_ERR_upstream_timeout);
 		return;
 	}
@@ -407,16 +414,7 @@ static bool
 can_retry(const struct request *r)
 {
 	return (!r->head_sent && r->client != NULL && request_has_body(r) &&
-		r->attempts < r->w->conf->max_attempts);
-}
-
-static bool
-is_untried_left(const struct request *r)
-{
-	uint32_t all =
-	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
-
-	return ((r->tried & all) != all);
+		retry_is_open(r));
 }
 
 /* Is it one that has a body? No endpoint of ours is answered without. */
@@ -483,13 +481,14 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 		snprintf(r->content_type, sizeof(r->content_type), "%s",
 		    "application/json");
 	(void)FAILPOINT("worker.head");
+	retry_note_head(r, h.status, h.error, h.retry_after);
 	if (h.error.n > 0) {
 		request_retry(r, agent_error(h.error));
 	} else if (is_success(h.status)) {
 		begin_answer(r, &h);
 		request_arm(r);
 	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
-		   is_untried_left(r)) {
+		   (retry_has_next(r) || retry_may_wait(r))) {
 		request_retry(r, API_ERR_upstream_error);
 	} else {
 		r->state = REQUEST_REFUSAL;
@@ -572,6 +571,7 @@ on_data(struct upstream *up, struct span bytes)
 	case REQUEST_ADMIT:
 	case REQUEST_SENT:
 	case REQUEST_BOOKING:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -668,6 +668,7 @@ on_end(struct upstream *up)
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
 	case REQUEST_BOOKING:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -686,8 +687,11 @@ on_close(struct upstream *up, uint32_t code)
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
 	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
 		r->attempts--; /* nothing was done there: it costs nothing */
+		r->spent[r->candidate->stage]--;
 		request_retry(r, API_OK);
 	} else {
+		if (code == H2_INTERNAL_ERROR)
+			retry_note_failure(r);
 		request_retry(r, API_ERR_agent_lost);
 	}
 }
@@ -742,7 +746,7 @@ request_user_gone(struct request *r)
 		/* Only the usage is still to come: read it, or leaving at
 		 * the last word would dodge the exact bill. */
 		r->t_grace = monotime_add_ms(loop_now(r->w->loop), GRACE_MS);
-	} else if (!goes_on(r)) {
+	} else if (r->state == REQUEST_WAIT || !goes_on(r)) {
 		request_finish(r, OUTCOME_CANCELLED, cost);
 		request_free(r);
 		return;

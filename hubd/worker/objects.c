@@ -99,8 +99,10 @@ objects_narrow(struct request *r)
 		return (API_OK);
 	all =
 	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
-	r->tried = route_others(r->route, r->holder.agent, r->holder.provider);
-	return (r->tried == all ? API_ERR_no_agent : API_OK);
+	r->barred =
+	    route_others(r->route, r->holder.agent, r->holder.provider);
+	r->tried = r->barred;
+	return (r->barred == all ? API_ERR_no_agent : API_OK);
 }
 
 /* ---- what a call does ---------------------------------------------------- */

@@ -48,7 +48,7 @@ request_new(struct client *c, const struct api_target *target,
 	r->up.owner = r;
 	r->credit = (struct loop_work){.fn = request_on_credit, .arg = r};
 	r->timer = loop_timer_new(w->loop, request_on_timer, r);
-	r->upstream_us = -1;
+	r->upstream_us = r->retry_ms = -1;
 	LIST_INSERT_HEAD(&w->requests, r, entry);
 	w->nrequests++;
 	return (r);
@@ -263,18 +263,26 @@ put_forwards(const struct request *r, struct h2_field *fields, size_t *n)
 	}
 }
 
+static const char *
+order_str(const struct api_list *list)
+{
+	return (list->ascending ? "asc" : list->descending ? "desc" : "");
+}
+
 static int
 send_attempt(struct request *r)
 {
 	const struct hub_timeouts *t = &r->w->conf->timeout;
 	const struct candidate *c = r->candidate;
 	struct h2_field fields[LINK_FIELDS_MAX];
-	char total[24], first[24], idle[24];
+	char total[24], first[24], idle[24], limit[16] = "";
 	size_t n = 0;
 
 	snprintf(total, sizeof(total), "%lld", (long long)left_ms(r));
 	snprintf(first, sizeof(first), "%lld", (long long)t->first_byte);
 	snprintf(idle, sizeof(idle), "%lld", (long long)t->idle);
+	if (r->list.limit != 0)
+		snprintf(limit, sizeof(limit), "%u", r->list.limit);
 
 	put_field(fields, &n, ":method", "POST");
 	put_field(fields, &n, ":path", LINK_CALL);
@@ -290,19 +298,20 @@ send_attempt(struct request *r)
 	put_field(fields, &n, LINK_F_ALT, api_alt_str(r->target.alt));
 	put_field(fields, &n, LINK_F_API_VERSION, r->target.version);
 	put_field(fields, &n, LINK_F_OBJECT, r->target.object);
+	put_field(fields, &n, LINK_F_AFTER, r->list.after);
+	put_field(fields, &n, LINK_F_LIMIT, limit);
+	put_field(fields, &n, LINK_F_ORDER, order_str(&r->list));
 	put_field(fields, &n, "content-type", r->type);
 	put_forwards(r, fields, &n);
 	return (upstream_open(
-	    r->w, &r->up, c->agent_row, c->agent_id, fields, n, true));
+	    r->w, &r->up, c->agent_row, c->agent_id, fields, n,
+	    attempt_body(r).n > 0));
 }
 
 static bool
 may_try_again(const struct request *r)
 {
-	return (r->attempts < r->w->conf->max_attempts &&
-		request_has_body(r) &&
-		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
-		r->client != NULL);
+	return (retry_is_open(r) && request_has_body(r) && r->client != NULL);
 }
 
 static void
@@ -334,6 +343,7 @@ try_candidate(struct request *r, const struct candidate *c)
 	r->attempts++;
 	note_route(r);
 	if (send_attempt(r) == 0) {
+		r->spent[c->stage]++;
 		begin_attempt(r);
 		return (true);
 	}
@@ -352,9 +362,15 @@ try_next(struct request *r)
 	int i;
 
 	while (may_try_again(r) &&
-	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1)
-		if (try_candidate(r, &r->route->c[i]))
+	       (i = route_pick(r->w->shm, r->route, loop_now(r->w->loop),
+		    &r->tried, &full)) != -1)
+		if (retry_may_ask(r, &r->route->c[i]) &&
+		    try_candidate(r, &r->route->c[i]))
 			return;
+	if (may_try_again(r) && retry_may_wait(r)) {
+		retry_wait(r);
+		return;
+	}
 	if (r->last_error == API_OK)
 		r->last_error = full ? API_ERR_overloaded : API_ERR_no_agent;
 	if (r->candidate != NULL)
@@ -363,6 +379,13 @@ try_next(struct request *r)
 	    r->user_left				? OUTCOME_CANCELLED
 	    : r->last_error == API_ERR_upstream_timeout ? OUTCOME_TIMED_OUT
 							: OUTCOME_FAILED);
+}
+
+void
+request_again(struct request *r)
+{
+	r->tried = r->barred;
+	try_next(r);
 }
 
 /* Nothing of an attempt that failed reaches the next one, or the bill. */
@@ -447,6 +470,7 @@ on_admitted(struct admission *a, enum api_error error)
 	tell_limits(r);
 	r->t_total =
 	    monotime_add_ms(loop_now(r->w->loop), r->w->conf->timeout.total);
+	r->t_wait = monotime_add_ms(loop_now(r->w->loop), r->route->max_wait);
 	try_next(r);
 }
 
@@ -491,14 +515,19 @@ account_is_disabled(const struct request *r)
 }
 
 static enum api_error
-find_route(struct request *r, const struct pub_key *key)
+find_route(struct request *r, const struct pub_key *key, const char **why)
 {
+	enum api_error error = objects_route(r, key, why);
+
+	if (error != API_OK || r->route != NULL)
+		return (error);
 	r->route = router_find(r->w->router, r->api.model, r->dialect);
-	if (r->route->error == API_ERR_model_not_found)
+	if (!r->route->known)
 		return (API_ERR_model_not_found);
 	if (!auth_list_allows(key->models, r->api.model))
 		return (API_ERR_model_not_allowed);
-	return (r->route->error);
+	return (r->route->error != API_OK ? r->route->error
+					  : objects_narrow(r));
 }
 
 static enum api_error
@@ -537,8 +566,8 @@ request_start(struct request *r)
 		refuse(r, API_ERR_account_disabled, NULL, -1);
 		return;
 	}
-	if ((error = find_route(r, &key)) != API_OK) {
-		refuse(r, error, NULL, error == API_ERR_no_agent ? 1000 : -1);
+	if ((error = find_route(r, &key, &why)) != API_OK) {
+		refuse(r, error, why, error == API_ERR_no_agent ? 1000 : -1);
 		return;
 	}
 	if (!call_take(
@@ -567,7 +596,8 @@ requests_recheck(struct worker *w)
 		if (r->client != NULL)
 			client_kill(r->client, "its key was cut");
 		/* Those that go on unseen are cut as well. */
-		if (r->state != REQUEST_DONE && r->opened) {
+		if (r->state != REQUEST_DONE && r->state != REQUEST_BOOKING &&
+		    r->opened) {
 			request_finish(r, OUTCOME_CANCELLED, cost);
 			request_free(r);
 		}

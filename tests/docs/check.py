@@ -42,7 +42,7 @@ def compare(what, known, documented, where):
 # ---- what the program has --------------------------------------------------
 
 def hub_options():
-    return re.findall(r"^(?:OPTION|TIMEOUT|TLS)\((\w+)",
+    return re.findall(r"^(?:OPTION|TIMEOUT|TLS|ROUTE)\((\w+)",
                       source("hubd/options.def"), re.M)
 
 

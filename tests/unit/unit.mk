@@ -87,7 +87,8 @@ UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c hubd/auth/auth.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
 	common/failpoint.c common/buf.c
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
+UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
+	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
@@ -95,7 +96,8 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	common/jscan.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
-	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_show.c \
+	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_route.c \
+	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/objects.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
@@ -108,6 +110,10 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	shm/counters.c shm/layout.c shm/object.c shm/objtab.c shm/older.c \
 	shm/pricetab.c shm/process.c \
 	shm/pubtab.c shm/shm.c shm/usage.c common/alloc.c common/buf.c \
+	shm/counters.c shm/layout.c shm/pricetab.c shm/process.c \
+	shm/pubtab.c shm/registry.c shm/shm.c shm/usage.c hubd/auth/auth.c \
+	hubd/route/explain.c hubd/route/plan.c hubd/route/route.c \
+	common/alloc.c common/buf.c \
 	common/crc32.c common/crypto.c common/failpoint.c common/ids.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
