@@ -226,13 +226,17 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_options.c \
 	agentd/announce.c \
 	agentd/answer_head.c \
+	agentd/azure_url.c \
+	agentd/base_url.c \
 	agentd/call.c \
 	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
 	agentd/link.c \
 	agentd/main.c \
+	agentd/oauth.c \
 	agentd/provider.c \
+	agentd/provider_azure.c \
 	agentd/provider_openai.c \
 	agentd/token.c \
 	agentd/ui.c \

@@ -84,8 +84,7 @@ check_ui(const char *s)
 static const char *
 check_type(const char *s)
 {
-	static const char *const later[] = {
-	    "azure", "anthropic", "google", "aws"};
+	static const char *const later[] = {"anthropic", "google", "aws"};
 	size_t i;
 
 	if (provider_type_find(s) != NULL)

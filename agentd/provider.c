@@ -10,6 +10,7 @@
 #include "common/crypto.h"
 
 static const struct provider_type *const types[] = {
+    &provider_azure,
     &provider_openai,
 };
 

@@ -103,7 +103,7 @@ struct provider_type {
 	    struct provider_conf *, int status, struct span body);
 };
 
-extern const struct provider_type provider_openai;
+extern const struct provider_type provider_azure, provider_openai;
 
 /* NULL if this version has no such type. */
 const struct provider_type *provider_type_find(const char *name);

@@ -118,6 +118,7 @@ got(struct credential *c, struct token *t)
 	wipe(&c->secret);
 	c->secret = t->secret;
 	t->secret = (struct buf){0};
+	buf_cstr(&c->secret);
 	c->version++;
 	c->valid = true;
 	c->used = !TAILQ_EMPTY(&c->waits);

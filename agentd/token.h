@@ -103,7 +103,8 @@ void credential_await(struct credential *, struct credential_wait *);
 /* fn will not be called. Fine if it was. */
 void credential_cancel(struct credential_wait *);
 
-/* The secret, as long as nothing returns to the loop. Only while valid. */
+/* The secret, as long as nothing returns to the loop; a terminator follows
+ * it. Only while valid. */
 struct span credential_secret(const struct credential *);
 /* Changes with every secret; never 0. */
 uint64_t credential_version(const struct credential *);

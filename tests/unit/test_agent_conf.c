@@ -75,7 +75,7 @@ static const struct {
     {HEAD "hubs = {\"ws://localhost.evil.example\"}\n" PROVIDER, "plaintext"},
     {HEAD "hubs = {\"ws://user@127.0.0.1\"}\n" PROVIDER, "characters"},
     {HEAD "hubs = {\"wss://\"}\n" PROVIDER, "host"},
-    {HEAD HUBS "provider \"x\" {\n type = \"azure\"\n"
+    {HEAD HUBS "provider \"x\" {\n type = \"aws\"\n"
 	       " models = {\"*\"}\n}\n",
 	"not in this version"},
     {HEAD HUBS "provider \"x\" {\n type = \"acme\"\n models = {\"*\"}\n}\n",

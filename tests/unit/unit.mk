@@ -136,9 +136,15 @@ UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
-PROVIDER_LINKS = agentd/provider.c agentd/provider_openai.c agentd/token.c \
-	common/crypto.c common/ids.c common/loop.c common/buf.c \
-	common/alloc.c common/log.c
+PROVIDER_LINKS = agentd/azure_url.c agentd/base_url.c agentd/oauth.c agentd/provider.c \
+	agentd/provider_azure.c agentd/provider_openai.c agentd/token.c \
+	common/crypto.c common/ids.c common/json.c common/json_write.c \
+	common/jscan.c common/loop.c common/buf.c common/alloc.c common/log.c
+UNIT_provider_azure = $(PROVIDER_LINKS)
+UNIT_base_url = agentd/base_url.c common/buf.c common/alloc.c common/log.c
+UNIT_oauth = $(PROVIDER_LINKS)
+UNIT_azure_url = agentd/azure_url.c $(UNIT_base_url)
+FUZZ_azure_url = $(UNIT_azure_url)
 UNIT_provider_openai = $(PROVIDER_LINKS)
 UNIT_token = $(PROVIDER_LINKS)
 UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
