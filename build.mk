@@ -101,6 +101,8 @@ PRICE_SRCS = \
 	hubd/price/amount.c \
 	hubd/price/cost.c \
 	hubd/price/price_check.c \
+	hubd/price/price_diff.c \
+	hubd/price/price_draft.c \
 	hubd/price/price_field.c \
 	hubd/price/price_file.c \
 	hubd/price/price_find.c \
@@ -175,6 +177,7 @@ BILLING_SRCS = \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \
+	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
