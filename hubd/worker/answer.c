@@ -464,6 +464,16 @@ sniff(struct request *r, struct span bytes)
 		begin_body(r, true);
 }
 
+/* Is it the provider's matter, which another may do better? Some have no
+ * place for files. */
+static bool
+is_providers(const struct request *r, int status)
+{
+	return (status == 429 || status >= 500 ||
+		(r->endpoint->use == USE_CREATE && r->holder.agent == 0 &&
+		    (status == 404 || status == 405)));
+}
+
 static void
 on_head(struct upstream *up, const struct h2_field *f, size_t n)
 {
@@ -487,7 +497,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	} else if (is_success(h.status)) {
 		begin_answer(r, &h);
 		request_arm(r);
-	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
+	} else if (is_providers(r, h.status) && can_retry(r) &&
 		   (retry_has_next(r) || retry_may_wait(r))) {
 		request_retry(r, API_ERR_upstream_error);
 	} else {
