@@ -181,7 +181,7 @@ provider_openai_path(const struct provider_call *call,
 static void
 put_query(struct buf *url, const char *name, const char *value)
 {
-	if (!is_object(value))
+	if (value == NULL || !is_object(value))
 		return;
 	buf_addf(url, "%c%s=%s",
 	    memchr(buf_ptr(url), '?', buf_len(url)) != NULL ? '&' : '?', name,
