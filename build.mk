@@ -13,12 +13,14 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crc32.c \
 	common/crypto.c \
+	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
 	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
+	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
 	common/json.c \
@@ -225,22 +227,32 @@ HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROU
 HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
+	common/rsa.c \
 	agentd/agent_conf.c \
 	agentd/agent_options.c \
 	agentd/announce.c \
 	agentd/answer_head.c \
+	agentd/aws_keys.c \
+	agentd/aws_metadata.c \
 	agentd/azure_url.c \
 	agentd/base_url.c \
 	agentd/call.c \
 	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
+	agentd/google_key.c \
+	agentd/google_url.c \
 	agentd/link.c \
 	agentd/main.c \
 	agentd/oauth.c \
 	agentd/provider.c \
+	agentd/provider_anthropic.c \
+	agentd/provider_aws.c \
 	agentd/provider_azure.c \
+	agentd/provider_google.c \
 	agentd/provider_openai.c \
+	agentd/sigv4.c \
+	agentd/skew.c \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \

@@ -84,15 +84,7 @@ check_ui(const char *s)
 static const char *
 check_type(const char *s)
 {
-	static const char *const later[] = {"anthropic", "google", "aws"};
-	size_t i;
-
-	if (provider_type_find(s) != NULL)
-		return (NULL);
-	for (i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (strcmp(s, later[i]) == 0)
-			return ("is not in this version");
-	return ("is no provider type");
+	return (provider_type_find(s) != NULL ? NULL : "is no provider type");
 }
 
 static const struct conf_option options[] = {

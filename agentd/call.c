@@ -20,6 +20,7 @@
 #include "common/log.h"
 
 #define SEND_MARK  65536 /* bytes queued for the hub above which we pause */
+#define DETAIL_MAX 400	 /* of an error, logged */
 #define CALL_MAGIC 0x63616c6c
 
 enum call_state {
@@ -208,12 +209,31 @@ respond(struct call *c, const struct answer_head *h)
 	h2stream_respond(c->stream, h->fields, h->n, true);
 }
 
+/* What it says is for our log alone. */
+static int
+detail_size(const struct call *c)
+{
+	size_t n = buf_len(&c->error);
+
+	return (n < DETAIL_MAX ? (int)n : DETAIL_MAX);
+}
+
 static void
 refuse(struct call *c, int status)
 {
-	log_warnx("call %s: provider %s refuses our credentials: %d",
-	    c->want.id, c->provider->name, status);
+	log_warnx("call %s: provider %s refuses our credentials: %d %.*s",
+	    c->want.id, c->provider->name, status, detail_size(c),
+	    buf_ptr(&c->error));
 	answer_error(c, "credentials");
+}
+
+static void
+deny(struct call *c, int status)
+{
+	log_warnx("call %s: provider %s does not let us use %s: %d %.*s",
+	    c->want.id, c->provider->name, c->want.model, status,
+	    detail_size(c), buf_ptr(&c->error));
+	answer_error(c, "unknown_provider");
 }
 
 /* Once more, if this was the first time; outside of curl. */
@@ -228,6 +248,9 @@ try_again(struct call *c, int status)
 	if (c->upstream != NULL)
 		upstream_cancel(c->upstream);
 	c->upstream = NULL;
+	answer_head_free(c->held);
+	c->held = NULL;
+	buf_fini(&c->error);
 	log_info("call %s: provider %s: once more after %d", c->want.id,
 	    c->provider->name, status);
 	set_state(c, STATE_WAITING);
@@ -238,13 +261,41 @@ static enum provider_verdict
 judge_head(struct call *c, int status, const struct upstream_field *f, size_t n)
 {
 	struct provider_conf *p = c->provider;
+	const struct provider_answer answer = {
+	    .status = status,
+	    .fields = f,
+	    .n = n,
+	    .asked_at = c->sent_at,
+	    .credential = c->credential_version,
+	};
 
 	/* A token may have been revoked before its time. */
 	if (status == 401 && p->credential != NULL && !c->again &&
 	    credential_refused(p->credential, c->credential_version))
 		return (PROVIDER_AGAIN);
-	return (p->type->on_head != NULL ? p->type->on_head(p, status, f, n)
+	return (p->type->on_head != NULL ? p->type->on_head(p, &answer)
 					 : provider_on_head(status));
+}
+
+/* Is the answer no matter of the user's? Then it is dealt with. */
+static bool
+is_ours(struct call *c, enum provider_verdict verdict, int status)
+{
+	switch (verdict) {
+	case PROVIDER_REFUSED:
+		refuse(c, status);
+		return (true);
+	case PROVIDER_DENIED:
+		deny(c, status);
+		return (true);
+	case PROVIDER_AGAIN:
+		try_again(c, status);
+		return (true);
+	case PROVIDER_PASS:
+	case PROVIDER_LOOK:
+	default:
+		return (false);
+	}
 }
 
 static void
@@ -258,14 +309,8 @@ on_head(void *arg, int status, const struct upstream_field *f, size_t n)
 	assert(c->magic == CALL_MAGIC && c->state == STATE_SENT);
 	(void)FAILPOINT("agent.head");
 	verdict = judge_head(c, status, f, n);
-	if (verdict == PROVIDER_REFUSED) {
-		refuse(c, status);
+	if (is_ours(c, verdict, status))
 		return;
-	}
-	if (verdict == PROVIDER_AGAIN) {
-		try_again(c, status);
-		return;
-	}
 	answer_head_make(
 	    &h, status, took / 1000, f, n, c->provider->type->keep_field);
 	if (verdict == PROVIDER_PASS) {
@@ -308,16 +353,8 @@ judge_error(struct call *c)
 	verdict = c->provider->type->on_error(
 	    c->provider, c->status, buf_span(&c->error));
 	assert(verdict != PROVIDER_LOOK);
-	if (verdict == PROVIDER_REFUSED) {
-		refuse(c, c->status);
-	} else if (verdict == PROVIDER_AGAIN) {
-		answer_head_free(c->held);
-		c->held = NULL;
-		buf_fini(&c->error);
-		try_again(c, c->status);
-	} else {
+	if (!is_ours(c, verdict, c->status))
 		release_error(c);
-	}
 	return (c->state == STATE_STREAMING);
 }
 

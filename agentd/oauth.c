@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "agentd/base_url.h"
-#include "common/crypto.h"
 #include "common/json.h"
 
 #define LIFE_MS 3600000 /* of a token that does not tell (5.1: RECOMMENDED) */
@@ -67,17 +66,6 @@ fail(int status, const struct json *doc, char why[TOKEN_WHY_MAX])
 	    status, error != NULL ? ": " : "", error != NULL ? error : "",
 	    text != NULL ? ": " : "", text != NULL ? text : "");
 	return (TOKEN_FAILED);
-}
-
-static void
-json_wipe(struct json *doc)
-{
-	struct json *m;
-
-	for (m = doc != NULL ? doc->first : NULL; m != NULL; m = m->next)
-		if (m->text != NULL)
-			crypto_wipe(m->text, strlen(m->text));
-	json_free(doc);
 }
 
 enum token_step

@@ -10,7 +10,10 @@
 #include "common/crypto.h"
 
 static const struct provider_type *const types[] = {
+    &provider_anthropic,
+    &provider_aws,
     &provider_azure,
+    &provider_google,
     &provider_openai,
 };
 
@@ -50,6 +53,17 @@ provider_on_head(int status)
 {
 	return (
 	    status == 401 || status == 403 ? PROVIDER_REFUSED : PROVIDER_PASS);
+}
+
+struct span
+provider_answer_field(const struct provider_answer *a, struct span name)
+{
+	size_t i;
+
+	for (i = 0; i < a->n; i++)
+		if (span_ieq(a->fields[i].name, name))
+			return (a->fields[i].value);
+	return (SPAN(""));
 }
 
 const char *

@@ -8,9 +8,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "agentd/upstream.h"
 #include "common/buf.h"
+#include "common/monotime.h"
 #include "common/span.h"
 
 struct agent_conf;
@@ -61,10 +63,21 @@ struct provider_request {
 enum provider_verdict {
 	PROVIDER_PASS,	  /* the answer is the user's */
 	PROVIDER_REFUSED, /* it refuses our credentials: the agent's matter */
+	PROVIDER_DENIED,  /* they are good, but not for this model: it is as
+			     if the provider were not here */
 	/* Something was learnt (a clock) by which make() does better now: the
 	 * request is made anew and sent again, once. */
 	PROVIDER_AGAIN,
 	PROVIDER_LOOK, /* its body tells: on_error() decides */
+};
+
+/* The head of an answer, while it is judged. */
+struct provider_answer {
+	int status;
+	const struct upstream_field *fields;
+	size_t n;
+	monotime_t asked_at; /* when make() made the request */
+	uint64_t credential; /* the version that it had then; 0: none */
 };
 
 /* How much of a body on_error() is shown; a longer one passes. */
@@ -97,14 +110,15 @@ struct provider_type {
 	/* Is it shown to on_head()? Absent: those that are carried are. */
 	bool (*read_field)(struct span name);
 	/* Absent: 401 and 403 are PROVIDER_REFUSED, all else passes. */
-	enum provider_verdict (*on_head)(struct provider_conf *, int status,
-	    const struct upstream_field *, size_t n);
+	enum provider_verdict (*on_head)(
+	    struct provider_conf *, const struct provider_answer *);
 	/* After PROVIDER_LOOK, with the whole body; must not say so again. */
 	enum provider_verdict (*on_error)(
 	    struct provider_conf *, int status, struct span body);
 };
 
-extern const struct provider_type provider_azure, provider_openai;
+extern const struct provider_type provider_anthropic, provider_aws,
+    provider_azure, provider_google, provider_openai;
 
 /* NULL if this version has no such type. */
 const struct provider_type *provider_type_find(const char *name);
@@ -115,6 +129,10 @@ void providers_start(struct agent_conf *, struct loop *, struct upstream *);
 
 /* The verdict of a type without an on_head() of its own. */
 enum provider_verdict provider_on_head(int status);
+
+/* The value of the answer's field of that name, empty if there is none. */
+struct span provider_answer_field(
+    const struct provider_answer *, struct span name);
 
 /* The value of the user's field of that name (lower case), or NULL. */
 const char *provider_call_field(const struct provider_call *, const char *name);

@@ -113,6 +113,12 @@ is_modelled(const struct provider_conf *conf, struct span deployment)
 	return (deployment.n == 0);
 }
 
+static bool
+has_key(const struct provider_conf *c)
+{
+	return (c->api_key != NULL && c->api_key[0] != '\0');
+}
+
 static const char *
 flaw_of(const struct provider_conf *c)
 {
@@ -128,10 +134,10 @@ flaw_of(const struct provider_conf *c)
 		return ("base_url names a deployment that models has not");
 	if (c->api_version != NULL && !azure_url_is_version(c->api_version))
 		return ("api_version is not like 2024-10-21");
-	if (parts == 0 && c->api_key == NULL)
+	if (parts == 0 && !has_key(c))
 		return ("has neither api_key nor tenant, client_id and "
 			"client_secret");
-	if (parts > 0 && c->api_key != NULL)
+	if (parts > 0 && has_key(c))
 		return ("has api_key and an application of Entra ID");
 	if (parts == 1 || parts == 2)
 		return ("wants all of tenant, client_id and client_secret");

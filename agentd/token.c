@@ -9,6 +9,7 @@
 #include "agentd/upstream.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
+#include "common/httpdate.h"
 #include "common/ids.h"
 #include "common/log.h"
 
@@ -165,22 +166,6 @@ failed(struct credential *c)
 
 /* ---- its requests ------------------------------------------------------- */
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); -1 if it is not. */
-static int64_t
-read_date(struct span v)
-{
-	char text[40];
-	struct tm tm = {0};
-
-	if (v.n >= sizeof(text))
-		return (-1);
-	memcpy(text, v.p, v.n);
-	text[v.n] = '\0';
-	if (strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
-		return (-1);
-	return ((int64_t)timegm(&tm) * 1000);
-}
-
 static bool
 keep_field(struct span name)
 {
@@ -198,7 +183,7 @@ on_head(void *arg, int status, const struct upstream_field *f, size_t n)
 	c->status = status;
 	for (i = 0; i < n; i++) {
 		if (span_ieq(f[i].name, SPAN("date")))
-			c->date_ms = read_date(f[i].value);
+			c->date_ms = httpdate_parse(f[i].value);
 		else
 			snprintf(c->flavor, sizeof(c->flavor), "%.*s",
 			    (int)f[i].value.n, f[i].value.p);

@@ -5,9 +5,9 @@
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
-/* The Date field's text, made once a second (RFC 9110 6.6.1). */
-static const char *
-http_date(struct worker *w)
+/* Made once a second. */
+const char *
+reply_date(struct worker *w)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -39,7 +39,7 @@ reply_head(struct worker *w, struct buf *out, enum dialect d, int status,
 
 	count_status(w, status);
 	http1_put_status(out, status);
-	http1_put_field(out, "date", span_str(http_date(w)));
+	http1_put_field(out, "date", span_str(reply_date(w)));
 	http1_put_field(out, "x-request-id", span_str(id));
 	if (field != NULL)
 		http1_put_field(out, field, span_str(id));

@@ -140,6 +140,9 @@ struct conn *client_detach(struct client *);
 
 /* ---- reply.c: heads and small replies ------------------------------------ */
 
+/* The value of Date now (RFC 9110 6.6.1), as long as nothing returns to the
+ * loop. */
+const char *reply_date(struct worker *);
 /* Status line, date, request id, also where the dialect's clients look for
  * it. More fields and an empty line follow. */
 void reply_head(
