@@ -62,11 +62,21 @@ call_rows(const struct shm *shm)
 	return (shm_table(shm, SHM_T_CALL));
 }
 
+/* By the size that rows have in that file. */
+static struct call_row *
+row_at(const struct shm *shm, uint32_t index)
+{
+	char *table = shm_table(shm, SHM_T_CALL);
+
+	assert(index < shm->sizes.max_calls);
+	return ((struct call_row *)(void *)(table + (size_t)index *
+							shm->call_row_size));
+}
+
 struct call_row *
 call_at(const struct shm *shm, call_ref_t ref)
 {
-	assert(ref.index < shm->sizes.max_calls);
-	return (&call_rows(shm)[ref.index]);
+	return (row_at(shm, ref.index));
 }
 
 /* ---- the worker's side --------------------------------------------------- */
@@ -93,6 +103,7 @@ call_take(
 			continue;
 		atomic_store(&row->route_seq, 0);
 		atomic_store(&row->progress_seq, 0);
+		atomic_store(&row->object_is_set, 0);
 		*hint = (at + 1) % n;
 		*ref = (call_ref_t){at, call_word_generation(word)};
 		return (true);
@@ -148,6 +159,18 @@ call_set_progress(struct call_row *row, const struct call_progress *progress)
 }
 
 void
+call_set_object(struct call_row *row, const struct call_object *object)
+{
+	assert(call_word_state(atomic_load(&row->word)) == CALL_OPEN);
+	atomic_store(&row->object_is_set, 0);
+	if (object == NULL)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	row->object = *object;
+	atomic_store_explicit(&row->object_is_set, 1, memory_order_release);
+}
+
+void
 call_final(struct call_row *row, const struct call_progress *progress)
 {
 	assert(progress->outcome != OUTCOME_NONE);
@@ -173,10 +196,12 @@ call_is_booked(const struct call_row *row)
 /* ---- everyone's ---------------------------------------------------------- */
 
 static void
-copy_once(const struct call_row *row, struct call_copy *c)
+copy_once(
+    const struct shm *shm, const struct call_row *row, struct call_copy *c)
 {
 	memset(&c->route, 0, sizeof(c->route));
 	memset(&c->progress, 0, sizeof(c->progress));
+	memset(&c->object, 0, sizeof(c->object));
 	c->fixed = row->fixed;
 	if (twocopy_read(
 		&row->route_seq, row->route, sizeof(c->route), &c->route) == 0)
@@ -184,6 +209,11 @@ copy_once(const struct call_row *row, struct call_copy *c)
 	if (twocopy_read(&row->progress_seq, row->progress, sizeof(c->progress),
 		&c->progress) == 0)
 		memset(&c->progress, 0, sizeof(c->progress));
+	/* Its writer is done, or dead, wherever it is believed: an open call
+	 * of the living is only looked at. */
+	if (shm->call_row_size == sizeof(*row) &&
+	    atomic_load(&row->object_is_set) == 1)
+		c->object = row->object;
 }
 
 bool
@@ -192,8 +222,7 @@ call_copy(const struct shm *shm, uint32_t index, struct call_copy *c)
 	const struct call_row *row;
 	uint64_t word, again;
 
-	assert(index < shm->sizes.max_calls);
-	row = &call_rows(shm)[index];
+	row = row_at(shm, index);
 	word = atomic_load(&row->word);
 	for (;;) {
 		memset(c, 0, sizeof(*c));
@@ -201,7 +230,7 @@ call_copy(const struct shm *shm, uint32_t index, struct call_copy *c)
 		c->state = call_word_state(word);
 		c->owner = call_word_owner(word);
 		if (c->state != CALL_FREE && c->state != CALL_TAKEN)
-			copy_once(row, c);
+			copy_once(shm, row, c);
 		atomic_thread_fence(memory_order_acquire);
 		again = atomic_load(&row->word);
 		if (again == word)
@@ -223,7 +252,8 @@ fixed_wrong(const struct call_fixed *f)
 {
 	if (f->magic != CALL_MAGIC)
 		return ("wrong magic");
-	if (f->version != CALL_VERSION || f->size != sizeof(*f))
+	if (f->version == 0 || f->version > CALL_VERSION ||
+	    f->size != sizeof(*f))
 		return ("unknown version");
 	if (f->crc != fixed_crc(f))
 		return ("wrong checksum");
@@ -272,6 +302,8 @@ call_copy_valid(const struct call_copy *c, const char **why)
 	else if (!ended(r->provider, sizeof(r->provider)) ||
 		 !ended(r->model, sizeof(r->model)))
 		*why = "route without an end";
+	else if (!call_object_ok(&c->object))
+		*why = "object out of range";
 	return (*why == NULL);
 }
 

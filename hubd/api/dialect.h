@@ -62,6 +62,15 @@ enum api_error openai_inspect_form(struct span boundary, struct span body,
 void openai_prepare_form(
     const struct api_request *, struct buf *body, struct span model);
 
+/* Those of requests about objects, in which no model is (openai_object.c). */
+enum api_error openai_inspect_upload(struct span boundary, struct span body,
+    struct api_request *, const char **why);
+enum api_error openai_inspect_batch(
+    struct span body, struct api_request *, const char **why);
+/* Clients send "{}" where nothing is to be said. */
+enum api_error openai_inspect_nothing(
+    struct span body, struct api_request *, const char **why);
+
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);
 const char *api_error_text(enum api_error);

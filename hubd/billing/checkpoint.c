@@ -150,7 +150,7 @@ on_checkpoint(void *arg, const struct ledger_row *row)
 }
 
 static enum ledger_result
-bill_leftover(struct billing *b, const struct ledger_row *row)
+bill_leftover(struct billing *b, struct ledger_row *row)
 {
 	enum ledger_result r = LEDGER_OK;
 

@@ -250,14 +250,18 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 	if (step != DB_DONE)
 		return (unbook(b, t->id));
 	amount_add(s->sum, b->amount);
+	if (object_after(b->l, r) != LEDGER_OK)
+		return (LEDGER_DOWN);
 	return (db_result(forget_checkpoint(b->l, t->id)));
 }
 
 static enum ledger_result
-book_one(struct batch *b, const struct ledger_row *r)
+book_one(struct batch *b, struct ledger_row *r)
 {
 	struct row_texts t;
 
+	if (object_before(b->l, r) != LEDGER_OK)
+		return (LEDGER_DOWN);
 	if (!row_texts_make(r, b->amount, &t))
 		return (LEDGER_REFUSED);
 	switch (row_insert(b->l, r, &t)) {
@@ -276,7 +280,7 @@ book_one(struct batch *b, const struct ledger_row *r)
 }
 
 static enum ledger_result
-book_all(struct batch *b, const struct ledger_row *rows, size_t n,
+book_all(struct batch *b, struct ledger_row *rows, size_t n,
     enum ledger_result *results)
 {
 	size_t i;
@@ -296,7 +300,7 @@ book_all(struct batch *b, const struct ledger_row *rows, size_t n,
 }
 
 enum ledger_result
-sqlite_book(struct ledger *l, const struct ledger_row *rows, size_t n,
+sqlite_book(struct ledger *l, struct ledger_row *rows, size_t n,
     enum ledger_result *results)
 {
 	struct batch b = {.l = l};
