@@ -30,8 +30,7 @@ static const struct openai_endpoint endpoints[] = {
     {"responses.retrieve", "GET", "/responses/{id}", AZURE_OPEN},
     {"responses.delete", "DELETE", "/responses/{id}", AZURE_OPEN},
     {"responses.cancel", "POST", "/responses/{id}/cancel", AZURE_OPEN},
-    {"responses.input_items", "GET", "/responses/{id}/input_items",
-	AZURE_OPEN},
+    {"responses.input_items", "GET", "/responses/{id}/input_items", AZURE_OPEN},
 };
 
 /* What users' clients read, and what hubs learn from. */

@@ -179,8 +179,7 @@ api_inspect_form(const struct api_target *t, struct span boundary,
 bool
 api_prepares(const struct api_request *req, struct span model, bool ask_usage)
 {
-	return (dialect_ops(req->dialect)->prepare != NULL &&
-		!req->no_model &&
+	return (dialect_ops(req->dialect)->prepare != NULL && !req->no_model &&
 		(ask_usage || req->model_differs ||
 		    !span_eq(model, span_str(req->model))));
 }

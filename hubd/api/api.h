@@ -71,8 +71,8 @@ struct endpoint {
 	const char *path;   /* "/v1/chat/completions"; endpoints.def */
 	enum dialect dialect;
 	enum meter_kind meter;
-	bool local; /* answered by the hub itself (models) */
-	bool form;  /* the body is multipart/form-data, not JSON */
+	bool local;    /* answered by the hub itself (models) */
+	bool form;     /* the body is multipart/form-data, not JSON */
 	bool bodiless; /* there is none */
 	/* Of what is kept at the provider: which kind, and what is done. A
 	 * kind with USE_NONE: what is answered may be kept. */
@@ -120,11 +120,9 @@ struct api_target {
  * invalid_request. Of the query alt, $alt, key and api-version are taken,
  * all others are dropped. objects: those are offered.
  */
-void api_target(
-    const struct http1_head *, bool objects, struct api_target *);
+void api_target(const struct http1_head *, bool objects, struct api_target *);
 /* Appends the methods that the request's path takes: "GET, POST". */
-void api_target_methods(
-    const struct http1_head *, bool objects, struct buf *);
+void api_target_methods(const struct http1_head *, bool objects, struct buf *);
 
 /* Which part of a list is asked for (OpenAI's API reference, "limit", "after"
  * and "order"). */
@@ -232,9 +230,9 @@ struct api_request {
 	bool batch;		     /* it is, or is a file for, a batch */
 	uint32_t nrefs;		     /* may be more than there is room for */
 	struct api_ref refs[API_REFS_MAX];
-	uint64_t characters;	     /* of the text to be spoken */
-	uint64_t media_bytes;	     /* of the files of a form */
-	uint32_t sound_rate;	     /* bytes a second of sound; 0: unknown */
+	uint64_t characters;  /* of the text to be spoken */
+	uint64_t media_bytes; /* of the files of a form */
+	uint32_t sound_rate;  /* bytes a second of sound; 0: unknown */
 	/* Bit i: whoever answers has a price for kind i itself. Set once
 	 * that is known; estimates count what has one. */
 	uint32_t priced;

@@ -3,9 +3,8 @@
 
 enum { BODY_JSON, BODY_FORM, BODY_NONE, BODY_LOCAL };
 
-#define BODY(body)                               \
-	.local = BODY_##body == BODY_LOCAL,      \
-	.form = BODY_##body == BODY_FORM,        \
+#define BODY(body)                                                            \
+	.local = BODY_##body == BODY_LOCAL, .form = BODY_##body == BODY_FORM, \
 	.bodiless = BODY_##body == BODY_NONE
 
 static const struct endpoint endpoints[] = {

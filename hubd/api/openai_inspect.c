@@ -175,8 +175,8 @@ take_ref(struct inspector *in, const struct jscan_value *v)
 	struct api_request *req = in->req;
 
 	if (req->nrefs < API_REFS_MAX)
-		req->refs[req->nrefs] = (struct api_ref){
-		    {v->begin + 1, v->end - 1}, in->ref};
+		req->refs[req->nrefs] =
+		    (struct api_ref){{v->begin + 1, v->end - 1}, in->ref};
 	req->nrefs++;
 }
 

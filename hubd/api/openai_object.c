@@ -100,8 +100,8 @@ on_value(
 		return (false);
 	}
 	if (b->is_file && v->type == JSCAN_STRING)
-		b->req->refs[b->req->nrefs++] = (struct api_ref){
-		    {v->begin + 1, v->end - 1}, OBJECT_FILE};
+		b->req->refs[b->req->nrefs++] =
+		    (struct api_ref){{v->begin + 1, v->end - 1}, OBJECT_FILE};
 	b->is_file = false;
 	return (true);
 }
@@ -187,15 +187,15 @@ api_list_query(struct span query, struct api_list *list)
 	memset(list, 0, sizeof(*list));
 	while (query.n > 0) {
 		end = memchr(query.p, '&', query.n);
-		pair = span_of(query.p,
-		    end != NULL ? (size_t)(end - query.p) : query.n);
+		pair = span_of(
+		    query.p, end != NULL ? (size_t)(end - query.p) : query.n);
 		query.p += pair.n + (end != NULL);
 		query.n -= pair.n + (end != NULL);
 		equal = memchr(pair.p, '=', pair.n);
 		if (equal == NULL)
 			continue;
-		value = span_of(
-		    equal + 1, (size_t)(pair.p + pair.n - equal) - 1);
+		value =
+		    span_of(equal + 1, (size_t)(pair.p + pair.n - equal) - 1);
 		pair.n = (size_t)(equal - pair.p);
 		if (!take_pair(pair, value, list))
 			return (false);

@@ -385,8 +385,7 @@ take_path(struct api_target *t, const struct search *s, struct span method)
 }
 
 void
-api_target(
-    const struct http1_head *head, bool objects, struct api_target *t)
+api_target(const struct http1_head *head, bool objects, struct api_target *t)
 {
 	struct search s;
 
@@ -407,8 +406,7 @@ put_method(void *arg, const struct hit *h)
 }
 
 void
-api_target_methods(
-    const struct http1_head *head, bool objects, struct buf *out)
+api_target_methods(const struct http1_head *head, bool objects, struct buf *out)
 {
 	struct buf methods = {0};
 	struct search s;

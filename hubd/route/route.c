@@ -394,7 +394,8 @@ collect_holder(void *arg, uint32_t row, const struct pub_agent *agent,
 		return;
 	if (!auth_list_allows(agent->providers, p->name) ||
 	    !route_speaks(p->type, route->dialect) ||
-	    route->n == ROUTE_CANDIDATES || has_candidate(route, row, p->name, ""))
+	    route->n == ROUTE_CANDIDATES ||
+	    has_candidate(route, row, p->name, ""))
 		return;
 	put_candidate(route, row, a, p);
 }

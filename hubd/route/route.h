@@ -83,7 +83,8 @@ void route_unref(struct route *); /* NULL is fine */
 struct route *router_holders(
     struct router *, enum dialect, uint32_t agent, const char *provider);
 /* A mask of candidates that are not that section of that agent. */
-uint32_t route_others(const struct route *, uint32_t agent, const char *provider);
+uint32_t route_others(
+    const struct route *, uint32_t agent, const char *provider);
 
 /*
  * Picks a candidate not in the mask *tried and enters it there (bit i:

@@ -204,16 +204,16 @@ request_note_progress(struct request *r)
 
 /* The exact cost in w->sum, and rounded up in the progress. */
 static void
-price_progress(struct request *r, const struct price_entry *entry,
-    struct call_progress *p)
+price_progress(
+    struct request *r, const struct price_entry *entry, struct call_progress *p)
 {
 	if (entry == NULL && r->candidate != NULL)
 		entry = r->candidate->entry;
 	amount_zero(r->w->sum);
 	if (entry == NULL || usage_is_zero(&p->usage))
 		return;
-	p->priced_whole = price_cost(
-	    entry, &p->usage, (enum service_tier)p->tier, r->w->sum);
+	p->priced_whole =
+	    price_cost(entry, &p->usage, (enum service_tier)p->tier, r->w->sum);
 	p->cost = amount_to_nano(r->w->sum, AMOUNT_UP);
 }
 

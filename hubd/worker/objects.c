@@ -26,16 +26,16 @@ find_own(const struct request *r, struct span id, enum object_kind kind,
 
 /* All that a request names lies at one provider. */
 static enum api_error
-take_holder(struct request *r, struct span id, enum object_kind kind,
-    const char **why)
+take_holder(
+    struct request *r, struct span id, enum object_kind kind, const char **why)
 {
 	struct request_holder *h = &r->holder;
 	struct pub_object o;
 
 	if (!find_own(r, id, kind, &o))
 		return (API_ERR_object_not_found);
-	if (h->agent != 0 && (h->agent != o.agent ||
-				 strcmp(h->provider, o.provider) != 0)) {
+	if (h->agent != 0 &&
+	    (h->agent != o.agent || strcmp(h->provider, o.provider) != 0)) {
 		*why = "The request names what different providers keep.";
 		return (API_ERR_invalid_request);
 	}
@@ -53,8 +53,8 @@ find_holder(struct request *r, const char **why)
 	uint32_t i;
 
 	if (r->target.object[0] != '\0')
-		error = take_holder(r, span_str(r->target.object),
-		    r->endpoint->object, why);
+		error = take_holder(
+		    r, span_str(r->target.object), r->endpoint->object, why);
 	if (error == API_OK && api->nrefs > API_REFS_MAX) {
 		*why = "The request names too many files.";
 		return (API_ERR_invalid_request);
@@ -63,8 +63,7 @@ find_holder(struct request *r, const char **why)
 		const struct api_place *at = &api->refs[i].at;
 
 		error = take_holder(r,
-		    span_of(buf_ptr(&r->body) + at->begin,
-			at->end - at->begin),
+		    span_of(buf_ptr(&r->body) + at->begin, at->end - at->begin),
 		    api->refs[i].kind, why);
 	}
 	return (error);
@@ -97,10 +96,8 @@ objects_narrow(struct request *r)
 
 	if (r->holder.agent == 0)
 		return (API_OK);
-	all =
-	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
-	r->barred =
-	    route_others(r->route, r->holder.agent, r->holder.provider);
+	all = r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
+	r->barred = route_others(r->route, r->holder.agent, r->holder.provider);
 	r->tried = r->barred;
 	return (r->barred == all ? API_ERR_no_agent : API_OK);
 }
@@ -111,10 +108,10 @@ objects_narrow(struct request *r)
 static bool
 creates(const struct request *r)
 {
-	return (r->w->conf->objects && !r->api.no_store &&
-		r->endpoint->object != OBJECT_NONE &&
-		(r->endpoint->use == USE_CREATE ||
-		    r->endpoint->use == USE_NONE));
+	return (
+	    r->w->conf->objects && !r->api.no_store &&
+	    r->endpoint->object != OBJECT_NONE &&
+	    (r->endpoint->use == USE_CREATE || r->endpoint->use == USE_NONE));
 }
 
 bool
@@ -164,14 +161,13 @@ objects_forget(struct request *r)
 
 /* "gpt-5-2025-08-07" has the price of "gpt-5" if it has none of its own. */
 static const struct price_entry *
-find_price(const struct price_blob *blob, const struct candidate *c,
-    struct span model)
+find_price(
+    const struct price_blob *blob, const struct candidate *c, struct span model)
 {
 	const struct price_entry *e;
 	size_t n;
 
-	e = price_find(
-	    blob, span_str(c->provider), span_str(c->type), model);
+	e = price_find(blob, span_str(c->provider), span_str(c->type), model);
 	if (e != NULL || model.n < 12)
 		return (e);
 	for (n = model.n - 11; n < model.n; n++)
@@ -187,10 +183,9 @@ set_batch_route(struct request *r, const struct price_blob *blob,
 {
 	struct call_route route = {.agent = r->candidate->agent_id,
 	    .attempts = r->attempts,
-	    .price_at = entry == NULL
-			    ? 0
-			    : (uint32_t)((const char *)entry -
-					 (const char *)blob)};
+	    .price_at = entry == NULL ? 0
+				      : (uint32_t)((const char *)entry -
+						   (const char *)blob)};
 
 	snprintf(route.provider, sizeof(route.provider), "%s",
 	    r->candidate->provider);
@@ -263,14 +258,14 @@ put_page(struct worker *w, struct jout *j, uint32_t account,
     enum object_kind kind, uint64_t from, const struct api_list *list,
     struct page *page)
 {
-	uint32_t left = list->limit == 0	? LIST_USUAL
+	uint32_t left = list->limit == 0	 ? LIST_USUAL
 			: list->limit > LIST_MAX ? LIST_MAX
 						 : list->limit;
 	struct pub_object o;
 
 	memset(page, 0, sizeof(*page));
-	while (pub_object_next(
-	    w->shm, account, kind, from, list->ascending, &o)) {
+	while (
+	    pub_object_next(w->shm, account, kind, from, list->ascending, &o)) {
 		if ((page->more = left == 0))
 			return;
 		left--;

@@ -303,9 +303,8 @@ send_attempt(struct request *r)
 	put_field(fields, &n, LINK_F_ORDER, order_str(&r->list));
 	put_field(fields, &n, "content-type", r->type);
 	put_forwards(r, fields, &n);
-	return (upstream_open(
-	    r->w, &r->up, c->agent_row, c->agent_id, fields, n,
-	    attempt_body(r).n > 0));
+	return (upstream_open(r->w, &r->up, c->agent_row, c->agent_id, fields,
+	    n, attempt_body(r).n > 0));
 }
 
 static bool
@@ -526,8 +525,8 @@ find_route(struct request *r, const struct pub_key *key, const char **why)
 		return (API_ERR_model_not_found);
 	if (!auth_list_allows(key->models, r->api.model))
 		return (API_ERR_model_not_allowed);
-	return (r->route->error != API_OK ? r->route->error
-					  : objects_narrow(r));
+	return (
+	    r->route->error != API_OK ? r->route->error : objects_narrow(r));
 }
 
 static enum api_error

@@ -227,8 +227,8 @@ struct request {
 	uint64_t price_version;
 
 	struct request_holder holder;
-	struct api_list list; /* which part of one is asked for */
-	bool object_event;    /* the row says what became of an object */
+	struct api_list list;	    /* which part of one is asked for */
+	bool object_event;	    /* the row says what became of an object */
 	char cost[AMOUNT_TEXT_MAX]; /* for a reply that waits for BOOKED */
 
 	uint32_t barred;		   /* candidates, a mask: never */

@@ -29,8 +29,8 @@ make(const char *kind, const char *prefix)
 	struct object *o = xcalloc(1, sizeof(*o));
 
 	/* several simulators never give the same id */
-	snprintf(o->id, sizeof(o->id), "%s%x0sim%u", prefix,
-	    (unsigned)getpid(), ++count);
+	snprintf(o->id, sizeof(o->id), "%s%x0sim%u", prefix, (unsigned)getpid(),
+	    ++count);
 	o->kind = kind;
 	o->next = objects;
 	objects = o;
@@ -95,8 +95,7 @@ part_of(const struct sim_request *q, const char *name)
 	line = memchr(b.p, '\r', b.n);
 	if (line == NULL || (size_t)(line - b.p) + 3 > sizeof(mark))
 		return (span_of(NULL, 0));
-	snprintf(
-	    mark, sizeof(mark), "\r\n%.*s", (int)(line - b.p), b.p);
+	snprintf(mark, sizeof(mark), "\r\n%.*s", (int)(line - b.p), b.p);
 	snprintf(want, sizeof(want), "name=\"%s\"", name);
 	at = memmem(b.p, b.n, want, strlen(want));
 	if (at == NULL ||
@@ -254,8 +253,9 @@ act(const struct sim_request *q, struct object *o, struct span verb,
 			 "\"has_more\":false}"));
 	} else if (span_eq(verb, SPAN("cancel")) &&
 		   strcmp(o->kind, "responses") == 0) {
-		play_missing(p, 400, "Only background responses can be "
-				     "cancelled.");
+		play_missing(p, 400,
+		    "Only background responses can be "
+		    "cancelled.");
 	} else {
 		if (strcmp(o->kind, "batches") == 0 && verb.n == 0 &&
 		    ++o->looks == 2)
@@ -286,8 +286,8 @@ create(const struct sim_request *q, const char *kind, struct play *p)
 	} else if (strcmp(kind, "files") == 0) {
 		snprintf(purpose, sizeof(purpose), "%.*s",
 		    (int)part_of(q, "purpose").n, part_of(q, "purpose").p);
-		play_text(p,
-		    buf_span(&make_file(part_of(q, "file"), purpose)->json));
+		play_text(
+		    p, buf_span(&make_file(part_of(q, "file"), purpose)->json));
 	} else {
 		play_response(q, p);
 	}
