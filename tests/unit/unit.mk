@@ -47,6 +47,7 @@ API_LINKS = hubd/api/anthropic.c hubd/api/api.c hubd/api/azure.c \
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
 UNIT_target = $(API_LINKS)
+UNIT_objects = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
