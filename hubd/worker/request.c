@@ -75,7 +75,7 @@ request_free(struct request *r)
 	access_end(w, &r->access, r);
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
-		call_free(r->row);
+		call_give_back(w->shm, &w->call_hint, r->call);
 	loop_timer_free(r->timer);
 	loop_work_cancel(&r->credit);
 	drop_body(r);
