@@ -82,7 +82,7 @@ finals_collect(struct finals *f)
 		(void)FAILPOINT("worker.booked");
 		cell_add_money(
 		    shm, one->cell, f->w->child->me, (nanousd_t){-one->cost.n});
-		call_free(row);
+		call_give_back(shm, &f->w->call_hint, one->call);
 		(void)FAILPOINT("worker.freed");
 		if (one->waits != NULL)
 			request_booked(one->waits);

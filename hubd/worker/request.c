@@ -107,7 +107,7 @@ request_free(struct request *r)
 	access_end(w, &r->access, r);
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
-		call_free(r->row);
+		call_give_back(w->shm, &w->call_hint, r->call);
 	if (r->object_event)
 		finals_unwatch(w->finals, r);
 	loop_timer_free(r->timer);
