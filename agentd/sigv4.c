@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -42,10 +41,14 @@ encode(struct buf *out, struct span text)
 void
 sigv4_hex(const uint8_t digest[SHA256_SIZE], char out[SIGV4_HEX_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	size_t i;
 
-	for (i = 0; i < SHA256_SIZE; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+	for (i = 0; i < SHA256_SIZE; i++) {
+		out[2 * i] = digits[digest[i] >> 4];
+		out[2 * i + 1] = digits[digest[i] & 15];
+	}
+	out[2 * SHA256_SIZE] = '\0';
 }
 
 static void

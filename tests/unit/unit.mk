@@ -86,8 +86,6 @@ UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
 	common/failpoint.c common/buf.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
-	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
@@ -95,10 +93,9 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	common/jscan.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
-	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
-	hubd/billing/cmd_prices.c hubd/billing/cmd_show.c \
+	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
+	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
@@ -163,6 +160,8 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 	$(PROVIDER_LINKS) common/conf.c \
 	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
 	common/conf_value.c
+UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
+	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
