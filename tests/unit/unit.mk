@@ -86,8 +86,6 @@ UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
 	common/failpoint.c common/buf.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
-	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
@@ -95,10 +93,9 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
 	common/jscan.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
-	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
-	hubd/billing/cmd_prices.c hubd/billing/cmd_show.c \
+	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
+	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
