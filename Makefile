@@ -85,7 +85,7 @@ $(O)/provsim: $(call obj,$(PROVSIM_SRCS))
 
 $(O)/load: $(call obj,$(LOAD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_TLS))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@

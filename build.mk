@@ -13,12 +13,14 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crc32.c \
 	common/crypto.c \
+	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
 	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
+	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
 	common/json.c \
@@ -52,10 +54,15 @@ SHM_SRCS = \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS = \
+	hubd/api/anthropic.c \
 	hubd/api/api.c \
+	hubd/api/azure.c \
+	hubd/api/bedrock.c \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
+	hubd/api/gemini.c \
+	hubd/api/key.c \
 	hubd/api/kind.c \
 	hubd/api/kind_audio.c \
 	hubd/api/kind_chat.c \
@@ -67,10 +74,17 @@ API_SRCS = \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
 	hubd/api/openai_usage.c \
+	hubd/api/path.c \
 	hubd/api/reader.c \
 	hubd/api/scrub.c \
+	hubd/api/scrub_json.c \
+	hubd/api/target.c \
 
 ROUTE_SRCS = \
+	hubd/route/cooldown.c \
+	hubd/route/explain.c \
+	hubd/route/pick.c \
+	hubd/route/plan.c \
 	hubd/route/route.c \
 
 AUTH_SRCS = \
@@ -144,6 +158,7 @@ WORKER_SRCS = \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
+	hubd/worker/retry.c \
 	hubd/worker/upstream.c \
 	hubd/worker/worker.c \
 
@@ -155,6 +170,7 @@ BILLING_SRCS = \
 	hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
+	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c \
@@ -202,15 +218,33 @@ HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROU
 HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
+	common/rsa.c \
 	agentd/agent_conf.c \
+	agentd/agent_options.c \
 	agentd/announce.c \
+	agentd/answer_head.c \
+	agentd/aws_keys.c \
+	agentd/aws_metadata.c \
+	agentd/azure_url.c \
+	agentd/base_url.c \
 	agentd/call.c \
+	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
+	agentd/google_key.c \
+	agentd/google_url.c \
 	agentd/link.c \
 	agentd/main.c \
+	agentd/oauth.c \
 	agentd/provider.c \
+	agentd/provider_anthropic.c \
+	agentd/provider_aws.c \
+	agentd/provider_azure.c \
+	agentd/provider_google.c \
 	agentd/provider_openai.c \
+	agentd/sigv4.c \
+	agentd/skew.c \
+	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \

@@ -1,9 +1,11 @@
 /* Digests, comparison of secrets, tokens. */
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "common/crypto.h"
 #include "common/ids.h"
@@ -16,6 +18,18 @@ sha256(struct span bytes, uint8_t out[SHA256_SIZE])
 
 	if (EVP_Digest(bytes.p, bytes.n, out, &n, EVP_sha256(), NULL) != 1)
 		fatalx("SHA-256 is not available");
+	assert(n == SHA256_SIZE);
+}
+
+void
+hmac_sha256(struct span key, struct span bytes, uint8_t out[SHA256_SIZE])
+{
+	unsigned int n = 0;
+
+	assert(key.n <= INT_MAX);
+	if (HMAC(EVP_sha256(), key.p, (int)key.n, (const uint8_t *)bytes.p,
+		bytes.n, out, &n) == NULL)
+		fatalx("HMAC with SHA-256 is not available");
 	assert(n == SHA256_SIZE);
 }
 

@@ -11,6 +11,7 @@
 #define REFUSAL_MAX 65536	 /* of a provider's refusal */
 #define USER_HIGH   65536	 /* unsent to the user: no more credit */
 #define GRACE_MS    5000	 /* for the usage after the last finish */
+#define CARRIED_MAX 256		 /* of a field that goes on to the user */
 
 /* ---- deadlines -------------------------------------------------------------
  */
@@ -24,6 +25,8 @@ next_deadline(const struct request *r)
 	other = r->state == REQUEST_SENT
 		    ? monotime_add_ms(r->t_sent, t->first_byte)
 		    : monotime_add_ms(r->t_last, t->idle);
+	if (r->state == REQUEST_WAIT)
+		other = r->t_retry;
 	if (other.ns < d.ns)
 		d = other;
 	if (r->t_grace.ns != 0 && r->t_grace.ns < d.ns)
@@ -49,6 +52,10 @@ request_on_timer(void *arg)
 		request_arm(r);
 		return;
 	}
+	if (r->state == REQUEST_WAIT) {
+		request_again(r);
+		return;
+	}
 	/* An answer that waits for its reader is late by the reader's fault:
 	 * his own deadline (write) is the one that counts. */
 	if (r->owed > 0 && r->client != NULL &&
@@ -65,6 +72,7 @@ request_on_timer(void *arg)
 		return;
 	}
 	if (r->state == REQUEST_SENT && !monotime_reached(r->t_total, now)) {
+		retry_note_failure(r);
 		request_retry(r, API_ERR_upstream_timeout);
 		return;
 	}
@@ -157,6 +165,7 @@ put_common(struct request *r, struct buf *out)
 	http1_put_field(out, "content-type", span_str(r->content_type));
 	if (r->retry_after[0] != '\0')
 		http1_put_field(out, "retry-after", span_str(r->retry_after));
+	buf_addspan(out, buf_span(&r->carried));
 	buf_addspan(out, buf_span(client_fields(r->client)));
 	if (client_will_close(r->client))
 		http1_put_field(out, "connection", SPAN("close"));
@@ -167,7 +176,7 @@ send_stream_head(struct request *r)
 {
 	struct buf *out = conn_out(client_conn(r->client));
 
-	reply_head(r->w, out, r->status, r->id_text);
+	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (r->sse)
 		http1_put_field(out, "cache-control", SPAN("no-cache"));
@@ -202,7 +211,7 @@ send_whole(struct request *r, const char *cost)
 	char length[24];
 
 	snprintf(length, sizeof(length), "%zu", buf_len(&r->held));
-	reply_head(r->w, out, r->status, r->id_text);
+	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (cost != NULL)
 		http1_put_field(out, "x-hub-cost", span_str(cost));
@@ -237,8 +246,7 @@ request_break(
 	if (c != NULL && r->head_sent && r->sse) {
 		/* The event for those who look, the missing end of the body
 		 * for those who do not. */
-		api_error_event(
-		    &event, r->endpoint->dialect, error, r->id_text);
+		api_error_event(&event, r->dialect, error, r->id_text);
 		send_chunk(r, buf_span(&event));
 		buf_fini(&event);
 	}
@@ -247,9 +255,8 @@ request_break(
 	access_broken(r->access, error);
 	request_finish(r, outcome, cost);
 	if (c != NULL && !r->head_sent) {
-		reply_error(r->w, c, r->endpoint->dialect, error, NULL,
-		    r->id_text, api_error_status(error) == 503 ? 1000 : -1,
-		    false);
+		reply_error(r->w, c, r->dialect, error, NULL, r->id_text,
+		    api_error_status(error) == 503 ? 1000 : -1, false);
 		request_free(r);
 		return;
 	}
@@ -310,6 +317,32 @@ copy_value(char *to, size_t cap, struct span v)
 	to[n] = '\0';
 }
 
+/* Of a 429 the limits are told that the key has here, if it has any. */
+static bool
+is_carried(const struct request *r, struct span name)
+{
+	const struct span ours = SPAN("x-ratelimit-");
+	bool limited = r->admission.rpm != 0 || r->admission.tpm != 0;
+
+	return (api_carries(r->dialect, r->status, name) &&
+		!(limited && span_starts(name, ours)));
+}
+
+static void
+note_carried(struct request *r, const struct h2_field *f, size_t n)
+{
+	char value[CARRIED_MAX];
+
+	buf_reset(&r->carried, 512);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_carried(r, f[i].name) || f[i].value.n >= CARRIED_MAX)
+			continue;
+		copy_value(value, sizeof(value), f[i].value);
+		buf_addf(&r->carried, "%.*s: %s\r\n", (int)f[i].name.n,
+		    f[i].name.p, value);
+	}
+}
+
 static enum api_error
 agent_error(struct span error)
 {
@@ -322,16 +355,7 @@ static bool
 can_retry(const struct request *r)
 {
 	return (!r->head_sent && r->client != NULL && buf_len(&r->body) > 0 &&
-		r->attempts < r->w->conf->max_attempts);
-}
-
-static bool
-is_untried_left(const struct request *r)
-{
-	uint32_t all =
-	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
-
-	return ((r->tried & all) != all);
+		retry_is_open(r));
 }
 
 /* Is it one that has a body? No endpoint of ours is answered without. */
@@ -391,19 +415,21 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	r->t_last = loop_now(r->w->loop);
 	r->status = h.status;
 	r->upstream_us = h.upstream_us;
+	note_carried(r, f, n);
 	copy_value(r->retry_after, sizeof(r->retry_after), h.retry_after);
 	copy_value(r->content_type, sizeof(r->content_type), h.type);
 	if (r->content_type[0] == '\0')
 		snprintf(r->content_type, sizeof(r->content_type), "%s",
 		    "application/json");
 	(void)FAILPOINT("worker.head");
+	retry_note_head(r, h.status, h.error, h.retry_after);
 	if (h.error.n > 0) {
 		request_retry(r, agent_error(h.error));
 	} else if (is_success(h.status)) {
 		begin_answer(r, &h);
 		request_arm(r);
 	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
-		   is_untried_left(r)) {
+		   (retry_has_next(r) || retry_may_wait(r))) {
 		request_retry(r, API_ERR_upstream_error);
 	} else {
 		r->state = REQUEST_REFUSAL;
@@ -481,6 +507,7 @@ on_data(struct upstream *up, struct span bytes)
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
 	case REQUEST_SENT:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -553,7 +580,7 @@ end_refusal(struct request *r)
 		return;
 	}
 	if (!api_error_scrub(
-		&body, r->endpoint->dialect, r->status, buf_span(&r->held))) {
+		&body, r->dialect, r->status, buf_span(&r->held))) {
 		buf_fini(&body);
 		request_break(r, API_ERR_upstream_error,
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
@@ -592,6 +619,7 @@ on_end(struct upstream *up)
 		break;
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -610,8 +638,11 @@ on_close(struct upstream *up, uint32_t code)
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
 	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
 		r->attempts--; /* nothing was done there: it costs nothing */
+		r->spent[r->candidate->stage]--;
 		request_retry(r, API_OK);
 	} else {
+		if (code == H2_INTERNAL_ERROR)
+			retry_note_failure(r);
 		request_retry(r, API_ERR_agent_lost);
 	}
 }
@@ -666,7 +697,7 @@ request_user_gone(struct request *r)
 		/* Only the usage is still to come: read it, or leaving at
 		 * the last word would dodge the exact bill. */
 		r->t_grace = monotime_add_ms(loop_now(r->w->loop), GRACE_MS);
-	} else if (!goes_on(r)) {
+	} else if (r->state == REQUEST_WAIT || !goes_on(r)) {
 		request_finish(r, OUTCOME_CANCELLED, cost);
 		request_free(r);
 		return;

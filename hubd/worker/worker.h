@@ -140,11 +140,16 @@ struct conn *client_detach(struct client *);
 
 /* ---- reply.c: heads and small replies ------------------------------------ */
 
-/* Status line, date, request id. More fields and an empty line follow. */
-void reply_head(struct worker *, struct buf *, int status, const char *id);
+/* The value of Date now (RFC 9110 6.6.1), as long as nothing returns to the
+ * loop. */
+const char *reply_date(struct worker *);
+/* Status line, date, request id, also where the dialect's clients look for
+ * it. More fields and an empty line follow. */
+void reply_head(
+    struct worker *, struct buf *, enum dialect, int status, const char *id);
 /* A whole reply of a small body. close adds "connection: close". */
-void reply_whole(struct worker *, struct client *, int status, const char *id,
-    struct span type, struct span body, bool close);
+void reply_whole(struct worker *, struct client *, enum dialect, int status,
+    const char *id, struct span type, struct span body, bool close);
 /* An error in the dialect's shape. retry_ms >= 0 adds retry-after. */
 void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
     const char *detail, const char *id, int64_t retry_ms, bool close);
@@ -157,6 +162,7 @@ enum request_state {
 	REQUEST_BODY,	 /* its body is being read */
 	REQUEST_ADMIT,	 /* the limiter is asked */
 	REQUEST_SENT,	 /* an attempt is under way, no head yet */
+	REQUEST_WAIT,	 /* all have failed; another round later */
 	REQUEST_STREAM,	 /* 2xx, the head has gone to the user */
 	REQUEST_HOLD,	 /* 2xx, plain: held back to know its cost */
 	REQUEST_REFUSAL, /* the provider's refusal is being read */
@@ -190,6 +196,12 @@ struct request {
 	LIST_ENTRY(request) entry;
 	enum request_state state;
 	const struct endpoint *endpoint;
+	enum dialect dialect; /* whose the answers and errors are */
+	struct api_target target;
+	struct buf forwards; /* user's fields for the provider: name, NUL,
+				value, NUL, and so on */
+	size_t nforwards;
+	struct buf carried; /* the provider's for the user, each line ended */
 	req_id_t id;
 	char id_text[REQ_ID_TEXT];
 	uint32_t key_number;
@@ -216,6 +228,9 @@ struct request {
 	bool ask_usage;			/* we added include_usage */
 	const struct candidate *no_ask; /* that must not be asked for it */
 	enum api_error last_error;	/* of the attempts so far */
+	int64_t retry_ms; /* that the last one asked for; -1: it did not */
+	uint32_t rounds;  /* of waiting */
+	uint8_t spent[ROUTE_STAGES]; /* attempts in each of the route's */
 
 	struct meter *meter;
 	struct buf held; /* a held answer or a refusal */
@@ -234,14 +249,18 @@ struct request {
 	monotime_t t_chunk; /* last read of a stream; 0: none */
 	monotime_t t_last;  /* last byte of the answer */
 	monotime_t t_total; /* deadline of everything */
+	monotime_t t_wait;  /* end of waiting for another round */
+	monotime_t t_retry; /* when the next round begins */
 	monotime_t t_grace; /* deadline after the user left; 0 none */
 	struct loop_timer *timer;
 	struct loop_work credit;
 };
 
 /* A request whose head was accepted; its body will follow. */
-struct request *request_new(struct client *, const struct endpoint *,
+struct request *request_new(struct client *, const struct api_target *,
     const struct identity *, req_id_t, struct access *);
+/* Takes the user's fields that go on to the provider; false: too many. */
+bool request_take_fields(struct request *, const struct http1_head *);
 /* Its body is whole. It answers by itself from here on. */
 void request_start(struct request *);
 /* The user is gone, at whatever point. */
@@ -254,6 +273,8 @@ bool request_count_body(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* All have been tried: once more from the first. */
+void request_again(struct request *);
 /* There will be no further attempt: the body is not kept for one. */
 void request_body_done(struct request *);
 /* The session has room for more of the body. */
@@ -262,6 +283,23 @@ void request_feed(struct request *);
 void request_free(struct request *);
 /* Keys or accounts changed: cuts requests of keys revoked with cut. */
 void requests_recheck(struct worker *);
+
+/* ---- retry.c: how attempts went, and when to make another ---------------- */
+
+/* May the request cost another attempt; at that candidate? */
+bool retry_is_open(const struct request *);
+bool retry_may_ask(const struct request *, const struct candidate *);
+/* Is there one that has not been tried in this round? */
+bool retry_has_next(const struct request *);
+/* The head of an answer has come; for a refusal with its retry-after. */
+void retry_note_head(struct request *, int status, struct span agent_error,
+    struct span retry_after);
+/* There was none, in time or at all. */
+void retry_note_failure(struct request *);
+/* Nobody is left untried: may there be another round, and begins the wait
+ * for it. */
+bool retry_may_wait(const struct request *);
+void retry_wait(struct request *);
 
 /* ---- answer.c: the provider's answer on its way to the user -------------- */
 
@@ -302,9 +340,9 @@ void learn_set_refuses_usage(struct learn *, const struct candidate *);
 
 /* ---- local.c: what the hub answers itself -------------------------------- */
 
-/* GET /v1/models, or one of them, for this key. */
+/* A list of models, or one of them, for this key. */
 void local_models(struct worker *, struct client *, const struct identity *,
-    struct span path, const char *id);
+    const struct api_target *, const char *id);
 /* /healthz and /readyz; false: the path is another. */
 bool local_health(struct worker *, struct client *, const struct http1_head *,
     const char *id);
