@@ -201,13 +201,18 @@ HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_conf.c \
 	agentd/announce.c \
+	agentd/answer.c \
 	agentd/call.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
 	agentd/link.c \
 	agentd/main.c \
+	agentd/origin.c \
 	agentd/provider.c \
 	agentd/provider_openai.c \
+	agentd/reqhead.c \
+	agentd/trust.c \
+	agentd/tunnel.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \

@@ -13,6 +13,7 @@
 #include "agentd/announce.h"
 #include "agentd/ui.h"
 #include "agentd/uplink.h"
+#include "agentd/tunnel.h"
 #include "agentd/upstream.h"
 #include "common/log.h"
 #include "common/notify.h"
@@ -258,7 +259,8 @@ set_up(struct program *p)
 
 	a->loop = loop_new();
 	announce_identify(a, p->options.conf);
-	a->upstream = upstream_new(a->loop);
+	a->tunnels = tunnels_new(a->loop);
+	a->upstream = upstream_new(a->loop, a->tunnels);
 	if (a->conf->ui != NULL && (p->ui = ui_new(a, a->conf->ui)) == NULL)
 		fatal("cannot listen on %s", a->conf->ui);
 	p->drain_timer = loop_timer_new(a->loop, on_drain_timeout, p);
@@ -274,6 +276,7 @@ tear_down(struct program *p)
 	ui_free(p->ui);
 	uplinks_free(a->uplinks);
 	upstream_free(a->upstream);
+	tunnels_free(a->tunnels);
 	loop_timer_free(p->drain_timer);
 	loop_io_free(p->signal_io);
 	close(p->signals);
