@@ -258,6 +258,7 @@ begin(struct upstream_req *r, struct line *line)
 	r->line = line;
 	answer_init(&r->answer, r->method, r->keep_field);
 	conn_set_owner(c, on_conn, r);
+	buf_reserve(conn_out(c), buf_len(&r->head) + n);
 	buf_addspan(conn_out(c), buf_span(&r->head));
 	conn_write(c, r->body.p, n);
 	r->sent = n;
