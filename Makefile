@@ -60,7 +60,7 @@ $(O)/test/obj/%.o: %.c
 
 # The schema is taken into the object as it is.
 $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
-	etc/ledger_sqlite.sql
+	etc/ledger_sqlite.sql etc/ledger_sqlite_2.sql
 
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))
 testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
@@ -85,7 +85,7 @@ $(O)/provsim: $(call obj,$(PROVSIM_SRCS))
 
 $(O)/load: $(call obj,$(LOAD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_TLS))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
@@ -148,6 +148,11 @@ system: all test-programs venv
 .PHONY: check-long
 check-long: all test-programs venv
 	DRIPPERS=10000 $(PYTEST) tests/system/test_d06.py
+
+# A bare Debian 12, from nothing to a served request: as root.
+.PHONY: check-bare
+check-bare:
+	@tests/run/bare.sh
 
 .PHONY: check-mutants
 check-mutants: all test-programs venv

@@ -13,12 +13,14 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crc32.c \
 	common/crypto.c \
+	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \
 	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
+	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
 	common/json.c \
@@ -43,6 +45,9 @@ SHM_SRCS = \
 	shm/cells.c \
 	shm/counters.c \
 	shm/layout.c \
+	shm/object.c \
+	shm/objtab.c \
+	shm/older.c \
 	shm/pricetab.c \
 	shm/process.c \
 	shm/pubtab.c \
@@ -52,25 +57,39 @@ SHM_SRCS = \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS = \
+	hubd/api/anthropic.c \
 	hubd/api/api.c \
+	hubd/api/azure.c \
+	hubd/api/bedrock.c \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
+	hubd/api/gemini.c \
+	hubd/api/key.c \
 	hubd/api/kind.c \
 	hubd/api/kind_audio.c \
 	hubd/api/kind_chat.c \
 	hubd/api/kind_free.c \
 	hubd/api/kind_image.c \
+	hubd/api/kind_object.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
 	hubd/api/openai.c \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
+	hubd/api/openai_object.c \
 	hubd/api/openai_usage.c \
+	hubd/api/path.c \
 	hubd/api/reader.c \
 	hubd/api/scrub.c \
+	hubd/api/scrub_json.c \
+	hubd/api/target.c \
 
 ROUTE_SRCS = \
+	hubd/route/cooldown.c \
+	hubd/route/explain.c \
+	hubd/route/pick.c \
+	hubd/route/plan.c \
 	hubd/route/route.c \
 
 AUTH_SRCS = \
@@ -84,6 +103,8 @@ PRICE_SRCS = \
 	hubd/price/amount.c \
 	hubd/price/cost.c \
 	hubd/price/price_check.c \
+	hubd/price/price_diff.c \
+	hubd/price/price_draft.c \
 	hubd/price/price_field.c \
 	hubd/price/price_file.c \
 	hubd/price/price_find.c \
@@ -91,10 +112,12 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
 
@@ -138,10 +161,12 @@ WORKER_SRCS = \
 	hubd/worker/learn.c \
 	hubd/worker/link.c \
 	hubd/worker/local.c \
+	hubd/worker/objects.c \
 	hubd/worker/pipe.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
+	hubd/worker/retry.c \
 	hubd/worker/upstream.c \
 	hubd/worker/worker.c \
 
@@ -153,12 +178,15 @@ BILLING_SRCS = \
 	hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
+	hubd/billing/cmd_route.c \
+	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
 	hubd/billing/intake.c \
+	hubd/billing/objects.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
@@ -199,20 +227,38 @@ HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROU
 HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
+	common/rsa.c \
 	agentd/agent_conf.c \
+	agentd/agent_options.c \
 	agentd/announce.c \
 	agentd/answer.c \
+	agentd/answer_head.c \
+	agentd/aws_keys.c \
+	agentd/aws_metadata.c \
+	agentd/azure_url.c \
+	agentd/base_url.c \
 	agentd/call.c \
+	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
+	agentd/google_key.c \
+	agentd/google_url.c \
 	agentd/link.c \
 	agentd/main.c \
 	agentd/origin.c \
+	agentd/oauth.c \
 	agentd/provider.c \
+	agentd/provider_anthropic.c \
+	agentd/provider_aws.c \
+	agentd/provider_azure.c \
+	agentd/provider_google.c \
 	agentd/provider_openai.c \
 	agentd/reqhead.c \
 	agentd/trust.c \
 	agentd/tunnel.c \
+	agentd/sigv4.c \
+	agentd/skew.c \
+	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \
@@ -233,6 +279,7 @@ PROVSIM_SRCS = \
 	tests/sim/control.c \
 	tests/sim/journal.c \
 	tests/sim/main.c \
+	tests/sim/objects.c \
 	tests/sim/peer.c \
 	tests/sim/play.c \
 	tests/sim/request.c \

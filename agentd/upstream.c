@@ -30,6 +30,8 @@ struct upstream {
 	struct origins *origins;
 	SLIST_HEAD(, upstream_req) spare;
 	unsigned nspare;
+	unsigned live; /* requests whose memory is in use */
+	bool freed;    /* by its owner; waits for the last of those */
 };
 
 struct upstream_req {
@@ -56,6 +58,22 @@ struct upstream_req {
 /* ---- the end ------------------------------------------------------------ */
 
 static void
+upstream_release(struct upstream *up)
+{
+	struct upstream_req *r;
+
+	if (!up->freed || up->live > 0)
+		return;
+	origins_free(up->origins);
+	while ((r = SLIST_FIRST(&up->spare)) != NULL) {
+		SLIST_REMOVE_HEAD(&up->spare, spare);
+		buf_fini(&r->head);
+		free(r);
+	}
+	free(up);
+}
+
+static void
 req_dispose(void *arg)
 {
 	struct upstream_req *r = arg;
@@ -65,12 +83,14 @@ req_dispose(void *arg)
 	if (up->nspare == SPARE_MAX) {
 		buf_fini(&head);
 		free(r);
-		return;
+	} else {
+		buf_reset(&head, HEAD_KEEP);
+		*r = (struct upstream_req){.up = up, .head = head};
+		SLIST_INSERT_HEAD(&up->spare, r, spare);
+		up->nspare++;
 	}
-	buf_reset(&head, HEAD_KEEP);
-	*r = (struct upstream_req){.up = up, .head = head};
-	SLIST_INSERT_HEAD(&up->spare, r, spare);
-	up->nspare++;
+	up->live--;
+	upstream_release(up);
 }
 
 /* Lets go of everything; the line is kept only if its exchange is whole. */
@@ -336,6 +356,7 @@ take_req(struct upstream *up)
 		up->nspare--;
 	}
 	r->magic = REQ_MAGIC;
+	up->live++;
 	return (r);
 }
 
@@ -434,26 +455,11 @@ upstream_new(struct loop *loop, struct tunnels *tunnels)
 	return (up);
 }
 
-/* Behind the requests that were given up in this turn. */
-static void
-upstream_dispose(void *arg)
-{
-	struct upstream *up = arg;
-	struct upstream_req *r;
-
-	while ((r = SLIST_FIRST(&up->spare)) != NULL) {
-		SLIST_REMOVE_HEAD(&up->spare, spare);
-		buf_fini(&r->head);
-		free(r);
-	}
-	free(up);
-}
-
 void
 upstream_free(struct upstream *up)
 {
 	if (up == NULL)
 		return;
-	origins_free(up->origins);
-	loop_dispose_later(up->loop, upstream_dispose, up);
+	up->freed = true;
+	upstream_release(up);
 }

@@ -57,7 +57,7 @@ struct upstream_options {
 };
 
 struct upstream *upstream_new(struct loop *, struct tunnels *);
-/* Every request is over. NULL is fine. */
+/* Requests may still be cancelled, in this turn. NULL is fine. */
 void upstream_free(struct upstream *);
 
 /*

@@ -682,44 +682,21 @@ unconst(const char *p)
 }
 
 /*
- * Fields whose values hardly come again, in a table of RFC 7541 2.3.2, would
- * push out those that do, and the library compares a value with every one
- * that its name has there. An entry that ends in "-" is a prefix.
+ * Values that never come again: in the compression's table (RFC 7541 2.3.2)
+ * they would only push out those that do.
  */
-static const struct span passing[] = {
-    SPAN(LINK_F_REQUEST_ID),
-    SPAN(LINK_F_UPSTREAM_US),
-    SPAN("openai-processing-ms"),
-    SPAN("x-ratelimit-remaining-"),
-    SPAN("x-ratelimit-reset-"),
-    SPAN("anthropic-ratelimit-"),
-    SPAN("x-request-id"),
-    SPAN("request-id"),
-    SPAN("apim-request-id"),
-    SPAN("x-amzn-requestid"),
-};
-
 static bool
-is_passing(struct span name)
+is_unique(struct span name)
 {
-	const struct span *p;
-	size_t i;
-
-	for (i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
-		p = &passing[i];
-		if (p->p[p->n - 1] == '-' ? span_starts(name, *p)
-					  : span_eq(name, *p))
-			return (true);
-	}
-	return (false);
+	return (span_eq(name, SPAN(LINK_F_REQUEST_ID)) ||
+		span_eq(name, SPAN(LINK_F_UPSTREAM_US)));
 }
 
 static nghttp2_nv
 make_nv(struct span name, struct span value)
 {
 	return ((nghttp2_nv){unconst(name.p), unconst(value.p), name.n, value.n,
-	    is_passing(name) ? NGHTTP2_NV_FLAG_NO_INDEX
-			     : NGHTTP2_NV_FLAG_NONE});
+	    is_unique(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE});
 }
 
 static size_t

@@ -7,7 +7,8 @@
  *
  *	:method POST, :path /call	one request
  *		hub-endpoint	endpoint id ("chat.completions")
- *		hub-dialect	"openai"
+ *		hub-dialect	"openai", "azure", "anthropic", "gemini" or
+ *				"bedrock": of the body and of the answer
  *		hub-provider	section name at the agent
  *		hub-model	model name as the provider knows it
  *		hub-request-id	UUID, for logs on both sides
@@ -15,7 +16,16 @@
  *		hub-deadline-ms	how long the agent may take in all
  *		hub-first-ms	... to the first byte of the answer
  *		hub-idle-ms	... between two bytes of it
+ *		hub-alt		"sse", "json" or "enum": how a Gemini user
+ *				wants a stream; without it an array
+ *		hub-api-version	that an Azure user named
+ *		hub-object	the id in the path of what is kept at the
+ *				provider
+ *		hub-after, hub-limit, hub-order
+ *				which part of what is listed there
  *		content-type	of the body
+ *		fields of the user's head, under their own names, of an
+ *				allow-list for the dialect (hublink(7))
  *	    and the request's body as DATA.
  *	  Answer: :status as the provider's, then fields of an allow-list
  *	  (content-type, retry-after, x-ratelimit-*, openai-*...),
@@ -52,6 +62,8 @@
 #define LINK_NOTSENT_LOWAT  16384
 #define LINK_MAX_STREAMS    16384
 #define LINK_ANNOUNCE_MAX   16384
+#define LINK_FIELDS_MAX	    48	  /* of a request, pseudo fields included */
+#define LINK_CLOCK_MS	    60000 /* both warn if clocks differ by more */
 
 #define LINK_CALL	   "/call"
 #define LINK_ANNOUNCE	   "/announce"
@@ -64,6 +76,12 @@
 #define LINK_F_DEADLINE	   "hub-deadline-ms"
 #define LINK_F_FIRST	   "hub-first-ms"
 #define LINK_F_IDLE	   "hub-idle-ms"
+#define LINK_F_ALT	   "hub-alt"
+#define LINK_F_API_VERSION "hub-api-version"
+#define LINK_F_OBJECT	   "hub-object"
+#define LINK_F_AFTER	   "hub-after"
+#define LINK_F_LIMIT	   "hub-limit"
+#define LINK_F_ORDER	   "hub-order"
 #define LINK_F_AGENT	   "hub-agent"
 #define LINK_F_ERROR	   "hub-error"
 #define LINK_F_UPSTREAM_US "hub-upstream-us"

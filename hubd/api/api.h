@@ -13,12 +13,30 @@
 #include "common/buf.h"
 #include "common/http1.h"
 #include "common/span.h"
+#include "shm/object.h"
 #include "shm/usage.h"
 
 #define API_MODEL_MAX 128 /* bytes of a model name, terminator included */
 
-enum dialect { DIALECT_OPENAI, DIALECT_COUNT };
+/* Numbers are in rows of calls: new ones go to the end. */
+enum dialect {
+	DIALECT_OPENAI,
+	DIALECT_AZURE, /* OpenAI's bodies under other paths */
+	DIALECT_ANTHROPIC,
+	DIALECT_GEMINI,
+	DIALECT_BEDROCK,
+	DIALECT_COUNT
+};
 const char *dialect_str(enum dialect);
+
+/* errors.def; functions about them are further below. */
+enum api_error {
+	API_OK = 0,
+#define ERROR(id, status, code, type, text) API_ERR_##id,
+#include "hubd/api/errors.def"
+#undef ERROR
+	API_ERR_COUNT
+};
 
 /* How an answer of the endpoint is metered. */
 enum meter_kind {
@@ -32,49 +50,118 @@ enum meter_kind {
 	METER_IMAGE,
 	METER_SPEECH,
 	METER_TRANSCRIPT,
+	METER_OBJECT, /* a file, or a batch that begins: free */
+	METER_BATCH,  /* a batch: its usage when it has ended */
+	METER_RAW,    /* not read: free */
 	METER_KINDS
+};
+
+/* What an endpoint does to an object. */
+enum object_use {
+	USE_NONE, /* it is about none */
+	USE_CREATE,
+	USE_READ, /* or cancel: it stays */
+	USE_DELETE,
+	USE_LIST,
 };
 
 struct endpoint {
 	const char *id;	    /* "chat.completions": travels to the agent */
 	const char *method; /* "POST" */
-	const char *path;   /* "/v1/chat/completions" */
+	const char *path;   /* "/v1/chat/completions"; endpoints.def */
 	enum dialect dialect;
 	enum meter_kind meter;
-	bool local; /* answered by the hub itself (models) */
-	bool form;  /* the body is multipart/form-data, not JSON */
+	bool local;    /* answered by the hub itself (models) */
+	bool form;     /* the body is multipart/form-data, not JSON */
+	bool bodiless; /* there is none */
+	/* Of what is kept at the provider: which kind, and what is done. A
+	 * kind with USE_NONE: what is answered may be kept. */
+	enum object_kind object;
+	enum object_use use;
 };
 
-/*
- * The endpoint of a method and path (no query). With a path that exists
- * under another method *other_method is set and NULL returned (405), else
- * NULL is 404. "/openai/v1/..." is the same as "/v1/...".
- */
-const struct endpoint *endpoint_find(
-    struct span method, struct span path, bool *other_method);
-/* Appends the methods that the path takes: "GET, POST". */
-void endpoint_methods(struct span path, struct buf *);
 /* By id, for rows and agents; NULL if there is none. */
 const struct endpoint *endpoint_by_id(struct span id);
 /* All of them, n of them. */
 const struct endpoint *endpoint_all(size_t *n);
 
-/* The dialect whose error shape fits a path that may not exist. */
-enum dialect dialect_of_path(struct span path);
+/* ---- what a request line asks for ---------------------------------------- */
 
-/* The key that a dialect's clients present; n = 0 if there is none. Two
- * different ones in one request: n = 0 as well. */
-struct span api_key_of(enum dialect, const struct http1_head *);
+#define API_NAME_MAX	160 /* of a name in a path, terminator included */
+#define API_VERSION_MAX 32
+
+/* How a Gemini client wants its stream. */
+enum api_alt {
+	ALT_NONE, /* it did not say: JSON */
+	ALT_SSE,
+	ALT_JSON,
+	ALT_ENUM, /* JSON, and names of enumerations as numbers */
+};
+const char *api_alt_str(enum api_alt); /* "", "sse", "json", "enum" */
+
+struct api_target {
+	const struct endpoint *endpoint; /* NULL: error says why not */
+	enum api_error error;
+	const char *why;	   /* of an error, or NULL */
+	enum dialect dialect;	   /* known for errors, too: the best guess */
+	char model[API_NAME_MAX];  /* {model} of the path, decoded, or "" */
+	char object[API_NAME_MAX]; /* {id}, or "" */
+	enum api_alt alt;
+	char version[API_VERSION_MAX]; /* api-version, "" if none */
+	char key[API_NAME_MAX];	       /* ?key=, "" if none */
+};
+
+/*
+ * Finds the endpoint of a request in the allow-list. A path may have a
+ * provider's prefix ("/anthropic/v1/messages"), and Azure's and Vertex AI's
+ * fronts stand for others (target.c). A path that exists under another
+ * method alone is method_not_allowed; percent-encoding that is broken, and
+ * names with NUL, control characters or dot segments in them are
+ * invalid_request. Of the query alt, $alt, key and api-version are taken,
+ * all others are dropped. objects: those are offered.
+ */
+void api_target(const struct http1_head *, bool objects, struct api_target *);
+/* Appends the methods that the request's path takes: "GET, POST". */
+void api_target_methods(const struct http1_head *, bool objects, struct buf *);
+
+/* Which part of a list is asked for (OpenAI's API reference, "limit", "after"
+ * and "order"). */
+struct api_list {
+	char after[OBJECT_ID_MAX]; /* "": from the beginning */
+	uint32_t limit;		   /* 0: as many as is usual */
+	bool ascending, descending;
+};
+/* What a query says of that. False: a value of it is wrong. */
+bool api_list_query(struct span query, struct api_list *);
+
+/*
+ * The key that the dialect's clients present, in a field or in the query;
+ * n = 0 if there is none. Two different ones in one request: n = 0 as well.
+ */
+struct span api_key_of(const struct api_target *, const struct http1_head *);
+
+/* Does that field of a user's head go on to the provider? Names are
+ * compared without case. */
+bool api_forwards(enum dialect, struct span name);
+/* Does that field of a provider's answer of that status go to the user? */
+bool api_carries(enum dialect, int status, struct span name);
+/* The field, next to x-request-id, in which the dialect's clients look for
+ * the request's id; NULL: there is none. */
+const char *api_id_field(enum dialect);
+
+/* ---- lists of models ----------------------------------------------------- */
+
+struct api_model {
+	const char *name;
+	const char *provider; /* as the price file has it */
+	int64_t created_s;
+};
+/* Appends the dialect's list of models, or its document about one. */
+void api_models(struct buf *, enum dialect, const struct api_model *, size_t n);
+void api_model(struct buf *, enum dialect, const struct api_model *);
 
 /* ---- errors (errors.def): code, status, text ---------------------------- */
 
-enum api_error {
-	API_OK = 0,
-#define ERROR(id, status, code, type, text) API_ERR_##id,
-#include "hubd/api/errors.def"
-#undef ERROR
-	API_ERR_COUNT
-};
 int api_error_status(enum api_error);
 const char *api_error_code(enum api_error);
 /*
@@ -83,6 +170,8 @@ const char *api_error_code(enum api_error);
  */
 void api_error_body(struct buf *, enum dialect, enum api_error,
     const char *detail, const char *request_id);
+/* Appends fields of the head that such a reply needs, each line ended. */
+void api_error_fields(struct buf *, enum dialect, enum api_error);
 /* The event that tells a user in mid-stream that the answer failed. */
 void api_error_event(
     struct buf *, enum dialect, enum api_error, const char *request_id);
@@ -104,10 +193,23 @@ struct api_place {
 	uint64_t begin, end; /* end = 0: not there */
 };
 
+/* An object that a body names by its id. */
+struct api_ref {
+	struct api_place at; /* of the id, as it is written, without quotes */
+	enum object_kind kind;
+};
+#define API_REFS_MAX 16
+
 struct api_request {
 	enum dialect dialect;
 	char model[API_MODEL_MAX]; /* as the user named it, decoded */
-	struct api_place model_at; /* its value, quotes included */
+	bool named; /* in the path; what the body names does not count */
+	struct api_place model_at;  /* its value, quotes included */
+	bool model_differs;	    /* the body names none, or another */
+	struct api_place model_gap; /* where a body can name one that names
+				       none; end = 0: nowhere */
+	bool gap_last;		    /* nothing follows in the object */
+	bool no_ask; /* the API is too old to be asked for usage */
 	bool stream;
 	bool asked_usage;	     /* stream_options.include_usage is true */
 	struct api_place options_at; /* value of stream_options */
@@ -123,9 +225,14 @@ struct api_request {
 	uint64_t media;		     /* image parts and the like */
 	enum service_tier tier;	     /* asked for */
 	bool form;		     /* places are in a form, not in JSON */
-	uint64_t characters;	     /* of the text to be spoken */
-	uint64_t media_bytes;	     /* of the files of a form */
-	uint32_t sound_rate;	     /* bytes a second of sound; 0: unknown */
+	bool no_model;		     /* none is asked for */
+	bool no_store;		     /* the response is not to be kept */
+	bool batch;		     /* it is, or is a file for, a batch */
+	uint32_t nrefs;		     /* may be more than there is room for */
+	struct api_ref refs[API_REFS_MAX];
+	uint64_t characters;  /* of the text to be spoken */
+	uint64_t media_bytes; /* of the files of a form */
+	uint32_t sound_rate;  /* bytes a second of sound; 0: unknown */
 	/* Bit i: whoever answers has a price for kind i itself. Set once
 	 * that is known; estimates count what has one. */
 	uint32_t priced;
@@ -136,7 +243,7 @@ struct api_request {
  * it is not a JSON object, a routing field is there twice, has an escaped
  * key or a wrong type, or the model is missing, empty or too long.
  */
-enum api_error api_inspect(const struct endpoint *, struct span body,
+enum api_error api_inspect(const struct api_target *, struct span body,
     struct api_request *, const char **why);
 
 /*
@@ -145,7 +252,7 @@ enum api_error api_inspect(const struct endpoint *, struct span body,
  */
 enum api_error api_form_type(struct span type, struct span *boundary);
 /* api_inspect() of a form; model_at is then without quotes. */
-enum api_error api_inspect_form(const struct endpoint *, struct span boundary,
+enum api_error api_inspect_form(const struct api_target *, struct span boundary,
     struct span body, struct api_request *, const char **why);
 
 /*
@@ -156,6 +263,9 @@ enum api_error api_inspect_form(const struct endpoint *, struct span boundary,
  */
 void api_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
+/* Would that change anything? */
+bool api_prepares(
+    const struct api_request *, struct span model, bool ask_usage);
 
 /* ---- metering ----------------------------------------------------------- */
 
@@ -167,6 +277,14 @@ void api_prepare(const struct api_request *, struct buf *body,
 #define METER_HOLD 16384
 
 struct meter;
+
+/* What an answer says of an object; "" what it does not. */
+struct meter_object {
+	char id[OBJECT_ID_MAX];
+	char files[2][OBJECT_ID_MAX]; /* what came out of a batch */
+	char model[API_MODEL_MAX];    /* of a batch */
+	bool ended;		      /* nothing of the batch changes now */
+};
 
 struct meter_report {
 	struct usage usage;
@@ -182,6 +300,7 @@ struct meter_report {
 	uint64_t bytes;	      /* of the answer as it came */
 	uint64_t images;      /* finished ones in it */
 	uint64_t duration_ms; /* of sound, where it is said beside the usage */
+	struct meter_object object;
 };
 
 /*

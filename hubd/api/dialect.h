@@ -5,42 +5,71 @@
 #ifndef HUBD_API_DIALECT_H
 #define HUBD_API_DIALECT_H
 
+#include "common/json.h"
 #include "hubd/api/api.h"
 #include "hubd/api/reader.h"
 
 struct dialect_ops {
 	const char *name;
-	struct span (*key_of)(const struct http1_head *);
+	/* Where the key may be but in Authorization; NULL: nowhere. */
+	const char *key_field;
+	bool key_in_query;
+	const char *id_field;	     /* api_id_field() */
+	const char *const *forwards; /* user's fields; ends with NULL */
+	/* Fields of answers; "-" at an end: all that begin so. */
+	const char *const *carries;
+	const char *const *carries_429; /* of refusals for now, as well */
+	/* NULL: no endpoint of that dialect has a body. */
 	enum api_error (*inspect)(const struct endpoint *, struct span body,
 	    struct api_request *, const char **why);
 	/* Of forms; NULL: the dialect has none. */
 	enum api_error (*inspect_form)(struct span boundary, struct span body,
 	    struct api_request *, const char **why);
+	/* NULL: bodies never change. */
 	void (*prepare)(const struct api_request *, struct buf *body,
 	    struct span model, bool ask_usage);
+	void (*models)(struct jout *, const struct api_model *, size_t n);
+	void (*model)(struct jout *, const struct api_model *);
 	void (*error_body)(struct buf *, enum api_error, const char *detail,
 	    const char *request_id);
+	/* Lines of the head of one of our errors; NULL: none. */
+	void (*error_fields)(struct buf *, enum api_error);
 	void (*error_event)(
 	    struct buf *, enum api_error, const char *request_id);
 	bool (*error_scrub)(struct buf *, struct span provider_body);
 };
 
-extern const struct dialect_ops dialect_openai;
+extern const struct dialect_ops dialect_openai, dialect_azure,
+    dialect_anthropic, dialect_gemini, dialect_bedrock;
 
 /* Never NULL. */
 const struct dialect_ops *dialect_ops(enum dialect);
 
-/* inspect and prepare of the OpenAI dialect (openai_inspect.c). */
+/* What Azure shares with OpenAI: openai.c, openai_inspect.c. */
 enum api_error openai_inspect(const struct endpoint *, struct span body,
     struct api_request *, const char **why);
 void openai_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
+void openai_models(struct jout *, const struct api_model *, size_t n);
+void openai_model(struct jout *, const struct api_model *);
+bool openai_error_scrub(struct buf *, struct span provider_body);
+extern const char *const openai_forwards[], *const openai_carries[],
+						*const openai_carries_429[];
 
 /* Those of forms (openai_form.c). */
 enum api_error openai_inspect_form(struct span boundary, struct span body,
     struct api_request *, const char **why);
 void openai_prepare_form(
     const struct api_request *, struct buf *body, struct span model);
+
+/* Those of requests about objects, in which no model is (openai_object.c). */
+enum api_error openai_inspect_upload(struct span boundary, struct span body,
+    struct api_request *, const char **why);
+enum api_error openai_inspect_batch(
+    struct span body, struct api_request *, const char **why);
+/* Clients send "{}" where nothing is to be said. */
+enum api_error openai_inspect_nothing(
+    struct span body, struct api_request *, const char **why);
 
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);
@@ -52,5 +81,15 @@ const char *api_error_text(enum api_error);
  * model names and ordinary numbers stay.
  */
 void scrub_text(struct buf *, struct span text);
+
+/* The body of a refusal, NULL if it is too large or no JSON. */
+struct json *scrub_parse(struct span body);
+/*
+ * The member of that name as a member of what is being written: as a text,
+ * scrubbed, or null if it is none; or as a short word or number that goes on
+ * whole or, if it holds anything doubtful, not (null).
+ */
+void scrub_message(struct jout *, const struct json *obj, const char *name);
+void scrub_word(struct jout *, const struct json *obj, const char *name);
 
 #endif

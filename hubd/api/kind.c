@@ -11,6 +11,9 @@ static const struct kind *const kinds[METER_KINDS] = {
     [METER_IMAGE] = &kind_image,
     [METER_SPEECH] = &kind_speech,
     [METER_TRANSCRIPT] = &kind_transcript,
+    [METER_OBJECT] = &kind_object,
+    [METER_BATCH] = &kind_batch,
+    [METER_RAW] = &kind_raw,
 };
 
 const struct kind *

@@ -1,41 +1,32 @@
-/* The OpenAI dialect: its key and its errors. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/json.h"
+/* The OpenAI dialect: its models and its errors. */
 #include "hubd/api/dialect.h"
 
-#define ERROR_BODY_MAX 65536
-#define MEMBER_MAX     128
+/* ---- lists of models ----------------------------------------------------- */
 
-static struct span
-bearer_of(struct span value)
+void
+openai_model(struct jout *o, const struct api_model *m)
 {
-	const struct span scheme = SPAN("bearer ");
-
-	if (value.n < scheme.n || !span_ieq(span_of(value.p, scheme.n), scheme))
-		return (span_of(NULL, 0));
-	value = span_of(value.p + scheme.n, value.n - scheme.n);
-	while (value.n > 0 && *value.p == ' ')
-		value = span_of(value.p + 1, value.n - 1);
-	return (value);
+	jout_begin_object(o);
+	jout_kstr(o, "id", m->name);
+	jout_kstr(o, "object", "model");
+	jout_kint(o, "created", m->created_s);
+	jout_kstr(o, "owned_by", m->provider);
+	jout_end_object(o);
 }
 
-static struct span
-key_of(const struct http1_head *head)
+void
+openai_models(struct jout *o, const struct api_model *list, size_t n)
 {
-	struct span key = {NULL, 0}, other;
 	size_t i;
 
-	for (i = 0; i < head->nfields; i++) {
-		if (!span_ieq(head->fields[i].name, SPAN("authorization")))
-			continue;
-		other = bearer_of(head->fields[i].value);
-		if (other.n == 0 || (key.n != 0 && !span_eq(key, other)))
-			return (span_of(NULL, 0));
-		key = other;
-	}
-	return (key);
+	jout_begin_object(o);
+	jout_kstr(o, "object", "list");
+	jout_key(o, "data");
+	jout_begin_array(o);
+	for (i = 0; i < n; i++)
+		openai_model(o, &list[i]);
+	jout_end_array(o);
+	jout_end_object(o);
 }
 
 /* ---- our errors --------------------------------------------------------- */
@@ -71,78 +62,57 @@ error_event(struct buf *out, enum api_error e, const char *request_id)
 
 /* ---- a provider's errors ------------------------------------------------ */
 
-/* A short text goes on whole or, if it holds anything doubtful, not. */
 static void
-put_member(struct jout *o, const struct json *error, const char *name)
+put_error(struct jout *o, const struct json *error)
 {
-	const struct json *j = json_get(error, name);
-	struct buf clean = {0};
-
-	jout_key(o, name);
-	if (j != NULL && j->type == JSON_NUMBER && strlen(j->text) <= 6) {
-		jout_raw(o, j->text);
-		return;
-	}
-	if (j == NULL || j->type != JSON_STRING ||
-	    strlen(j->text) > MEMBER_MAX) {
-		jout_null(o);
-		return;
-	}
-	scrub_text(&clean, span_str(j->text));
-	jout_str(o, strcmp(buf_cstr(&clean), j->text) == 0 ? j->text : NULL);
-	buf_fini(&clean);
+	jout_begin_object(o);
+	jout_key(o, "error");
+	jout_begin_object(o);
+	scrub_message(o, error, "message");
+	scrub_word(o, error, "type");
+	scrub_word(o, error, "param");
+	scrub_word(o, error, "code");
+	jout_end_object(o);
+	jout_end_object(o);
 }
 
-static void
-put_error(struct buf *out, const struct json *error, const char *message)
+bool
+openai_error_scrub(struct buf *out, struct span body)
 {
-	struct buf clean = {0};
+	struct json *doc = scrub_parse(body);
+	const struct json *error = doc;
 	struct jout o;
+	bool good;
 
-	scrub_text(&clean, span_str(message));
-	jout_init(&o, out);
-	jout_begin_object(&o);
-	jout_key(&o, "error");
-	jout_begin_object(&o);
-	jout_key(&o, "message");
-	jout_span(&o, buf_span(&clean));
-	put_member(&o, error, "type");
-	put_member(&o, error, "param");
-	put_member(&o, error, "code");
-	jout_end_object(&o);
-	jout_end_object(&o);
-	buf_fini(&clean);
-}
-
-static bool
-error_scrub(struct buf *out, struct span body)
-{
-	struct json *doc;
-	const struct json *error;
-	const char *message;
-
-	if (body.n > ERROR_BODY_MAX)
-		return (false);
-	doc = json_parse(body, NULL, 0);
-	error = doc;
 	/* Gemini's OpenAI endpoint wraps it in an array. */
 	if (error != NULL && error->type == JSON_ARRAY)
 		error = error->first;
 	error = json_get(error, "error");
-	message = json_get_str(error, "message");
-	if (message != NULL)
-		put_error(out, error, message);
+	good = json_get_str(error, "message") != NULL;
+	jout_init(&o, out);
+	if (good)
+		put_error(&o, error);
 	json_free(doc);
-	return (message != NULL);
+	return (good);
 }
+
+const char *const openai_forwards[] = {"openai-beta", NULL};
+const char *const openai_carries[] = {
+    "openai-processing-ms", "openai-version", "openai-model", NULL};
+const char *const openai_carries_429[] = {
+    "retry-after-ms", "x-should-retry", "x-ratelimit-", NULL};
 
 const struct dialect_ops dialect_openai = {
     .name = "openai",
-    .key_of = key_of,
+    .forwards = openai_forwards,
+    .carries = openai_carries,
+    .carries_429 = openai_carries_429,
+    .models = openai_models,
+    .model = openai_model,
     .inspect = openai_inspect,
     .inspect_form = openai_inspect_form,
     .prepare = openai_prepare,
     .error_body = error_body,
     .error_event = error_event,
-    .error_scrub = error_scrub,
+    .error_scrub = openai_error_scrub,
 };

@@ -47,6 +47,13 @@ take_model(struct form *f, const struct multipart_field *v)
 {
 	size_t i;
 
+	if (f->req->named) {
+		f->req->model_at =
+		    (struct api_place){v->begin, v->begin + v->size};
+		f->req->model_differs =
+		    v->cut || !span_eq(v->text, span_str(f->req->model));
+		return (true);
+	}
 	if (v->size == 0)
 		return (refuse(f, "The model's name is empty."));
 	if (v->cut || v->size >= API_MODEL_MAX)
@@ -162,18 +169,42 @@ openai_inspect_form(struct span boundary, struct span body,
 	multipart_init(&m, boundary, on_field, &f);
 	if (multipart_feed(&m, body) != MULTIPART_DONE && f.why == NULL)
 		f.why = "The body is not a valid multipart form.";
-	else if (f.why == NULL && req->model_at.end == 0)
+	else if (f.why == NULL && req->model_at.end == 0 && !req->named)
 		f.why = "The field \"model\" is missing.";
+	req->model_differs |= req->model_at.end == 0;
 	if (req->n == 0)
 		req->n = 1;
 	*why = f.why;
 	return (f.why == NULL ? API_OK : API_ERR_invalid_request);
 }
 
+/* One field more, at the beginning; a form with a preamble stays as it is. */
+static void
+add_model(struct buf *body, struct span model)
+{
+	struct span s = buf_span(body);
+	const char *end = memmem(s.p, s.n, "\r\n", 2);
+	struct buf part = {0};
+
+	if (end == NULL || !span_starts(s, SPAN("--")))
+		return;
+	buf_add(&part, s.p, (size_t)(end - s.p));
+	buf_addstr(&part,
+	    "\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
+	buf_addspan(&part, model);
+	buf_addstr(&part, "\r\n");
+	buf_splice(body, 0, 0, buf_ptr(&part), buf_len(&part));
+	buf_fini(&part);
+}
+
 void
 openai_prepare_form(
     const struct api_request *req, struct buf *body, struct span model)
 {
+	if (req->model_at.end == 0) {
+		add_model(body, model);
+		return;
+	}
 	buf_splice(body, req->model_at.begin,
 	    req->model_at.end - req->model_at.begin, model.p, model.n);
 }

@@ -8,6 +8,8 @@
 #define BYTES_PER_GIVEN_TOKEN 4
 /* Keys of a part of a message's content are that deep. */
 #define PART_DEPTH 5
+/* And those of the container of one of the tools. */
+#define CONTAINER_DEPTH 4
 
 enum field {
 	F_MODEL,
@@ -75,6 +77,8 @@ struct inspector {
 	uint64_t prompts;
 	uint64_t best_of;
 	enum meter_kind meter;
+	bool in_tools, in_store;
+	enum object_kind ref; /* strings are ids of those, until the next key */
 };
 
 static bool
@@ -144,6 +148,38 @@ top_key(struct inspector *in, struct span key, bool escaped)
 	return (true);
 }
 
+/*
+ * Where ids of objects are: the response before this one, files in parts of
+ * the input, however deep (what a tool answers may hold some), and those
+ * that a tool's container begins with. Arguments of functions are texts, and
+ * their schemas hold no ids.
+ */
+static enum object_kind
+ref_of(const struct inspector *in, unsigned depth, struct span key)
+{
+	if (depth == 1)
+		return (span_eq(key, SPAN("previous_response_id"))
+			    ? OBJECT_RESPONSE
+			    : OBJECT_NONE);
+	if (in->field == F_MESSAGES && span_eq(key, SPAN("file_id")))
+		return (OBJECT_FILE);
+	if (in->in_tools && depth == CONTAINER_DEPTH &&
+	    span_eq(key, SPAN("file_ids")))
+		return (OBJECT_FILE);
+	return (OBJECT_NONE);
+}
+
+static void
+take_ref(struct inspector *in, const struct jscan_value *v)
+{
+	struct api_request *req = in->req;
+
+	if (req->nrefs < API_REFS_MAX)
+		req->refs[req->nrefs] =
+		    (struct api_ref){{v->begin + 1, v->end - 1}, in->ref};
+	req->nrefs++;
+}
+
 static bool
 on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
     bool escaped, uint64_t begin)
@@ -151,10 +187,17 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 	struct inspector *in = arg;
 
 	(void)s, (void)begin;
+	if (depth == 1) {
+		in->in_tools = span_eq(key, SPAN("tools"));
+		in->in_store = span_eq(key, SPAN("store"));
+	}
+	in->ref = ref_of(in, depth, key);
 	if (depth <= in->media_depth)
 		in->media_depth = 0;
-	if (depth == 1)
+	if (depth == 1) {
+		in->req->gap_last = false;
 		return (top_key(in, cut ? span_of(NULL, 0) : key, escaped));
+	}
 	if (depth == 2 && in->field == F_OPTIONS) {
 		in->inner = F_OTHER;
 		in->req->options_empty = false;
@@ -171,11 +214,27 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 	return (true);
 }
 
+/* Next to a model in the path that of the body does not count. */
+static bool
+skip_model(struct inspector *in, const struct jscan_value *v)
+{
+	struct api_request *req = in->req;
+
+	if (v->type == JSCAN_OBJECT || v->type == JSCAN_ARRAY)
+		return (refuse(in, routing[F_MODEL].type));
+	req->model_at = (struct api_place){v->begin, v->end};
+	req->model_differs = v->type != JSCAN_STRING || v->cut ||
+			     !span_eq(v->text, span_str(req->model));
+	return (true);
+}
+
 static bool
 take_model(struct inspector *in, const struct jscan_value *v)
 {
 	size_t i;
 
+	if (in->req->named)
+		return (skip_model(in, v));
 	if (v->type != JSCAN_STRING)
 		return (refuse(in, routing[F_MODEL].type));
 	if (v->size == 0)
@@ -369,12 +428,20 @@ on_value(
 	struct inspector *in = arg;
 
 	(void)s;
-	if (depth == 0)
+	if (depth == 0) {
+		in->req->model_gap =
+		    (struct api_place){v->begin + 1, v->begin + 1};
+		in->req->gap_last = true;
 		return (v->type == JSCAN_OBJECT
 			    ? true
 			    : refuse(in, "The body is not a JSON object."));
+	}
+	if (in->ref != OBJECT_NONE && v->type == JSCAN_STRING)
+		take_ref(in, v);
 	if (depth == 1 && in->field < F_ROUTING)
 		return (top_value(in, v));
+	if (depth == 1 && in->in_store)
+		in->req->no_store = v->type == JSCAN_FALSE;
 	if (depth == 2 && in->inner == F_INCLUDE) {
 		in->req->include_at = (struct api_place){v->begin, v->end};
 		return (take_bool(in, F_INCLUDE, v, &in->req->asked_usage));
@@ -438,8 +505,9 @@ openai_inspect(const struct endpoint *ep, struct span body,
 	jscan_feed(&s, body);
 	if (jscan_finish(&s) == JSCAN_BAD)
 		in.why = "The body is not valid JSON.";
-	else if (in.why == NULL && req->model_at.end == 0)
+	else if (in.why == NULL && req->model_at.end == 0 && !req->named)
 		in.why = "The field \"model\" is missing.";
+	req->model_differs |= req->model_at.end == 0;
 	req->no_output = kind != NULL && kind->read_at_once;
 	count_answers(&in);
 	*why = in.why;
@@ -449,15 +517,21 @@ openai_inspect(const struct endpoint *ep, struct span body,
 static void
 splice_model(const struct api_request *req, struct buf *body, struct span model)
 {
-	struct buf quoted = {0};
+	struct api_place at = req->model_at;
+	struct buf value = {0};
 
-	if (span_eq(model, span_str(req->model)))
+	if (!req->model_differs && span_eq(model, span_str(req->model)))
 		return;
-	json_quote(&quoted, model);
-	buf_splice(body, req->model_at.begin,
-	    req->model_at.end - req->model_at.begin, buf_ptr(&quoted),
-	    buf_len(&quoted));
-	buf_fini(&quoted);
+	if (at.end == 0) {
+		at = req->model_gap;
+		buf_addstr(&value, "\"model\":");
+	}
+	json_quote(&value, model);
+	if (req->model_at.end == 0 && !req->gap_last)
+		buf_addstr(&value, ",");
+	buf_splice(body, at.begin, at.end - at.begin, buf_ptr(&value),
+	    buf_len(&value));
+	buf_fini(&value);
 }
 
 static void

@@ -66,7 +66,13 @@ enum node {
 	N_TYPE,	      /* of an event */
 	N_DURATION,   /* seconds of sound, beside the usage */
 	N_SECONDS,    /* the same, in the usage */
-	N_RAW,	      /* + enum raw_count */
+	N_ID,	      /* of the response in an event */
+	N_PLAIN_ID,   /* of what the whole answer is */
+	N_STATUS,     /* of a batch, as what follows */
+	N_MODEL,
+	N_OUTPUT_FILE,
+	N_ERROR_FILE,
+	N_RAW, /* + enum raw_count */
 };
 
 struct member {
@@ -108,7 +114,7 @@ struct kind {
 const struct kind *kind_of(enum meter_kind);
 extern const struct kind kind_chat, kind_completion, kind_embedding,
     kind_response, kind_count, kind_moderation, kind_image, kind_speech,
-    kind_transcript;
+    kind_transcript, kind_object, kind_batch, kind_raw;
 
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */

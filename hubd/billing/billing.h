@@ -148,6 +148,14 @@ bool publish_agent(struct billing *, const struct ledger_agent *);
 /* Reads an account anew and publishes it. */
 enum ledger_result publish_balance(struct billing *, uint32_t account);
 
+/* ---- objects.c ----------------------------------------------------------- */
+
+/* Publishes the newest of the store, and takes back what it does not know. */
+enum ledger_result objects_load(struct billing *);
+/* Publishes what the store says of each object of a row. */
+enum ledger_result publish_row_objects(
+    struct billing *, const struct ledger_row *);
+
 /* ---- prices.c ------------------------------------------------------------ */
 
 /* Puts a version in force at start, whatever the files say. */

@@ -1,6 +1,5 @@
 /* The provider's answer on its way to the user. */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/failpoint.h"
@@ -10,7 +9,9 @@
 #define HOLD_MAX    (256 * 1024) /* of a plain answer, to know its cost */
 #define REFUSAL_MAX 65536	 /* of a provider's refusal */
 #define USER_HIGH   65536	 /* unsent to the user: no more credit */
+#define BOOK_MS	    3000	 /* that a reply waits for its row */
 #define GRACE_MS    5000	 /* for the usage after the last finish */
+#define CARRIED_MAX 256		 /* of a field that goes on to the user */
 
 /* ---- deadlines -------------------------------------------------------------
  */
@@ -24,6 +25,8 @@ next_deadline(const struct request *r)
 	other = r->state == REQUEST_SENT
 		    ? monotime_add_ms(r->t_sent, t->first_byte)
 		    : monotime_add_ms(r->t_last, t->idle);
+	if (r->state == REQUEST_WAIT)
+		other = r->t_retry;
 	if (other.ns < d.ns)
 		d = other;
 	if (r->t_grace.ns != 0 && r->t_grace.ns < d.ns)
@@ -45,8 +48,19 @@ request_on_timer(void *arg)
 
 	if (!r->opened)
 		return;
+	if (r->state == REQUEST_BOOKING) {
+		log_warnx("request %s: its row is not booked yet; the reply "
+			  "goes out",
+		    r->id_text);
+		request_booked(r);
+		return;
+	}
 	if (!monotime_reached(next_deadline(r), now)) {
 		request_arm(r);
+		return;
+	}
+	if (r->state == REQUEST_WAIT) {
+		request_again(r);
 		return;
 	}
 	/* An answer that waits for its reader is late by the reader's fault:
@@ -65,6 +79,7 @@ request_on_timer(void *arg)
 		return;
 	}
 	if (r->state == REQUEST_SENT && !monotime_reached(r->t_total, now)) {
+		retry_note_failure(r);
 		request_retry(r, API_ERR_upstream_timeout);
 		return;
 	}
@@ -157,6 +172,7 @@ put_common(struct request *r, struct buf *out)
 	http1_put_field(out, "content-type", span_str(r->content_type));
 	if (r->retry_after[0] != '\0')
 		http1_put_field(out, "retry-after", span_str(r->retry_after));
+	buf_addspan(out, buf_span(&r->carried));
 	buf_addspan(out, buf_span(client_fields(r->client)));
 	if (client_will_close(r->client))
 		http1_put_field(out, "connection", SPAN("close"));
@@ -167,7 +183,7 @@ send_stream_head(struct request *r)
 {
 	struct buf *out = conn_out(client_conn(r->client));
 
-	reply_head(r->w, out, r->status, r->id_text);
+	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (r->sse)
 		http1_put_field(out, "cache-control", SPAN("no-cache"));
@@ -199,14 +215,12 @@ send_whole(struct request *r, const char *cost)
 {
 	struct conn *conn = client_conn(r->client);
 	struct buf *out = conn_out(conn);
-	char length[24];
 
-	snprintf(length, sizeof(length), "%zu", buf_len(&r->held));
-	reply_head(r->w, out, r->status, r->id_text);
+	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (cost != NULL)
 		http1_put_field(out, "x-hub-cost", span_str(cost));
-	http1_put_field(out, "content-length", span_str(length));
+	http1_put_length(out, buf_len(&r->held));
 	http1_put_end(out);
 	buf_addspan(out, buf_span(&r->held));
 	conn_flush_later(conn);
@@ -226,6 +240,56 @@ conclude(struct request *r, bool keep)
 	request_free(r);
 }
 
+static void
+end_chunks(struct request *r)
+{
+	struct conn *conn = client_conn(r->client);
+
+	http1_put_chunk(conn_out(conn), NULL, 0);
+	conn_flush_later(conn);
+}
+
+/* The end of a reply whose call is FINAL; cost NULL: it is not told. */
+static void
+send_end(struct request *r, const char *cost)
+{
+	if (r->client == NULL) {
+		;
+	} else if (r->head_sent) {
+		send_chunk(r, buf_span(&r->held));
+		end_chunks(r);
+	} else {
+		send_whole(r, cost);
+	}
+	conclude(r, true);
+}
+
+void
+request_booked(struct request *r)
+{
+	assert(r->state == REQUEST_BOOKING);
+	finals_unwatch(r->w->finals, r);
+	send_end(r, r->cost[0] != '\0' ? r->cost : NULL);
+}
+
+/* What was made is good when the user hears of it, what was deleted gone. */
+static void
+finish_reply(struct request *r, enum call_outcome outcome, bool tell_cost)
+{
+	char cost[AMOUNT_TEXT_MAX];
+
+	request_finish(r, outcome, cost);
+	if (!r->object_event || r->client == NULL) {
+		send_end(r, tell_cost ? cost : NULL);
+		return;
+	}
+	if (tell_cost)
+		memcpy(r->cost, cost, sizeof(cost));
+	r->state = REQUEST_BOOKING;
+	finals_watch(r->w->finals, r);
+	loop_timer_set_ms(r->timer, BOOK_MS);
+}
+
 void
 request_break(
     struct request *r, enum api_error error, enum call_outcome outcome)
@@ -235,10 +299,10 @@ request_break(
 	struct buf event = {0};
 
 	if (c != NULL && r->head_sent && r->sse) {
+		send_chunk(r, buf_span(&r->held));
 		/* The event for those who look, the missing end of the body
 		 * for those who do not. */
-		api_error_event(
-		    &event, r->endpoint->dialect, error, r->id_text);
+		api_error_event(&event, r->dialect, error, r->id_text);
 		send_chunk(r, buf_span(&event));
 		buf_fini(&event);
 	}
@@ -247,9 +311,8 @@ request_break(
 	access_broken(r->access, error);
 	request_finish(r, outcome, cost);
 	if (c != NULL && !r->head_sent) {
-		reply_error(r->w, c, r->endpoint->dialect, error, NULL,
-		    r->id_text, api_error_status(error) == 503 ? 1000 : -1,
-		    false);
+		reply_error(r->w, c, r->dialect, error, NULL, r->id_text,
+		    api_error_status(error) == 503 ? 1000 : -1, false);
 		request_free(r);
 		return;
 	}
@@ -310,6 +373,32 @@ copy_value(char *to, size_t cap, struct span v)
 	to[n] = '\0';
 }
 
+/* Of a 429 the limits are told that the key has here, if it has any. */
+static bool
+is_carried(const struct request *r, struct span name)
+{
+	const struct span ours = SPAN("x-ratelimit-");
+	bool limited = r->admission.rpm != 0 || r->admission.tpm != 0;
+
+	return (api_carries(r->dialect, r->status, name) &&
+		!(limited && span_starts(name, ours)));
+}
+
+static void
+note_carried(struct request *r, const struct h2_field *f, size_t n)
+{
+	char value[CARRIED_MAX];
+
+	buf_reset(&r->carried, 512);
+	for (size_t i = 0; i < n; i++) {
+		if (!is_carried(r, f[i].name) || f[i].value.n >= CARRIED_MAX)
+			continue;
+		copy_value(value, sizeof(value), f[i].value);
+		buf_addf(&r->carried, "%.*s: %s\r\n", (int)f[i].name.n,
+		    f[i].name.p, value);
+	}
+}
+
 static enum api_error
 agent_error(struct span error)
 {
@@ -321,17 +410,8 @@ agent_error(struct span error)
 static bool
 can_retry(const struct request *r)
 {
-	return (!r->head_sent && r->client != NULL && buf_len(&r->body) > 0 &&
-		r->attempts < r->w->conf->max_attempts);
-}
-
-static bool
-is_untried_left(const struct request *r)
-{
-	uint32_t all =
-	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
-
-	return ((r->tried & all) != all);
+	return (!r->head_sent && r->client != NULL && request_has_body(r) &&
+		retry_is_open(r));
 }
 
 /* Is it one that has a body? No endpoint of ours is answered without. */
@@ -381,6 +461,16 @@ sniff(struct request *r, struct span bytes)
 		begin_body(r, true);
 }
 
+/* Is it the provider's matter, which another may do better? Some have no
+ * place for files. */
+static bool
+is_providers(const struct request *r, int status)
+{
+	return (status == 429 || status >= 500 ||
+		(r->endpoint->use == USE_CREATE && r->holder.agent == 0 &&
+		    (status == 404 || status == 405)));
+}
+
 static void
 on_head(struct upstream *up, const struct h2_field *f, size_t n)
 {
@@ -391,19 +481,21 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	r->t_last = loop_now(r->w->loop);
 	r->status = h.status;
 	r->upstream_us = h.upstream_us;
+	note_carried(r, f, n);
 	copy_value(r->retry_after, sizeof(r->retry_after), h.retry_after);
 	copy_value(r->content_type, sizeof(r->content_type), h.type);
 	if (r->content_type[0] == '\0')
-		snprintf(r->content_type, sizeof(r->content_type), "%s",
+		str_copy(r->content_type, sizeof(r->content_type),
 		    "application/json");
 	(void)FAILPOINT("worker.head");
+	retry_note_head(r, h.status, h.error, h.retry_after);
 	if (h.error.n > 0) {
 		request_retry(r, agent_error(h.error));
 	} else if (is_success(h.status)) {
 		begin_answer(r, &h);
 		request_arm(r);
-	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
-		   is_untried_left(r)) {
+	} else if (is_providers(r, h.status) && can_retry(r) &&
+		   (retry_has_next(r) || retry_may_wait(r))) {
 		request_retry(r, API_ERR_upstream_error);
 	} else {
 		r->state = REQUEST_REFUSAL;
@@ -431,7 +523,11 @@ take_stream(struct request *r, struct span bytes)
 
 	buf_reset(scratch, HOLD_MAX);
 	meter_feed(r->meter, bytes, scratch);
-	if (r->client != NULL)
+	if (r->client == NULL)
+		return;
+	if (objects_holds(r))
+		buf_addspan(&r->held, buf_span(scratch));
+	else
 		send_chunk(r, buf_span(scratch));
 }
 
@@ -481,11 +577,15 @@ on_data(struct upstream *up, struct span bytes)
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
 	case REQUEST_SENT:
+	case REQUEST_BOOKING:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
-	if (r->meter != NULL)
+	if (r->meter != NULL) {
+		objects_note(r);
 		request_note_progress(r);
+	}
 	(void)FAILPOINT("worker.streaming");
 	loop_defer(r->w->loop, &r->credit);
 	cut_fattest(r->w);
@@ -497,41 +597,27 @@ on_data(struct upstream *up, struct span bytes)
 static void
 end_stream(struct request *r)
 {
-	struct buf *scratch = &r->w->scratch;
-	char cost[AMOUNT_TEXT_MAX];
 	bool failed;
 
-	buf_reset(scratch, HOLD_MAX);
-	meter_finish(r->meter, scratch);
+	meter_finish(r->meter, &r->held);
+	objects_note(r);
 	failed = meter_get(r->meter)->failed;
-	if (r->client != NULL) {
-		struct conn *conn = client_conn(r->client);
-
-		send_chunk(r, buf_span(scratch));
-		http1_put_chunk(conn_out(conn), NULL, 0);
-		conn_flush_later(conn);
-	}
-	request_finish(r,
+	finish_reply(r,
 	    r->user_left ? OUTCOME_CANCELLED
 	    : failed	 ? OUTCOME_FAILED
 			 : OUTCOME_COMPLETE,
-	    cost);
-	conclude(r, true);
+	    false);
 }
 
 static void
 end_held(struct request *r)
 {
-	char cost[AMOUNT_TEXT_MAX];
-
 	meter_finish(r->meter, &r->held);
+	objects_note(r);
 	if (r->client != NULL)
 		r->user_status = r->status;
-	request_finish(
-	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, cost);
-	if (r->client != NULL)
-		send_whole(r, cost);
-	conclude(r, true);
+	finish_reply(
+	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, true);
 }
 
 /* The same request may be good without what we added to it. */
@@ -546,14 +632,13 @@ static void
 end_refusal(struct request *r)
 {
 	struct buf body = {0};
-	char cost[AMOUNT_TEXT_MAX];
 
 	if (asked_too_much(r)) {
 		request_retry_same(r);
 		return;
 	}
 	if (!api_error_scrub(
-		&body, r->endpoint->dialect, r->status, buf_span(&r->held))) {
+		&body, r->dialect, r->status, buf_span(&r->held))) {
 		buf_fini(&body);
 		request_break(r, API_ERR_upstream_error,
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
@@ -561,15 +646,11 @@ end_refusal(struct request *r)
 	}
 	buf_fini(&r->held);
 	r->held = body;
-	snprintf(
-	    r->content_type, sizeof(r->content_type), "%s", "application/json");
+	str_copy(r->content_type, sizeof(r->content_type), "application/json");
 	if (r->client != NULL)
 		r->user_status = r->status;
-	request_finish(
-	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, cost);
-	if (r->client != NULL)
-		send_whole(r, NULL);
-	conclude(r, true);
+	finish_reply(
+	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, false);
 }
 
 static void
@@ -592,6 +673,8 @@ on_end(struct upstream *up)
 		break;
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
+	case REQUEST_BOOKING:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -603,15 +686,18 @@ on_close(struct upstream *up, uint32_t code)
 {
 	struct request *r = up->owner;
 
-	if (r->state == REQUEST_DONE)
+	if (r->state == REQUEST_DONE || r->state == REQUEST_BOOKING)
 		return;
 	if (r->user_left || r->head_sent) {
 		request_break(r, API_ERR_agent_lost,
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
 	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
 		r->attempts--; /* nothing was done there: it costs nothing */
+		r->spent[r->candidate->stage]--;
 		request_retry(r, API_OK);
 	} else {
+		if (code == H2_INTERNAL_ERROR)
+			retry_note_failure(r);
 		request_retry(r, API_ERR_agent_lost);
 	}
 }
@@ -656,7 +742,7 @@ request_user_gone(struct request *r)
 	r->user_left = true;
 	if (r->state == REQUEST_ADMIT || r->state == REQUEST_DONE)
 		return;
-	if (!r->opened) {
+	if (!r->opened || r->state == REQUEST_BOOKING) {
 		request_free(r);
 		return;
 	}
@@ -666,7 +752,7 @@ request_user_gone(struct request *r)
 		/* Only the usage is still to come: read it, or leaving at
 		 * the last word would dodge the exact bill. */
 		r->t_grace = monotime_add_ms(loop_now(r->w->loop), GRACE_MS);
-	} else if (!goes_on(r)) {
+	} else if (r->state == REQUEST_WAIT || !goes_on(r)) {
 		request_finish(r, OUTCOME_CANCELLED, cost);
 		request_free(r);
 		return;

@@ -289,6 +289,8 @@ note_type(struct request *r, const struct http1_head *h)
 
 	if (r->endpoint->form)
 		type = http1_find(h, "content-type")->value;
+	else if (r->endpoint->bodiless)
+		type = SPAN("");
 	assert(type.n < sizeof(r->type));
 	memcpy(r->type, type.p, type.n);
 	r->type[type.n] = '\0';
@@ -308,7 +310,7 @@ body_error(const struct client *c, const struct http1_head *h,
 		return (API_ERR_unsupported_encoding);
 	if (e->form && !has_form_type(h))
 		return (API_ERR_unsupported_encoding);
-	if (!h->chunked && !h->has_length)
+	if (!h->chunked && !h->has_length && !e->bodiless)
 		return (API_ERR_length_required);
 	if (h->has_length && h->length > c->w->conf->max_body)
 		return (API_ERR_body_too_large);
@@ -320,30 +322,26 @@ body_error(const struct client *c, const struct http1_head *h,
  * without a key learns what there is.
  */
 static enum api_error
-head_check(struct client *c, const struct http1_head *h,
-    const struct endpoint **endpoint, struct identity *who)
+head_check(struct client *c, const struct http1_head *h, struct api_target *t,
+    struct identity *who)
 {
-	enum dialect d = dialect_of_path(h->path);
-	bool other_method = false;
 	enum api_error error;
 
-	*endpoint = NULL;
 	if (!atomic_load(&shm_pub_state(c->w->shm)->loaded))
 		return (API_ERR_overloaded);
-	error = auth_key(c->w->shm, api_key_of(d, h), walltime_ms(), who);
+	error = auth_key(c->w->shm, api_key_of(t, h), walltime_ms(), who);
 	if (error != API_ERR_invalid_api_key)
 		access_who(c->access, who);
 	if (error != API_OK)
 		return (error);
-	*endpoint = endpoint_find(h->method, h->path, &other_method);
-	if (*endpoint != NULL)
-		return (body_error(c, h, *endpoint));
-	if (!other_method)
-		return (API_ERR_unknown_endpoint);
-	buf_addstr(&c->fields, "allow: ");
-	endpoint_methods(h->path, &c->fields);
-	buf_addstr(&c->fields, "\r\n");
-	return (API_ERR_method_not_allowed);
+	if (t->error == API_OK)
+		return (body_error(c, h, t->endpoint));
+	if (t->error == API_ERR_method_not_allowed) {
+		buf_addstr(&c->fields, "allow: ");
+		api_target_methods(h, c->w->conf->objects, &c->fields);
+		buf_addstr(&c->fields, "\r\n");
+	}
+	return (t->error);
 }
 
 static void
@@ -358,10 +356,21 @@ begin_body(struct client *c, const struct http1_head *h)
 }
 
 static void
+answer_local(struct client *c, const struct identity *who,
+    const struct api_target *t, const struct api_list *list, const char *id)
+{
+	if (t->endpoint->use == USE_LIST)
+		objects_list(c->w, c, who, t, list, id);
+	else
+		local_models(c->w, c, who, t, id);
+}
+
+static void
 on_head(struct client *c, const struct http1_head *h)
 {
-	const struct endpoint *endpoint;
 	struct worker *w = c->w;
+	struct api_target target;
+	struct api_list list = {.limit = 0};
 	struct identity who;
 	enum api_error error;
 	req_id_t id = id_next(w->ids);
@@ -384,18 +393,33 @@ on_head(struct client *c, const struct http1_head *h)
 		link_accept(w, c, h, text);
 		return;
 	}
-	error = head_check(c, h, &endpoint, &who);
+	api_target(h, w->conf->objects, &target);
+	error = head_check(c, h, &target, &who);
 	if (error != API_OK) {
-		refuse(c, dialect_of_path(h->path), error, NULL, text,
+		refuse(c, target.dialect, error,
+		    error == target.error ? target.why : NULL, text,
 		    h->chunked || h->length > 0);
 		return;
 	}
-	if (endpoint->local) {
-		local_models(w, c, &who, h->path, text);
+	if (target.endpoint->use != USE_NONE &&
+	    !api_list_query(h->query, &list)) {
+		refuse(c, target.dialect, API_ERR_invalid_request,
+		    "The query has a wrong value.", text,
+		    h->chunked || h->length > 0);
 		return;
 	}
-	c->request = request_new(c, endpoint, &who, id, c->access);
+	if (target.endpoint->local) {
+		answer_local(c, &who, &target, &list, text);
+		return;
+	}
+	c->request = request_new(c, &target, &who, id, c->access);
+	c->request->list = list;
 	c->access = NULL;
+	if (!request_take_fields(c->request, h)) {
+		refuse(c, target.dialect, API_ERR_headers_too_large, NULL, text,
+		    true);
+		return;
+	}
 	note_type(c->request, h);
 	begin_body(c, h);
 }
@@ -443,7 +467,7 @@ read_body(struct client *c)
 	while (!c->body.done && buf_len(in) > 0) {
 		used = http1_body_take(&c->body, buf_span(in), &data);
 		if (used == -1) {
-			refuse(c, DIALECT_OPENAI, API_ERR_invalid_request,
+			refuse(c, r->dialect, API_ERR_invalid_request,
 			    "The body's framing is broken.", r->id_text, true);
 			return (false);
 		}
@@ -453,12 +477,12 @@ read_body(struct client *c)
 		if (used == 0 && data.n == 0)
 			break;
 		if (buf_len(&r->body) > c->w->conf->max_body) {
-			refuse(c, DIALECT_OPENAI, API_ERR_body_too_large, NULL,
+			refuse(c, r->dialect, API_ERR_body_too_large, NULL,
 			    r->id_text, true);
 			return (false);
 		}
 		if (!request_count_body(r)) {
-			refuse(c, DIALECT_OPENAI, API_ERR_overloaded, NULL,
+			refuse(c, r->dialect, API_ERR_overloaded, NULL,
 			    r->id_text, true);
 			return (false);
 		}

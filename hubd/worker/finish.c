@@ -1,7 +1,6 @@
 /* The end of a call: usage, cost, FINAL, and the wait for BOOKED. */
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -19,6 +18,7 @@ struct final {
 	call_ref_t call;
 	uint32_t cell;
 	nanousd_t cost;
+	struct request *waits; /* for BOOKED; NULL: nobody */
 };
 
 struct finals {
@@ -82,8 +82,10 @@ finals_collect(struct finals *f)
 		(void)FAILPOINT("worker.booked");
 		cell_add_money(
 		    shm, one->cell, f->w->child->me, (nanousd_t){-one->cost.n});
-		call_free(row);
+		call_give_back(shm, &f->w->call_hint, one->call);
 		(void)FAILPOINT("worker.freed");
+		if (one->waits != NULL)
+			request_booked(one->waits);
 	}
 	f->n = kept;
 	if (f->n > 0)
@@ -125,10 +127,25 @@ finals_add(struct finals *f, call_ref_t call, uint32_t cell, nanousd_t cost)
 		f->cap = f->cap ? f->cap * 2 : 256;
 		f->list = xrealloc(f->list, f->cap * sizeof(*f->list));
 	}
-	f->list[f->n++] = (struct final){call, cell, cost};
+	f->list[f->n++] = (struct final){call, cell, cost, NULL};
 	if (f->n == 1)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 	name_row(f, call);
+}
+
+void
+finals_watch(struct finals *f, struct request *r)
+{
+	assert(f->n > 0);
+	f->list[f->n - 1].waits = r;
+}
+
+void
+finals_unwatch(struct finals *f, const struct request *r)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->list[i].waits == r)
+			f->list[i].waits = NULL;
 }
 
 /* ---- usage ------------------------------------------------------------------
@@ -146,6 +163,9 @@ usage_of(const struct request *r, struct call_progress *p)
 	const struct meter_report *m;
 	const char *method;
 
+	/* A batch has cost what it says when it has ended: objects.c. */
+	if (r->endpoint->meter == METER_BATCH)
+		return;
 	if (r->meter == NULL || (!r->user_left && r->user_status >= 400))
 		return;
 	m = meter_get(r->meter);
@@ -158,7 +178,7 @@ usage_of(const struct request *r, struct call_progress *p)
 		return;
 	method = estimate_usage(learn_of(r->w->learn, r->api.model),
 	    r->endpoint, &r->api, m, &p->usage);
-	snprintf(p->estimated, sizeof(p->estimated), "%s", method);
+	str_copy(p->estimated, sizeof(p->estimated), method);
 }
 
 static void
@@ -183,14 +203,16 @@ request_note_progress(struct request *r)
 
 /* The exact cost in w->sum, and rounded up in the progress. */
 static void
-price_progress(struct request *r, struct call_progress *p)
+price_progress(
+    struct request *r, const struct price_entry *entry, struct call_progress *p)
 {
+	if (entry == NULL && r->candidate != NULL)
+		entry = r->candidate->entry;
 	amount_zero(r->w->sum);
-	if (r->candidate == NULL || r->candidate->entry == NULL ||
-	    usage_is_zero(&p->usage))
+	if (entry == NULL || usage_is_zero(&p->usage))
 		return;
-	p->priced_whole = price_cost(r->candidate->entry, &p->usage,
-	    (enum service_tier)p->tier, r->w->sum);
+	p->priced_whole =
+	    price_cost(entry, &p->usage, (enum service_tier)p->tier, r->w->sum);
 	p->cost = amount_to_nano(r->w->sum, AMOUNT_UP);
 }
 
@@ -219,14 +241,16 @@ void
 request_finish(struct request *r, enum call_outcome outcome, char *cost)
 {
 	struct worker *w = r->w;
+	const struct price_entry *entry;
 	struct call_progress p;
 	monotime_t now = loop_now(w->loop);
 
 	fill_progress(r, outcome, &p);
-	price_progress(r, &p);
+	entry = objects_finish(r, outcome, &p);
+	price_progress(r, entry, &p);
 	p.end_ms = walltime_ms();
 	if (amount_format(w->sum, cost) == -1)
-		snprintf(cost, AMOUNT_TEXT_MAX, "0");
+		str_copy(cost, AMOUNT_TEXT_MAX, "0");
 	access_finish(r->access, outcome, &p, cost);
 	/* What is billed is in the row before the hold shrinks to it. */
 	call_set_progress(r->row, &p);

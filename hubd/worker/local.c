@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/json.h"
 #include "hubd/health.h"
 #include "hubd/worker/worker.h"
 
@@ -23,88 +22,82 @@ local_health(struct worker *w, struct client *c, const struct http1_head *h,
 		return (true);
 	}
 	status = hub_health(w->shm, ready, &body);
-	reply_whole(w, c, status, id, SPAN("application/json"), buf_span(&body),
-	    h->chunked || h->length > 0);
+	reply_whole(w, c, DIALECT_OPENAI, status, id, SPAN("application/json"),
+	    buf_span(&body), h->chunked || h->length > 0);
 	buf_fini(&body);
 	return (true);
 }
 
-static void
-put_model(struct jout *j, const struct price_entry *entry, int64_t created_s)
+/* OpenAI's list is of all that is offered here; the others hold what can be
+ * asked for in their dialect. */
+static bool
+is_offered(struct worker *w, const struct pub_key *key, enum dialect d,
+    const struct price_entry *e)
 {
-	jout_begin_object(j);
-	jout_kstr(j, "id", entry->name);
-	jout_kstr(j, "object", "model");
-	jout_kint(j, "created", created_s);
-	jout_kstr(j, "owned_by", entry->provider);
-	jout_end_object(j);
+	bool any = d == DIALECT_OPENAI || d == DIALECT_AZURE;
+
+	return (auth_list_allows(key->models, e->name) &&
+		route_offers(w->shm, e, any ? DIALECT_COUNT : d));
+}
+
+static struct api_model
+model_of(const struct price_blob *blob, const struct price_entry *e)
+{
+	return ((struct api_model){e->name, e->provider, blob->time_ms / 1000});
 }
 
 static void
-put_models(struct worker *w, struct jout *j, const struct pub_key *key)
+put_list(struct worker *w, struct buf *body, const struct pub_key *key,
+    enum dialect d)
 {
 	const struct price_blob *blob = pub_prices(w->shm);
 	const struct price_entry *e = NULL;
+	struct buf found = {0};
+	struct api_model m;
 
-	if (blob == NULL)
-		return;
-	while ((e = price_blob_next(blob, e)) != NULL)
-		if (auth_list_allows(key->models, e->name) &&
-		    route_offers(w->shm, e))
-			put_model(j, e, blob->time_ms / 1000);
+	while (blob != NULL && (e = price_blob_next(blob, e)) != NULL) {
+		if (!is_offered(w, key, d, e))
+			continue;
+		m = model_of(blob, e);
+		buf_add(&found, &m, sizeof(m));
+	}
+	api_models(body, d, (const void *)buf_ptr(&found),
+	    buf_len(&found) / sizeof(m));
+	buf_fini(&found);
 }
 
 /* The one that the path names; false: it is not offered to this key. */
 static bool
-put_one(struct worker *w, struct jout *j, const struct pub_key *key,
-    struct span name)
+put_one(struct worker *w, struct buf *body, const struct pub_key *key,
+    const struct api_target *t)
 {
 	const struct price_blob *blob = pub_prices(w->shm);
-	const struct price_entry *e;
-	struct buf plain = {0};
-	bool found = false;
+	const struct price_entry *e = NULL;
+	struct api_model m;
 
-	if (blob != NULL && http1_unescape(name, false, &plain) == 0) {
-		e = price_blob_find(blob, buf_span(&plain));
-		found = e != NULL && auth_list_allows(key->models, e->name) &&
-			route_offers(w->shm, e);
-		if (found)
-			put_model(j, e, blob->time_ms / 1000);
-	}
-	buf_fini(&plain);
-	return (found);
+	if (blob != NULL)
+		e = price_blob_find(blob, span_str(t->model));
+	if (e == NULL || !is_offered(w, key, t->dialect, e))
+		return (false);
+	m = model_of(blob, e);
+	api_model(body, t->dialect, &m);
+	return (true);
 }
 
 void
 local_models(struct worker *w, struct client *c, const struct identity *who,
-    struct span path, const char *id)
+    const struct api_target *t, const char *id)
 {
-	const struct span one = SPAN("/models/");
-	const char *at = memmem(path.p, path.n, one.p, one.n);
 	struct buf body = {0};
-	struct jout j;
 
-	jout_init(&j, &body);
-	if (at != NULL) {
-		at += one.n;
-		if (put_one(w, &j, &who->key,
-			span_of(at, (size_t)(path.p + path.n - at))))
-			reply_whole(w, c, 200, id, SPAN("application/json"),
-			    buf_span(&body), false);
-		else
-			reply_error(w, c, DIALECT_OPENAI,
-			    API_ERR_model_not_found, NULL, id, -1, false);
-		buf_fini(&body);
+	if (t->model[0] == '\0')
+		put_list(w, &body, &who->key, t->dialect);
+	else if (!put_one(w, &body, &who->key, t)) {
+		reply_error(w, c, t->dialect, API_ERR_model_not_found, NULL, id,
+		    -1, false);
 		return;
 	}
-	jout_begin_object(&j);
-	jout_kstr(&j, "object", "list");
-	jout_key(&j, "data");
-	jout_begin_array(&j);
-	put_models(w, &j, &who->key);
-	jout_end_array(&j);
-	jout_end_object(&j);
-	reply_whole(
-	    w, c, 200, id, SPAN("application/json"), buf_span(&body), false);
+	reply_whole(w, c, t->dialect, 200, id, SPAN("application/json"),
+	    buf_span(&body), false);
 	buf_fini(&body);
 }

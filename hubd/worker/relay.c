@@ -11,7 +11,6 @@
 #include "common/log.h"
 #include "hubd/worker/worker.h"
 
-#define FIELDS_MAX 24
 #define QUEUE_HIGH 131072 /* queued for a stream: its source waits */
 
 struct relay {
@@ -213,7 +212,7 @@ strip_agent(
 	uint64_t id = 0;
 	size_t m = 0;
 
-	for (size_t i = 0; i < n && m < FIELDS_MAX; i++) {
+	for (size_t i = 0; i < n && m < LINK_FIELDS_MAX; i++) {
 		if (is_of_session(in[i].name))
 			continue;
 		if (!span_eq(in[i].name, SPAN(LINK_F_AGENT))) {
@@ -234,7 +233,7 @@ serve_request(
 	struct pipe *p = arg;
 	struct serve *serve = p->owner;
 	struct worker *w = p->w;
-	struct h2_field out[FIELDS_MAX];
+	struct h2_field out[LINK_FIELDS_MAX];
 	struct pub_agent agent;
 	struct pipe *link;
 	struct forward *f;

@@ -5,9 +5,9 @@
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
-/* The Date field's text, made once a second (RFC 9110 6.6.1). */
-static const char *
-http_date(struct worker *w)
+/* Made once a second. */
+const char *
+reply_date(struct worker *w)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -32,21 +32,17 @@ count_status(struct worker *w, int status)
 }
 
 void
-reply_head(struct worker *w, struct buf *out, int status, const char *id)
+reply_head(struct worker *w, struct buf *out, enum dialect d, int status,
+    const char *id)
 {
+	const char *field = api_id_field(d);
+
 	count_status(w, status);
 	http1_put_status(out, status);
-	http1_put_field(out, "date", span_str(http_date(w)));
+	http1_put_field(out, "date", span_str(reply_date(w)));
 	http1_put_field(out, "x-request-id", span_str(id));
-}
-
-static void
-put_length(struct buf *out, size_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%zu", n);
-	http1_put_field(out, "content-length", span_str(text));
+	if (field != NULL)
+		http1_put_field(out, field, span_str(id));
 }
 
 static void
@@ -55,7 +51,7 @@ put_rest(struct client *c, struct buf *out, struct span type, struct span body,
 {
 	http1_put_field(out, "content-type", type);
 	buf_addspan(out, buf_span(client_fields(c)));
-	put_length(out, body.n);
+	http1_put_length(out, body.n);
 	if (close)
 		http1_put_field(out, "connection", SPAN("close"));
 	http1_put_end(out);
@@ -66,13 +62,13 @@ put_rest(struct client *c, struct buf *out, struct span type, struct span body,
 }
 
 void
-reply_whole(struct worker *w, struct client *c, int status, const char *id,
-    struct span type, struct span body, bool close)
+reply_whole(struct worker *w, struct client *c, enum dialect d, int status,
+    const char *id, struct span type, struct span body, bool close)
 {
 	struct buf *out = conn_out(client_conn(c));
 
 	close = close || client_will_close(c);
-	reply_head(w, out, status, id);
+	reply_head(w, out, d, status, id);
 	access_reply(client_access(c), status, NULL, body.n);
 	put_rest(c, out, type, body, close);
 }
@@ -87,7 +83,8 @@ reply_error(struct worker *w, struct client *c, enum dialect dialect,
 
 	close = close || client_will_close(c);
 	api_error_body(&body, dialect, error, detail, id);
-	reply_head(w, out, api_error_status(error), id);
+	reply_head(w, out, dialect, api_error_status(error), id);
+	api_error_fields(out, dialect, error);
 	access_reply(client_access(c), api_error_status(error),
 	    api_error_code(error), buf_len(&body));
 	if (retry_ms >= 0) {

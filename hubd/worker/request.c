@@ -1,9 +1,12 @@
 /* A request, from a whole body over admission to its attempts. */
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 #include "common/failpoint.h"
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
@@ -11,11 +14,15 @@
 #define RETRY_KEEP 65536  /* bodies up to this are always kept */
 #define FEED_HIGH  131072 /* of a body queued for the session at once */
 
+/* Of the user's fields that go on. */
+#define FORWARDS_MAX  16
+#define FORWARD_BYTES 8192
+
 /* ---- birth and death -------------------------------------------------------
  */
 
 struct request *
-request_new(struct client *c, const struct endpoint *endpoint,
+request_new(struct client *c, const struct api_target *target,
     const struct identity *who, req_id_t id, struct access *access)
 {
 	struct worker *w = client_worker(c);
@@ -25,7 +32,10 @@ request_new(struct client *c, const struct endpoint *endpoint,
 	r->client = c;
 	r->access = access;
 	r->state = REQUEST_BODY;
-	r->endpoint = endpoint;
+	r->target = *target;
+	explicit_bzero(r->target.key, sizeof(r->target.key));
+	r->endpoint = target->endpoint;
+	r->dialect = target->dialect;
 	r->id = id;
 	req_id_format(id, r->id_text);
 	r->key_number = who->key.number;
@@ -39,10 +49,32 @@ request_new(struct client *c, const struct endpoint *endpoint,
 	r->up.owner = r;
 	r->credit = (struct loop_work){.fn = request_on_credit, .arg = r};
 	r->timer = loop_timer_new(w->loop, request_on_timer, r);
-	r->upstream_us = -1;
+	r->upstream_us = r->retry_ms = -1;
 	LIST_INSERT_HEAD(&w->requests, r, entry);
 	w->nrequests++;
 	return (r);
+}
+
+/* Names in lower case, as HTTP/2 has them (RFC 9113 8.2.1). */
+bool
+request_take_fields(struct request *r, const struct http1_head *h)
+{
+	const struct http1_field *f;
+	size_t i;
+
+	for (f = h->fields; f < h->fields + h->nfields; f++) {
+		if (!api_forwards(r->dialect, f->name))
+			continue;
+		for (i = 0; i < f->name.n; i++)
+			buf_addf(&r->forwards, "%c",
+			    tolower((unsigned char)f->name.p[i]));
+		buf_add(&r->forwards, "", 1);
+		buf_addspan(&r->forwards, f->value);
+		buf_add(&r->forwards, "", 1);
+		r->nforwards++;
+	}
+	return (r->nforwards <= FORWARDS_MAX &&
+		buf_len(&r->forwards) <= FORWARD_BYTES);
 }
 
 bool
@@ -75,12 +107,16 @@ request_free(struct request *r)
 	access_end(w, &r->access, r);
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
-		call_free(r->row);
+		call_give_back(w->shm, &w->call_hint, r->call);
+	if (r->object_event)
+		finals_unwatch(w->finals, r);
 	loop_timer_free(r->timer);
 	loop_work_cancel(&r->credit);
 	drop_body(r);
 	buf_fini(&r->prepared);
 	buf_fini(&r->held);
+	buf_fini(&r->forwards);
+	buf_fini(&r->carried);
 	w->buffered -= r->counted;
 	meter_free(r->meter);
 	route_unref(r->route);
@@ -104,8 +140,8 @@ refuse(struct request *r, enum api_error error, const char *detail,
 	counter_add(r->w->count, COUNT_refused, 1);
 	tell_limits(r);
 	/* The client frees a request that was never opened. */
-	reply_error(r->w, r->client, r->endpoint->dialect, error, detail,
-	    r->id_text, retry_ms, false);
+	reply_error(r->w, r->client, r->dialect, error, detail, r->id_text,
+	    retry_ms, false);
 }
 
 /* ---- attempts --------------------------------------------------------------
@@ -151,6 +187,12 @@ request_feed(struct request *r)
 	r->w->retry_bytes += r->retry_counted;
 }
 
+bool
+request_has_body(const struct request *r)
+{
+	return (r->endpoint->bodiless || buf_len(&r->body) > 0);
+}
+
 void
 request_body_done(struct request *r)
 {
@@ -161,20 +203,19 @@ request_body_done(struct request *r)
 static void
 prepare_body(struct request *r)
 {
-	bool rename = strcmp(r->candidate->model, r->api.model) != 0;
+	struct span model = span_str(r->candidate->model);
 
-	r->ask_usage = r->api.stream && !r->api.asked_usage &&
+	r->ask_usage = r->api.stream && !r->api.no_ask && !r->api.asked_usage &&
 		       r->no_ask != r->candidate &&
 		       meter_asks_usage(r->endpoint) &&
 		       !learn_refuses_usage(r->w->learn, r->candidate);
 	r->body_sent = 0;
-	r->splice = rename || r->ask_usage;
+	r->splice = api_prepares(&r->api, model, r->ask_usage);
 	if (!r->splice)
 		return;
 	buf_reset(&r->prepared, SIZE_MAX);
 	buf_addspan(&r->prepared, buf_span(&r->body));
-	api_prepare(
-	    &r->api, &r->prepared, span_str(r->candidate->model), r->ask_usage);
+	api_prepare(&r->api, &r->prepared, model, r->ask_usage);
 }
 
 static void
@@ -186,9 +227,9 @@ note_route(struct request *r)
 	    .price_at = r->candidate->price_at,
 	};
 
-	snprintf(route.provider, sizeof(route.provider), "%s",
-	    r->candidate->provider);
-	snprintf(route.model, sizeof(route.model), "%s", r->candidate->model);
+	str_copy(
+	    route.provider, sizeof(route.provider), r->candidate->provider);
+	str_copy(route.model, sizeof(route.model), r->candidate->model);
 	call_set_route(r->row, &route);
 }
 
@@ -200,42 +241,83 @@ left_ms(const struct request *r)
 	return (ms > 1 ? ms : 1);
 }
 
+/* One with no value is not sent. */
+static void
+put_field(
+    struct h2_field *fields, size_t *n, const char *name, const char *value)
+{
+	if (value[0] != '\0')
+		fields[(*n)++] =
+		    (struct h2_field){span_str(name), span_str(value)};
+}
+
+static void
+put_forwards(const struct request *r, struct h2_field *fields, size_t *n)
+{
+	const char *name = buf_ptr(&r->forwards), *value;
+	size_t i;
+
+	for (i = 0; i < r->nforwards; i++) {
+		value = name + strlen(name) + 1;
+		put_field(fields, n, name, value);
+		name = value + strlen(value) + 1;
+	}
+}
+
+/* text is the value's place; ms are not negative. */
+static void
+put_number(struct h2_field *fields, size_t *n, const char *name,
+    char text[DIGITS_MAX], int64_t ms)
+{
+	fields[(*n)++] = (struct h2_field){
+	    span_str(name), span_of(text, digits_put(text, (uint64_t)ms))};
+}
+
+static const char *
+order_str(const struct api_list *list)
+{
+	return (list->ascending ? "asc" : list->descending ? "desc" : "");
+}
+
 static int
 send_attempt(struct request *r)
 {
 	const struct hub_timeouts *t = &r->w->conf->timeout;
 	const struct candidate *c = r->candidate;
-	char total[24], first[24], idle[24];
+	struct h2_field fields[LINK_FIELDS_MAX];
+	char total[DIGITS_MAX], first[DIGITS_MAX], idle[DIGITS_MAX];
+	char limit[16] = "";
+	size_t n = 0;
 
-	snprintf(total, sizeof(total), "%lld", (long long)left_ms(r));
-	snprintf(first, sizeof(first), "%lld", (long long)t->first_byte);
-	snprintf(idle, sizeof(idle), "%lld", (long long)t->idle);
-
-	const struct h2_field fields[] = {
-	    {SPAN(":method"), SPAN("POST")},
-	    {SPAN(":path"), SPAN(LINK_CALL)},
-	    {SPAN(LINK_F_ENDPOINT), span_str(r->endpoint->id)},
-	    {SPAN(LINK_F_DIALECT), span_str(dialect_str(r->endpoint->dialect))},
-	    {SPAN(LINK_F_PROVIDER), span_str(c->provider)},
-	    {SPAN(LINK_F_MODEL), span_str(c->model)},
-	    {SPAN(LINK_F_REQUEST_ID), span_str(r->id_text)},
-	    {SPAN(LINK_F_STREAM), span_str(r->api.stream ? "1" : "0")},
-	    {SPAN(LINK_F_DEADLINE), span_str(total)},
-	    {SPAN(LINK_F_FIRST), span_str(first)},
-	    {SPAN(LINK_F_IDLE), span_str(idle)},
-	    {SPAN("content-type"), span_str(r->type)},
-	};
+	if (r->list.limit != 0)
+		snprintf(limit, sizeof(limit), "%u", r->list.limit);
+	put_field(fields, &n, ":method", "POST");
+	put_field(fields, &n, ":path", LINK_CALL);
+	put_field(fields, &n, LINK_F_ENDPOINT, r->endpoint->id);
+	put_field(fields, &n, LINK_F_DIALECT, dialect_str(r->dialect));
+	put_field(fields, &n, LINK_F_PROVIDER, c->provider);
+	put_field(fields, &n, LINK_F_MODEL, c->model);
+	put_field(fields, &n, LINK_F_REQUEST_ID, r->id_text);
+	put_field(fields, &n, LINK_F_STREAM, r->api.stream ? "1" : "0");
+	put_number(fields, &n, LINK_F_DEADLINE, total, left_ms(r));
+	put_number(fields, &n, LINK_F_FIRST, first, t->first_byte);
+	put_number(fields, &n, LINK_F_IDLE, idle, t->idle);
+	put_field(fields, &n, LINK_F_ALT, api_alt_str(r->target.alt));
+	put_field(fields, &n, LINK_F_API_VERSION, r->target.version);
+	put_field(fields, &n, LINK_F_OBJECT, r->target.object);
+	put_field(fields, &n, LINK_F_AFTER, r->list.after);
+	put_field(fields, &n, LINK_F_LIMIT, limit);
+	put_field(fields, &n, LINK_F_ORDER, order_str(&r->list));
+	put_field(fields, &n, "content-type", r->type);
+	put_forwards(r, fields, &n);
 	return (upstream_open(r->w, &r->up, c->agent_row, c->agent_id, fields,
-	    sizeof(fields) / sizeof(fields[0]), true));
+	    n, attempt_body(r).n > 0));
 }
 
 static bool
 may_try_again(const struct request *r)
 {
-	return (r->attempts < r->w->conf->max_attempts &&
-		buf_len(&r->body) > 0 &&
-		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
-		r->client != NULL);
+	return (retry_is_open(r) && request_has_body(r) && r->client != NULL);
 }
 
 static void
@@ -267,6 +349,7 @@ try_candidate(struct request *r, const struct candidate *c)
 	r->attempts++;
 	note_route(r);
 	if (send_attempt(r) == 0) {
+		r->spent[c->stage]++;
 		begin_attempt(r);
 		return (true);
 	}
@@ -285,9 +368,15 @@ try_next(struct request *r)
 	int i;
 
 	while (may_try_again(r) &&
-	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1)
-		if (try_candidate(r, &r->route->c[i]))
+	       (i = route_pick(r->w->shm, r->route, loop_now(r->w->loop),
+		    &r->tried, &full)) != -1)
+		if (retry_may_ask(r, &r->route->c[i]) &&
+		    try_candidate(r, &r->route->c[i]))
 			return;
+	if (may_try_again(r) && retry_may_wait(r)) {
+		retry_wait(r);
+		return;
+	}
 	if (r->last_error == API_OK)
 		r->last_error = full ? API_ERR_overloaded : API_ERR_no_agent;
 	if (r->candidate != NULL)
@@ -298,6 +387,13 @@ try_next(struct request *r)
 							: OUTCOME_FAILED);
 }
 
+void
+request_again(struct request *r)
+{
+	r->tried = r->barred;
+	try_next(r);
+}
+
 /* Nothing of an attempt that failed reaches the next one, or the bill. */
 static void
 forget_attempt(struct request *r)
@@ -305,6 +401,7 @@ forget_attempt(struct request *r)
 	upstream_cancel(&r->up, H2_CANCEL);
 	meter_free(r->meter);
 	r->meter = NULL;
+	objects_forget(r);
 	request_note_progress(r);
 }
 
@@ -343,11 +440,11 @@ open_call(struct request *r)
 	    .key = r->key_number,
 	    .key_row = r->admission.key_row,
 	    .worker_generation = r->w->child->me.generation,
-	    .dialect = (uint8_t)r->endpoint->dialect,
+	    .dialect = (uint8_t)r->dialect,
 	    .stream = r->api.stream,
 	};
 
-	snprintf(fixed.endpoint, sizeof(fixed.endpoint), "%s", r->endpoint->id);
+	str_copy(fixed.endpoint, sizeof(fixed.endpoint), r->endpoint->id);
 	call_open(r->row, &fixed);
 	r->opened = true;
 	counter_add(r->w->count, COUNT_admitted, 1);
@@ -379,6 +476,7 @@ on_admitted(struct admission *a, enum api_error error)
 	tell_limits(r);
 	r->t_total =
 	    monotime_add_ms(loop_now(r->w->loop), r->w->conf->timeout.total);
+	r->t_wait = monotime_add_ms(loop_now(r->w->loop), r->route->max_wait);
 	try_next(r);
 }
 
@@ -423,14 +521,19 @@ account_is_disabled(const struct request *r)
 }
 
 static enum api_error
-find_route(struct request *r, const struct pub_key *key)
+find_route(struct request *r, const struct pub_key *key, const char **why)
 {
-	r->route = router_find(r->w->router, r->api.model);
-	if (r->route->error == API_ERR_model_not_found)
+	enum api_error error = objects_route(r, key, why);
+
+	if (error != API_OK || r->route != NULL)
+		return (error);
+	r->route = router_find(r->w->router, r->api.model, r->dialect);
+	if (!r->route->known)
 		return (API_ERR_model_not_found);
 	if (!auth_list_allows(key->models, r->api.model))
 		return (API_ERR_model_not_allowed);
-	return (r->route->error);
+	return (
+	    r->route->error != API_OK ? r->route->error : objects_narrow(r));
 }
 
 static enum api_error
@@ -440,10 +543,10 @@ inspect(struct request *r, const char **why)
 
 	if (!r->endpoint->form)
 		return (
-		    api_inspect(r->endpoint, buf_span(&r->body), &r->api, why));
+		    api_inspect(&r->target, buf_span(&r->body), &r->api, why));
 	(void)api_form_type(span_str(r->type), &boundary);
 	return (api_inspect_form(
-	    r->endpoint, boundary, buf_span(&r->body), &r->api, why));
+	    &r->target, boundary, buf_span(&r->body), &r->api, why));
 }
 
 void
@@ -469,8 +572,8 @@ request_start(struct request *r)
 		refuse(r, API_ERR_account_disabled, NULL, -1);
 		return;
 	}
-	if ((error = find_route(r, &key)) != API_OK) {
-		refuse(r, error, NULL, error == API_ERR_no_agent ? 1000 : -1);
+	if ((error = find_route(r, &key, &why)) != API_OK) {
+		refuse(r, error, why, error == API_ERR_no_agent ? 1000 : -1);
 		return;
 	}
 	if (!call_take(
@@ -499,7 +602,8 @@ requests_recheck(struct worker *w)
 		if (r->client != NULL)
 			client_kill(r->client, "its key was cut");
 		/* Those that go on unseen are cut as well. */
-		if (r->state != REQUEST_DONE && r->opened) {
+		if (r->state != REQUEST_DONE && r->state != REQUEST_BOOKING &&
+		    r->opened) {
 			request_finish(r, OUTCOME_CANCELLED, cost);
 			request_free(r);
 		}

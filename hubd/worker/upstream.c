@@ -4,8 +4,6 @@
 #include "common/failpoint.h"
 #include "hubd/worker/worker.h"
 
-#define FIELDS_MAX 24
-
 /* The agent has answered: how long it took, smoothed over eight answers. */
 static void
 note_head(struct upstream *up)
@@ -159,13 +157,13 @@ open_by_relay(struct worker *w, struct upstream *up, uint32_t agent_row,
     uint32_t agent_id, const struct h2_field *fields, size_t n,
     bool body_follows, bool self_too)
 {
-	struct h2_field more[FIELDS_MAX];
+	struct h2_field more[LINK_FIELDS_MAX];
 	struct pipe *pipe;
 	char id[16];
 	int to;
 
 	to = pick_worker(w, agent_row, self_too);
-	if (to == -1 || n >= FIELDS_MAX)
+	if (to == -1 || n >= LINK_FIELDS_MAX)
 		return (-1);
 	if ((pipe = relay_to(w->relay, (uint32_t)to)) == NULL)
 		return (-1);

@@ -140,11 +140,16 @@ struct conn *client_detach(struct client *);
 
 /* ---- reply.c: heads and small replies ------------------------------------ */
 
-/* Status line, date, request id. More fields and an empty line follow. */
-void reply_head(struct worker *, struct buf *, int status, const char *id);
+/* The value of Date now (RFC 9110 6.6.1), as long as nothing returns to the
+ * loop. */
+const char *reply_date(struct worker *);
+/* Status line, date, request id, also where the dialect's clients look for
+ * it. More fields and an empty line follow. */
+void reply_head(
+    struct worker *, struct buf *, enum dialect, int status, const char *id);
 /* A whole reply of a small body. close adds "connection: close". */
-void reply_whole(struct worker *, struct client *, int status, const char *id,
-    struct span type, struct span body, bool close);
+void reply_whole(struct worker *, struct client *, enum dialect, int status,
+    const char *id, struct span type, struct span body, bool close);
 /* An error in the dialect's shape. retry_ms >= 0 adds retry-after. */
 void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
     const char *detail, const char *id, int64_t retry_ms, bool close);
@@ -157,9 +162,11 @@ enum request_state {
 	REQUEST_BODY,	 /* its body is being read */
 	REQUEST_ADMIT,	 /* the limiter is asked */
 	REQUEST_SENT,	 /* an attempt is under way, no head yet */
+	REQUEST_WAIT,	 /* all have failed; another round later */
 	REQUEST_STREAM,	 /* 2xx, the head has gone to the user */
 	REQUEST_HOLD,	 /* 2xx, plain: held back to know its cost */
 	REQUEST_REFUSAL, /* the provider's refusal is being read */
+	REQUEST_BOOKING, /* FINAL; the rest of the reply waits for BOOKED */
 	REQUEST_DONE,	 /* FINAL or never opened; free after the turn */
 };
 
@@ -183,6 +190,13 @@ struct upstream {
 	LIST_ENTRY(upstream) entry;
 };
 
+/* Who keeps the objects that a request names; agent 0: it names none. */
+struct request_holder {
+	uint32_t agent;
+	char provider[32];
+	bool billed; /* of a batch */
+};
+
 struct request {
 	struct worker *w;
 	struct client *client; /* NULL: the user is gone */
@@ -190,6 +204,12 @@ struct request {
 	LIST_ENTRY(request) entry;
 	enum request_state state;
 	const struct endpoint *endpoint;
+	enum dialect dialect; /* whose the answers and errors are */
+	struct api_target target;
+	struct buf forwards; /* user's fields for the provider: name, NUL,
+				value, NUL, and so on */
+	size_t nforwards;
+	struct buf carried; /* the provider's for the user, each line ended */
 	req_id_t id;
 	char id_text[REQ_ID_TEXT];
 	uint32_t key_number;
@@ -206,7 +226,13 @@ struct request {
 	uint32_t account_id;
 	uint64_t price_version;
 
-	uint32_t tried;			   /* candidates, a mask */
+	struct request_holder holder;
+	struct api_list list;	    /* which part of one is asked for */
+	bool object_event;	    /* the row says what became of an object */
+	char cost[AMOUNT_TEXT_MAX]; /* for a reply that waits for BOOKED */
+
+	uint32_t barred;		   /* candidates, a mask: never */
+	uint32_t tried;			   /* ... not again */
 	const struct candidate *candidate; /* of this attempt */
 	uint32_t attempts;
 	struct upstream up;
@@ -216,6 +242,9 @@ struct request {
 	bool ask_usage;			/* we added include_usage */
 	const struct candidate *no_ask; /* that must not be asked for it */
 	enum api_error last_error;	/* of the attempts so far */
+	int64_t retry_ms; /* that the last one asked for; -1: it did not */
+	uint32_t rounds;  /* of waiting */
+	uint8_t spent[ROUTE_STAGES]; /* attempts in each of the route's */
 
 	struct meter *meter;
 	struct buf held; /* a held answer or a refusal */
@@ -234,14 +263,18 @@ struct request {
 	monotime_t t_chunk; /* last read of a stream; 0: none */
 	monotime_t t_last;  /* last byte of the answer */
 	monotime_t t_total; /* deadline of everything */
+	monotime_t t_wait;  /* end of waiting for another round */
+	monotime_t t_retry; /* when the next round begins */
 	monotime_t t_grace; /* deadline after the user left; 0 none */
 	struct loop_timer *timer;
 	struct loop_work credit;
 };
 
 /* A request whose head was accepted; its body will follow. */
-struct request *request_new(struct client *, const struct endpoint *,
+struct request *request_new(struct client *, const struct api_target *,
     const struct identity *, req_id_t, struct access *);
+/* Takes the user's fields that go on to the provider; false: too many. */
+bool request_take_fields(struct request *, const struct http1_head *);
 /* Its body is whole. It answers by itself from here on. */
 void request_start(struct request *);
 /* The user is gone, at whatever point. */
@@ -254,6 +287,10 @@ bool request_count_body(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* Is what another attempt needs still here? */
+bool request_has_body(const struct request *);
+/* All have been tried: once more from the first. */
+void request_again(struct request *);
 /* There will be no further attempt: the body is not kept for one. */
 void request_body_done(struct request *);
 /* The session has room for more of the body. */
@@ -262,6 +299,23 @@ void request_feed(struct request *);
 void request_free(struct request *);
 /* Keys or accounts changed: cuts requests of keys revoked with cut. */
 void requests_recheck(struct worker *);
+
+/* ---- retry.c: how attempts went, and when to make another ---------------- */
+
+/* May the request cost another attempt; at that candidate? */
+bool retry_is_open(const struct request *);
+bool retry_may_ask(const struct request *, const struct candidate *);
+/* Is there one that has not been tried in this round? */
+bool retry_has_next(const struct request *);
+/* The head of an answer has come; for a refusal with its retry-after. */
+void retry_note_head(struct request *, int status, struct span agent_error,
+    struct span retry_after);
+/* There was none, in time or at all. */
+void retry_note_failure(struct request *);
+/* Nobody is left untried: may there be another round, and begins the wait
+ * for it. */
+bool retry_may_wait(const struct request *);
+void retry_wait(struct request *);
 
 /* ---- answer.c: the provider's answer on its way to the user -------------- */
 
@@ -272,6 +326,36 @@ void request_on_timer(void *arg);
 void request_on_credit(void *arg);
 /* The answer is cut here; the user is told as well as can be. */
 void request_break(struct request *, enum api_error, enum call_outcome);
+
+/* The row is BOOKED, or that takes too long: the rest of the reply. */
+void request_booked(struct request *);
+
+/* ---- objects.c: what is kept at providers -------------------------------- */
+
+/*
+ * Checks that what the request names is the account's own, and routes it if
+ * it asks for no model (r->route). *why may be set with an error.
+ */
+enum api_error objects_route(
+    struct request *, const struct pub_key *, const char **why);
+/* The route of a model leads to who keeps what the request names. */
+enum api_error objects_narrow(struct request *);
+/* The answer may have named what it made: into the row. */
+void objects_note(struct request *);
+/* The attempt failed: it has made nothing. */
+void objects_forget(struct request *);
+/* Has a stream said its last, but for the provider's end of it? Then that
+ * waits until its id is good. */
+bool objects_holds(const struct request *);
+/*
+ * The end of a call, before FINAL: what it did goes into the row and into
+ * its progress. The entry by which that is priced, NULL: as everything.
+ */
+const struct price_entry *objects_finish(
+    struct request *, enum call_outcome, struct call_progress *);
+/* A list of the account's own. */
+void objects_list(struct worker *, struct client *, const struct identity *,
+    const struct api_target *, const struct api_list *, const char *id);
 
 /* ---- finish.c: usage, cost, FINAL ---------------------------------------- */
 
@@ -288,6 +372,9 @@ struct finals *finals_new(struct worker *);
 void finals_free(struct finals *);
 /* Remembers a FINAL row until it is BOOKED, and tells billing. */
 void finals_add(struct finals *, call_ref_t, uint32_t cell, nanousd_t cost);
+/* That request wants to hear when the row that was added last is BOOKED. */
+void finals_watch(struct finals *, struct request *);
+void finals_unwatch(struct finals *, const struct request *);
 /* Frees what has been booked meanwhile. */
 void finals_collect(struct finals *);
 size_t finals_count(const struct finals *);
@@ -302,9 +389,9 @@ void learn_set_refuses_usage(struct learn *, const struct candidate *);
 
 /* ---- local.c: what the hub answers itself -------------------------------- */
 
-/* GET /v1/models, or one of them, for this key. */
+/* A list of models, or one of them, for this key. */
 void local_models(struct worker *, struct client *, const struct identity *,
-    struct span path, const char *id);
+    const struct api_target *, const char *id);
 /* /healthz and /readyz; false: the path is another. */
 bool local_health(struct worker *, struct client *, const struct http1_head *,
     const char *id);

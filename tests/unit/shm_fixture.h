@@ -20,7 +20,8 @@ static const struct shm_sizes fixture_sizes = {.workers = 2,
     .max_calls = 64,
     .max_keys = 32,
     .max_accounts = 16,
-    .max_agents = 8};
+    .max_agents = 8,
+    .max_objects = 8};
 
 static inline char *
 fixture_path(const char *name)
@@ -87,7 +88,7 @@ fixture_main(const char *name, void (*add)(TCase *))
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, fixture_set_up, fixture_tear_down);
 	add(tc);
 	suite_add_tcase(suite, tc);

@@ -209,18 +209,19 @@ check_request(const struct json *entry, struct sample *s)
 	struct buf body = slurp(json_get_str(entry, "request_body"));
 	const char *model =
 	    json_get_str(json_get(entry, "request_model"), "body");
+	const struct api_target target = {.endpoint = s->ep};
 	const char *why;
 
 	if (strstr(json_get_str(entry, "file"), "background-mode") != NULL) {
 		ck_assert_int_eq(
-		    api_inspect(s->ep, buf_span(&body), &s->req, &why),
+		    api_inspect(&target, buf_span(&body), &s->req, &why),
 		    API_ERR_invalid_request);
 		ck_assert_ptr_nonnull(strstr(why, "background"));
 		buf_fini(&body);
 		return;
 	}
 	ck_assert_msg(
-	    api_inspect(s->ep, buf_span(&body), &s->req, &why) == API_OK,
+	    api_inspect(&target, buf_span(&body), &s->req, &why) == API_OK,
 	    "%s: %s", json_get_str(entry, "request_body"), why);
 	ck_assert_str_eq(s->req.model, model);
 	ck_assert_int_eq(
