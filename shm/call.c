@@ -79,7 +79,28 @@ call_at(const struct shm *shm, call_ref_t ref)
 	return (row_at(shm, ref.index));
 }
 
+uint32_t
+call_rows_used(const struct shm *shm)
+{
+	uint32_t top = atomic_load(&shm_run_state(shm)->calls_top);
+
+	return (top == 0 || top > shm->sizes.max_calls ? shm->sizes.max_calls
+						       : top);
+}
+
 /* ---- the worker's side --------------------------------------------------- */
+
+/* Before a row is taken: nobody may overlook it. */
+static void
+raise_top(const struct shm *shm, uint32_t top)
+{
+	_Atomic uint32_t *at = &shm_run_state(shm)->calls_top;
+	uint32_t seen = atomic_load_explicit(at, memory_order_relaxed);
+
+	while (seen != 0 && seen < top &&
+	       !atomic_compare_exchange_weak(at, &seen, top))
+		;
+}
 
 bool
 call_take(
@@ -97,6 +118,7 @@ call_take(
 		word = atomic_load_explicit(&row->word, memory_order_relaxed);
 		if (call_word_state(word) != CALL_FREE)
 			continue;
+		raise_top(shm, at + 1);
 		taken =
 		    make_word(call_word_generation(word), owner, CALL_TAKEN);
 		if (!atomic_compare_exchange_strong(&row->word, &word, taken))
@@ -185,6 +207,14 @@ call_free(struct call_row *row)
 
 	assert(from == CALL_TAKEN || from == CALL_BOOKED);
 	owner_moves(row, from, CALL_FREE);
+}
+
+void
+call_give_back(const struct shm *shm, uint32_t *hint, call_ref_t ref)
+{
+	call_free(call_at(shm, ref));
+	if (ref.index < *hint)
+		*hint = ref.index;
 }
 
 bool

@@ -137,12 +137,14 @@ call_word_generation(uint64_t word)
 }
 
 struct call_row *call_rows(const struct shm *); /* sizes.max_calls */
+/* Those from this on were never taken: who looks at all may stop here. */
+uint32_t call_rows_used(const struct shm *);
 
 /* ---- the worker's side --------------------------------------------------- */
 
 /*
  * Takes a FREE row for the process in row owner. hint is the worker's own
- * memory of where to look, 0 at first. false: the table is full.
+ * memory of where to look. false: the table is full.
  */
 bool call_take(
     const struct shm *, uint32_t owner, uint32_t *hint, call_ref_t *);
@@ -158,6 +160,9 @@ void call_set_object(struct call_row *, const struct call_object *);
 void call_final(struct call_row *, const struct call_progress *);
 /* TAKEN or BOOKED -> FREE, generation + 1. */
 void call_free(struct call_row *);
+/* The same, and the next is looked for there if that is further in front:
+ * the table in use stays small, and rows are in the caches still. */
+void call_give_back(const struct shm *, uint32_t *hint, call_ref_t);
 bool call_is_booked(const struct call_row *);
 
 /* ---- everyone's ---------------------------------------------------------- */

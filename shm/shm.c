@@ -152,6 +152,7 @@ set_constants(struct shm *shm)
 	struct pub_state *ps = shm_pub_state(shm);
 
 	rs->started_ms = walltime_ms();
+	atomic_store(&rs->calls_top, 1); /* kept from the first row on */
 	rs->started_mono_ns = monotime_now().ns;
 	atomic_store(&ps->epoch, 1); /* 0 in a process row: it sleeps */
 	atomic_store(&ps->price_current, PUB_NO_PRICES);

@@ -130,7 +130,8 @@ struct run_state {
 	_Atomic uint32_t draining;	   /* the hub is going down */
 	_Atomic uint32_t spawned;	   /* children started so far */
 	_Atomic uint32_t restarts;	   /* of children that died */
-	uint32_t pad;
+	_Atomic uint32_t calls_top; /* rows from here on were never taken;
+				       0: nobody has kept it */
 	int64_t started_ms;
 	int64_t started_mono_ns;
 	_Atomic uint64_t pending; /* finished calls not booked: billing */

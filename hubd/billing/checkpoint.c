@@ -81,7 +81,7 @@ checkpoint_all(struct billing *b, struct chunk *c)
 	uint64_t word, sight;
 	uint32_t i;
 
-	for (i = 0; i < b->shm->sizes.max_calls; i++) {
+	for (i = 0; i < call_rows_used(b->shm); i++) {
 		word = atomic_load(&rows[i].word);
 		if (!is_long_open(&rows[i], word, now))
 			continue;

@@ -2,11 +2,11 @@
 #include "hubd/ledger/ledger_sqlite.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 
@@ -30,22 +30,31 @@ struct batch {
 static bool
 usage_write(const struct usage *u, char out[USAGE_TEXT_MAX])
 {
-	size_t at = 1;
+	const char *kind;
+	size_t at = 0, n;
 	unsigned i;
 
-	out[0] = '{';
 	for (i = 0; i < USAGE_KINDS; i++) {
 		if (u->n[i] == 0)
 			continue;
 		if (u->n[i] > INT64_MAX)
 			return (false);
-		at += (size_t)snprintf(out + at, USAGE_TEXT_MAX - at,
-		    "%s\"%s\":%llu", at > 1 ? "," : "", usage_kind_str(i),
-		    (unsigned long long)u->n[i]);
-		assert(at < USAGE_TEXT_MAX - 1);
+		kind = usage_kind_str(i);
+		n = strlen(kind);
+		assert(at + n + DIGITS_MAX + 6 < USAGE_TEXT_MAX);
+		out[at] = at == 0 ? '{' : ',';
+		at++;
+		out[at++] = '"';
+		memcpy(out + at, kind, n);
+		at += n;
+		out[at++] = '"';
+		out[at++] = ':';
+		at += digits_put(out + at, u->n[i]);
 	}
-	out[at] = '}';
-	out[at + 1] = '\0';
+	if (at == 0)
+		out[at++] = '{';
+	out[at++] = '}';
+	out[at] = '\0';
 	return (true);
 }
 
@@ -140,10 +149,26 @@ row_read(struct query *q, struct ledger_row *r)
 static enum db_step
 forget_checkpoint(struct ledger *l, const char *id)
 {
-	struct query q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
+	struct query q;
 
+	if (!db_has_checkpoints(l))
+		return (DB_DONE);
+	q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
 	db_bind_text(&q, id);
 	return (db_run(&q));
+}
+
+/* Once the last is gone, nobody looks for one until the next is made. */
+static void
+look_for_checkpoints(struct ledger *l)
+{
+	struct query q;
+
+	if (!db_has_checkpoints(l))
+		return;
+	q = db_query(l, "SELECT 1 FROM checkpoint LIMIT 1");
+	if (db_run(&q) == DB_DONE)
+		db_set_checkpoints(l, false);
 }
 
 static enum db_step
@@ -309,6 +334,8 @@ sqlite_book(struct ledger *l, struct ledger_row *rows, size_t n,
 		rc = db_commit(l);
 	else
 		db_rollback(l);
+	if (rc == LEDGER_OK)
+		look_for_checkpoints(l);
 	for (i = 0; i < b.nsums; i++)
 		amount_free(b.sums[i].sum);
 	amount_free(b.amount);
@@ -343,6 +370,7 @@ sqlite_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
 
 	if (db_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	db_set_checkpoints(l, true);
 	scratch = amount_new();
 	for (i = 0; i < n && step != DB_DOWN; i++)
 		step = checkpoint_one(l, &rows[i], scratch);

@@ -1,6 +1,5 @@
 /* The provider's answer on its way to the user. */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/failpoint.h"
@@ -216,14 +215,12 @@ send_whole(struct request *r, const char *cost)
 {
 	struct conn *conn = client_conn(r->client);
 	struct buf *out = conn_out(conn);
-	char length[24];
 
-	snprintf(length, sizeof(length), "%zu", buf_len(&r->held));
 	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (cost != NULL)
 		http1_put_field(out, "x-hub-cost", span_str(cost));
-	http1_put_field(out, "content-length", span_str(length));
+	http1_put_length(out, buf_len(&r->held));
 	http1_put_end(out);
 	buf_addspan(out, buf_span(&r->held));
 	conn_flush_later(conn);
@@ -488,7 +485,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	copy_value(r->retry_after, sizeof(r->retry_after), h.retry_after);
 	copy_value(r->content_type, sizeof(r->content_type), h.type);
 	if (r->content_type[0] == '\0')
-		snprintf(r->content_type, sizeof(r->content_type), "%s",
+		str_copy(r->content_type, sizeof(r->content_type),
 		    "application/json");
 	(void)FAILPOINT("worker.head");
 	retry_note_head(r, h.status, h.error, h.retry_after);
@@ -649,8 +646,7 @@ end_refusal(struct request *r)
 	}
 	buf_fini(&r->held);
 	r->held = body;
-	snprintf(
-	    r->content_type, sizeof(r->content_type), "%s", "application/json");
+	str_copy(r->content_type, sizeof(r->content_type), "application/json");
 	if (r->client != NULL)
 		r->user_status = r->status;
 	finish_reply(

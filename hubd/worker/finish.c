@@ -1,7 +1,6 @@
 /* The end of a call: usage, cost, FINAL, and the wait for BOOKED. */
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -11,6 +10,7 @@
 #include "hubd/worker/worker.h"
 
 #define COLLECT_MS 100 /* BOOKED is looked for this often at least */
+#define TELL_MS	   5   /* how long names gather for one message */
 
 /* ---- rows that wait for billing ---------------------------------------------
  */
@@ -24,9 +24,9 @@ struct final {
 
 struct finals {
 	struct worker *w;
-	struct queue_message names[QUEUE_NAMES]; /* of this turn */
+	struct queue_message names[QUEUE_NAMES]; /* not told yet */
 	size_t nnames;
-	struct loop_work tell;
+	struct loop_timer *tell;
 	struct final *list;
 	size_t n, cap;
 	struct loop_timer *timer;
@@ -46,7 +46,7 @@ finals_new(struct worker *w)
 	struct finals *f = xcalloc(1, sizeof(*f));
 
 	f->w = w;
-	f->tell = (struct loop_work){.fn = tell_billing, .arg = f};
+	f->tell = loop_timer_new(w->loop, tell_billing, f);
 	f->timer = loop_timer_new(w->loop, on_timer, f);
 	return (f);
 }
@@ -54,7 +54,7 @@ finals_new(struct worker *w)
 void
 finals_free(struct finals *f)
 {
-	loop_work_cancel(&f->tell);
+	loop_timer_free(f->tell);
 	loop_timer_free(f->timer);
 	free(f->list);
 	free(f);
@@ -83,7 +83,7 @@ finals_collect(struct finals *f)
 		(void)FAILPOINT("worker.booked");
 		cell_add_money(
 		    shm, one->cell, f->w->child->me, (nanousd_t){-one->cost.n});
-		call_free(row);
+		call_give_back(shm, &f->w->call_hint, one->call);
 		(void)FAILPOINT("worker.freed");
 		if (one->waits != NULL)
 			request_booked(one->waits);
@@ -93,8 +93,8 @@ finals_collect(struct finals *f)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 }
 
-/* Names the rows of this turn to billing, in one message. One that is lost
- * costs 100 ms: the row is the event. */
+/* Names rows to billing, which gathers them for a while itself, in one
+ * message. One that is lost costs 100 ms: the row is the event. */
 static void
 tell_billing(void *arg)
 {
@@ -118,7 +118,8 @@ name_row(struct finals *f, call_ref_t call)
 		tell_billing(f);
 	f->names[f->nnames++] =
 	    (struct queue_message){QUEUE_MAGIC, call.index, call.generation};
-	loop_defer(f->w->loop, &f->tell);
+	if (f->nnames == 1)
+		loop_timer_set_ms(f->tell, TELL_MS);
 }
 
 void
@@ -179,7 +180,7 @@ usage_of(const struct request *r, struct call_progress *p)
 		return;
 	method = estimate_usage(learn_of(r->w->learn, r->api.model),
 	    r->endpoint, &r->api, m, &p->usage);
-	snprintf(p->estimated, sizeof(p->estimated), "%s", method);
+	str_copy(p->estimated, sizeof(p->estimated), method);
 }
 
 static void
@@ -251,7 +252,7 @@ request_finish(struct request *r, enum call_outcome outcome, char *cost)
 	price_progress(r, entry, &p);
 	p.end_ms = walltime_ms();
 	if (amount_format(w->sum, cost) == -1)
-		snprintf(cost, AMOUNT_TEXT_MAX, "0");
+		str_copy(cost, AMOUNT_TEXT_MAX, "0");
 	access_finish(r->access, outcome, &p, cost);
 	/* What is billed is in the row before the hold shrinks to it. */
 	call_set_progress(r->row, &p);

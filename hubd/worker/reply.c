@@ -46,21 +46,12 @@ reply_head(struct worker *w, struct buf *out, enum dialect d, int status,
 }
 
 static void
-put_length(struct buf *out, size_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%zu", n);
-	http1_put_field(out, "content-length", span_str(text));
-}
-
-static void
 put_rest(struct client *c, struct buf *out, struct span type, struct span body,
     bool close)
 {
 	http1_put_field(out, "content-type", type);
 	buf_addspan(out, buf_span(client_fields(c)));
-	put_length(out, body.n);
+	http1_put_length(out, body.n);
 	if (close)
 		http1_put_field(out, "connection", SPAN("close"));
 	http1_put_end(out);

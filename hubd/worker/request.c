@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 #include "common/failpoint.h"
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
@@ -106,7 +107,7 @@ request_free(struct request *r)
 	access_end(w, &r->access, r);
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
-		call_free(r->row);
+		call_give_back(w->shm, &w->call_hint, r->call);
 	if (r->object_event)
 		finals_unwatch(w->finals, r);
 	loop_timer_free(r->timer);
@@ -226,9 +227,9 @@ note_route(struct request *r)
 	    .price_at = r->candidate->price_at,
 	};
 
-	snprintf(route.provider, sizeof(route.provider), "%s",
-	    r->candidate->provider);
-	snprintf(route.model, sizeof(route.model), "%s", r->candidate->model);
+	str_copy(
+	    route.provider, sizeof(route.provider), r->candidate->provider);
+	str_copy(route.model, sizeof(route.model), r->candidate->model);
 	call_set_route(r->row, &route);
 }
 
@@ -263,6 +264,15 @@ put_forwards(const struct request *r, struct h2_field *fields, size_t *n)
 	}
 }
 
+/* text is the value's place; ms are not negative. */
+static void
+put_number(struct h2_field *fields, size_t *n, const char *name,
+    char text[DIGITS_MAX], int64_t ms)
+{
+	fields[(*n)++] = (struct h2_field){
+	    span_str(name), span_of(text, digits_put(text, (uint64_t)ms))};
+}
+
 static const char *
 order_str(const struct api_list *list)
 {
@@ -275,15 +285,12 @@ send_attempt(struct request *r)
 	const struct hub_timeouts *t = &r->w->conf->timeout;
 	const struct candidate *c = r->candidate;
 	struct h2_field fields[LINK_FIELDS_MAX];
-	char total[24], first[24], idle[24], limit[16] = "";
+	char total[DIGITS_MAX], first[DIGITS_MAX], idle[DIGITS_MAX];
+	char limit[16] = "";
 	size_t n = 0;
 
-	snprintf(total, sizeof(total), "%lld", (long long)left_ms(r));
-	snprintf(first, sizeof(first), "%lld", (long long)t->first_byte);
-	snprintf(idle, sizeof(idle), "%lld", (long long)t->idle);
 	if (r->list.limit != 0)
 		snprintf(limit, sizeof(limit), "%u", r->list.limit);
-
 	put_field(fields, &n, ":method", "POST");
 	put_field(fields, &n, ":path", LINK_CALL);
 	put_field(fields, &n, LINK_F_ENDPOINT, r->endpoint->id);
@@ -292,9 +299,9 @@ send_attempt(struct request *r)
 	put_field(fields, &n, LINK_F_MODEL, c->model);
 	put_field(fields, &n, LINK_F_REQUEST_ID, r->id_text);
 	put_field(fields, &n, LINK_F_STREAM, r->api.stream ? "1" : "0");
-	put_field(fields, &n, LINK_F_DEADLINE, total);
-	put_field(fields, &n, LINK_F_FIRST, first);
-	put_field(fields, &n, LINK_F_IDLE, idle);
+	put_number(fields, &n, LINK_F_DEADLINE, total, left_ms(r));
+	put_number(fields, &n, LINK_F_FIRST, first, t->first_byte);
+	put_number(fields, &n, LINK_F_IDLE, idle, t->idle);
 	put_field(fields, &n, LINK_F_ALT, api_alt_str(r->target.alt));
 	put_field(fields, &n, LINK_F_API_VERSION, r->target.version);
 	put_field(fields, &n, LINK_F_OBJECT, r->target.object);
@@ -437,7 +444,7 @@ open_call(struct request *r)
 	    .stream = r->api.stream,
 	};
 
-	snprintf(fixed.endpoint, sizeof(fixed.endpoint), "%s", r->endpoint->id);
+	str_copy(fixed.endpoint, sizeof(fixed.endpoint), r->endpoint->id);
 	call_open(r->row, &fixed);
 	r->opened = true;
 	counter_add(r->w->count, COUNT_admitted, 1);

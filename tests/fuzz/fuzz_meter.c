@@ -1,6 +1,8 @@
 /*
  * The meter must report and put out the same however an answer is cut, put
- * out all bytes if nothing is to be hidden, and never invent any.
+ * out all bytes if nothing is to be hidden, and never invent any. The first
+ * byte says whose answer it is and whether it streams, the second how it is
+ * cut.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,11 +12,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-static struct meter_report
-run(struct span in, size_t cut, bool stream, bool hide, struct buf *out)
+static const struct endpoint *
+pick(unsigned n)
 {
-	struct meter *m =
-	    meter_new(endpoint_by_id(SPAN("chat.completions")), stream, hide);
+	size_t count;
+	const struct endpoint *all = endpoint_all(&count);
+
+	return (&all[n % count]);
+}
+
+static struct meter_report
+run(const struct endpoint *e, struct span in, size_t cut, unsigned how,
+    struct buf *out)
+{
+	struct meter *m = meter_new(e, how & 1, how & 2);
 	struct meter_report r;
 	size_t i, n;
 	char *copy;
@@ -48,21 +59,24 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf whole = {0}, cut = {0};
+	const struct endpoint *e;
 	struct meter_report a, b;
 	struct span in;
-	bool stream, hide;
+	unsigned how;
 
 	if (size < 2)
 		return (0);
-	stream = data[0] & 1;
-	hide = data[0] & 2;
+	e = pick(data[0] >> 2);
+	if (e->local)
+		return (0);
+	how = data[0] & 3;
 	in = span_of((const char *)data + 2, size - 2);
-	a = run(in, SIZE_MAX, stream, hide, &whole);
-	b = run(in, 1 + data[1], stream, hide, &cut);
+	a = run(e, in, SIZE_MAX, how, &whole);
+	b = run(e, in, 1 + data[1], how, &cut);
 	if (!same(&a, &b) || !span_eq(buf_span(&whole), buf_span(&cut)))
 		abort();
 	if (buf_len(&whole) > in.n ||
-	    (!(stream && hide) && !span_eq(buf_span(&whole), in)))
+	    (how != 3 && !span_eq(buf_span(&whole), in)))
 		abort();
 	buf_fini(&whole);
 	buf_fini(&cut);
