@@ -21,7 +21,7 @@ VERSION	:= 0.1.0
 PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl libconfuse
 PKGS_HUB    = sqlite3 gmp
 PKGS_TLS    = libssl
-PKGS_AGENT  = libcurl
+PKGS_AGENT  = libcurl libssl
 
 OPT	?= -O2 -g
 WARN	= -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -106,7 +106,8 @@ define unit_rule
 $(O)/unit/test_$(1): $(call obj,tests/unit/test_$(1).c $(UNIT_$(1)))
 	@mkdir -p $$(@D)
 	$(say) ' CC  ' $$@
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS) \
+	    $(UNIT_LIBS_$(1)))
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
 

@@ -231,6 +231,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/agent_conf.c \
 	agentd/agent_options.c \
 	agentd/announce.c \
+	agentd/answer.c \
 	agentd/answer_head.c \
 	agentd/aws_keys.c \
 	agentd/aws_metadata.c \
@@ -244,6 +245,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/google_url.c \
 	agentd/link.c \
 	agentd/main.c \
+	agentd/origin.c \
 	agentd/oauth.c \
 	agentd/provider.c \
 	agentd/provider_anthropic.c \
@@ -251,6 +253,9 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/provider_azure.c \
 	agentd/provider_google.c \
 	agentd/provider_openai.c \
+	agentd/reqhead.c \
+	agentd/trust.c \
+	agentd/tunnel.c \
 	agentd/sigv4.c \
 	agentd/skew.c \
 	agentd/token.c \

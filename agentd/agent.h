@@ -11,6 +11,7 @@
 #include "agentd/agent_conf.h"
 #include "common/loop.h"
 
+struct tunnels;
 struct upstream;
 struct uplinks;
 
@@ -21,6 +22,7 @@ struct uplinks;
 struct agent {
 	struct loop *loop;
 	struct agent_conf *conf;
+	struct tunnels *tunnels;
 	struct upstream *upstream;
 	struct uplinks *uplinks;
 	/* The same after a restart on this machine with this file. */

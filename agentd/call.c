@@ -51,7 +51,7 @@ struct call {
 	struct call_want want;
 	struct credential_wait credential;
 	uint64_t credential_version; /* that the request was made with */
-	struct loop_work again_work; /* curl must not be on the stack */
+	struct loop_work again_work; /* upstream must not be on the stack */
 	bool again;		     /* this is the second try */
 	struct answer_head *held;    /* while STATE_LOOKING, as is error */
 	struct buf error;
@@ -236,7 +236,7 @@ deny(struct call *c, int status)
 	answer_error(c, "unknown_provider");
 }
 
-/* Once more, if this was the first time; outside of curl. */
+/* Once more, if this was the first time; outside of upstream. */
 static void
 try_again(struct call *c, int status)
 {

@@ -11,7 +11,6 @@ struct curl_loop {
 	CURLM *multi;
 	struct loop *loop;
 	struct loop_timer *timer;
-	struct loop_work kick;
 	curl_done_fn *done;
 	void *arg;
 	unsigned depth; /* of calls into curl */
@@ -122,7 +121,6 @@ curl_loop_new(struct loop *loop, curl_done_fn *done, void *arg)
 	cl->done = done;
 	cl->arg = arg;
 	cl->timer = loop_timer_new(loop, on_timer, cl);
-	cl->kick = (struct loop_work){.fn = on_timer, .arg = cl};
 	if ((cl->multi = curl_multi_init()) == NULL)
 		abort();
 	curl_multi_setopt(cl->multi, CURLMOPT_SOCKETFUNCTION, cb_socket);
@@ -141,7 +139,6 @@ curl_loop_free(struct curl_loop *cl)
 	/* Closing idle connections may still unwatch descriptors. */
 	curl_multi_cleanup(cl->multi);
 	cl->dead = true;
-	loop_work_cancel(&cl->kick);
 	loop_timer_free(cl->timer);
 	loop_free_later(cl->loop, cl);
 }
@@ -150,16 +147,4 @@ CURLM *
 curl_loop_multi(struct curl_loop *cl)
 {
 	return (cl->multi);
-}
-
-void
-curl_loop_kick(struct curl_loop *cl)
-{
-	loop_defer(cl->loop, &cl->kick);
-}
-
-bool
-curl_loop_busy(const struct curl_loop *cl)
-{
-	return (cl->depth > 0);
 }

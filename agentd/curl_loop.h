@@ -1,7 +1,7 @@
 /*
  * A libcurl multi handle run by the loop: curl says which descriptors and
  * which time it waits for, the loop tells it when. Included, with curl's
- * own header, by dial.c and upstream.c alone.
+ * own header, by tunnel.c alone.
  */
 #ifndef AGENTD_CURL_LOOP_H
 #define AGENTD_CURL_LOOP_H
@@ -23,9 +23,5 @@ struct curl_loop *curl_loop_new(struct loop *, curl_done_fn *, void *arg);
 void curl_loop_free(struct curl_loop *);
 
 CURLM *curl_loop_multi(struct curl_loop *);
-/* Lets curl look at all its handles soon, outside of this call. */
-void curl_loop_kick(struct curl_loop *);
-/* Is curl on the stack? Then no handle may be removed or paused. */
-bool curl_loop_busy(const struct curl_loop *);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * Dialling a hub: name, proxy, TCP, TLS by libcurl (CONNECT_ONLY), then our
- * own WebSocket handshake. What comes out is a connection like any other.
+ * Dialling a hub: a tunnel, then our own WebSocket handshake. What comes out
+ * is a connection like any other.
  */
 #ifndef AGENTD_DIAL_H
 #define AGENTD_DIAL_H
 
+#include "agentd/tunnel.h"
 #include "common/conn.h"
 #include "common/loop.h"
 
@@ -26,8 +27,8 @@ struct dial_options {
 typedef void dial_fn(void *arg, struct conn *, const char *why);
 
 /* Options are copied. The callback comes in a later turn. */
-struct dial *dial_start(
-    struct loop *, const struct dial_options *, dial_fn *, void *arg);
+struct dial *dial_start(struct loop *, struct tunnels *,
+    const struct dial_options *, dial_fn *, void *arg);
 /* NULL is fine. */
 void dial_cancel(struct dial *);
 

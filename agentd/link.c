@@ -15,6 +15,7 @@
 #include "common/ws.h"
 
 #define LINK_MAGIC 0x6c696e6b
+#define OUT_KEEP   16384 /* of a message's memory */
 
 struct link {
 	unsigned magic;
@@ -50,7 +51,7 @@ pump_once(struct link *l)
 	if (n > 0)
 		ws_put_frame(conn_out(l->conn), WS_CLIENT, WS_OP_BINARY,
 		    buf_ptr(&l->out), buf_len(&l->out));
-	buf_reset(&l->out, 0);
+	buf_reset(&l->out, OUT_KEEP);
 	if (n < 0)
 		link_close(l, h2link_error(l->h2));
 	else

@@ -12,6 +12,7 @@
 #include "agentd/agent.h"
 #include "agentd/announce.h"
 #include "agentd/provider.h"
+#include "agentd/tunnel.h"
 #include "agentd/ui.h"
 #include "agentd/uplink.h"
 #include "agentd/upstream.h"
@@ -260,7 +261,8 @@ set_up(struct program *p)
 
 	a->loop = loop_new();
 	announce_identify(a, p->options.conf);
-	a->upstream = upstream_new(a->loop);
+	a->tunnels = tunnels_new(a->loop);
+	a->upstream = upstream_new(a->loop, a->tunnels);
 	providers_start(a->conf, a->loop, a->upstream);
 	if (a->conf->ui != NULL && (p->ui = ui_new(a, a->conf->ui)) == NULL)
 		fatal("cannot listen on %s", a->conf->ui);
@@ -278,6 +280,7 @@ tear_down(struct program *p)
 	uplinks_free(a->uplinks);
 	agent_conf_unref(a->conf);
 	upstream_free(a->upstream);
+	tunnels_free(a->tunnels);
 	loop_timer_free(p->drain_timer);
 	loop_io_free(p->signal_io);
 	close(p->signals);

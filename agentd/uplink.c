@@ -65,7 +65,8 @@ dial_now(struct uplink *u)
 	if (u->all->draining || u->dial != NULL)
 		return;
 	loop_timer_clear(u->timer);
-	u->dial = dial_start(u->all->agent->loop, &o, on_dialled, u);
+	u->dial = dial_start(
+	    u->all->agent->loop, u->all->agent->tunnels, &o, on_dialled, u);
 }
 
 /* Full jitter: anywhere between now and the back-off. */

@@ -1,257 +1,219 @@
-/* Requests to providers: libcurl in the loop, HTTP/1.1 with keep-alive. */
+/*
+ * Requests to providers: one at a time on a connection that is kept, which
+ * libcurl has made (tunnel.c).
+ */
 #include "agentd/upstream.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
 
-#include "agentd/curl_loop.h"
+#include "agentd/answer.h"
+#include "agentd/origin.h"
+#include "agentd/reqhead.h"
+#include "agentd/tunnel.h"
 #include "common/alloc.h"
 #include "common/buf.h"
 #include "common/log.h"
 
-#define POOL_MAX       64   /* easy handles kept for reuse */
-#define IDLE_MAX       256L /* connections kept open */
-#define CONNECT_MS     10000L
-#define DNS_CACHE_S    60L
-#define HEAD_BYTES_MAX 16384 /* kept of an answer's head */
-#define REQ_MAGIC      0x75707265
+#define PIECE	  65536 /* of a body, given to the connection at once */
+#define SPARE_MAX 256	/* requests kept for reuse, with their buffers */
+#define HEAD_KEEP 4096	/* and how much of those */
+#define IDLE_MS	  60000 /* that a connection waits for a request */
+#define REQ_MAGIC 0x75707265
 
 struct upstream {
 	struct loop *loop;
-	struct curl_loop *cl;
-	CURL *pool[POOL_MAX];
-	size_t npool;
-	bool resuming; /* curl_easy_pause() calls cb_body(), too */
+	struct tunnels *tunnels;
+	struct origins *origins;
+	SLIST_HEAD(, upstream_req) spare;
+	unsigned nspare;
+	unsigned live; /* requests whose memory is in use */
+	bool freed;    /* by its owner; waits for the last of those */
 };
 
 struct upstream_req {
 	unsigned magic;
+	SLIST_ENTRY(upstream_req) spare;
 	struct upstream *up;
-	CURL *easy;
-	struct curl_slist *headers;
 	const struct upstream_handler *handler;
 	void *arg;
-	bool (*keep_field)(struct span name);
-	struct loop_work work; /* resume or cancel, outside of curl */
-	bool head_done, paused, cancelled;
-	bool compressed; /* which nobody asked for and nobody can meter */
-	int status;
-	struct buf head; /* kept fields, name and value alternating */
-	struct {
-		size_t name, name_len, value_len;
-	} at[UPSTREAM_MAX_FIELDS];
-	size_t nfields;
-	char error[CURL_ERROR_SIZE];
+	char method[16];
+	struct buf head; /* as it goes out */
+	struct span body;
+	http1_keep_fn *keep_field;
+	struct origin *origin;
+	struct tunnel *tunnel; /* being made */
+	struct line *line;     /* NULL: none yet, or no more */
+	struct loop_work work; /* going on after a pause */
+	struct answer answer;
+	size_t sent; /* of the body, to the connection */
+	bool reused; /* the line has served before */
+	bool heard;  /* a byte of an answer */
+	bool paused, failed, over;
 };
-
-/* ---- easy handles ------------------------------------------------------ */
-
-static CURL *
-take_easy(struct upstream *up)
-{
-	CURL *easy;
-
-	if (up->npool > 0)
-		return (up->pool[--up->npool]);
-	if ((easy = curl_easy_init()) == NULL)
-		abort();
-	return (easy);
-}
-
-static void
-give_easy(struct upstream *up, CURL *easy)
-{
-	if (up->npool == POOL_MAX) {
-		curl_easy_cleanup(easy);
-		return;
-	}
-	curl_easy_reset(easy);
-	up->pool[up->npool++] = easy;
-}
-
-static void
-req_destroy(void *arg)
-{
-	struct upstream_req *r = arg;
-
-	r->magic = 0;
-	buf_fini(&r->head);
-	free(r);
-}
-
-static bool
-busy(const struct upstream *up)
-{
-	return (up->resuming || curl_loop_busy(up->cl));
-}
-
-/* Takes the handle out of curl, which closes an unfinished connection. */
-static void
-req_release(struct upstream_req *r)
-{
-	struct upstream *up = r->up;
-
-	assert(!busy(up));
-	loop_work_cancel(&r->work);
-	curl_multi_remove_handle(curl_loop_multi(up->cl), r->easy);
-	give_easy(up, r->easy);
-	curl_slist_free_all(r->headers);
-	r->easy = NULL;
-	r->headers = NULL;
-	loop_dispose_later(up->loop, req_destroy, r);
-}
-
-/* ---- the head of the answer --------------------------------------------- */
-
-static struct span
-trim(const char *p, const char *end)
-{
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	while (end > p && (end[-1] == ' ' || end[-1] == '\t' ||
-			      end[-1] == '\r' || end[-1] == '\n'))
-		end--;
-	return (span_of(p, (size_t)(end - p)));
-}
-
-static void
-head_line(struct upstream_req *r, const char *line, size_t n)
-{
-	const char *colon = memchr(line, ':', n);
-	struct span name, value;
-
-	if (colon == NULL || r->nfields == UPSTREAM_MAX_FIELDS)
-		return;
-	name = span_of(line, (size_t)(colon - line));
-	value = trim(colon + 1, line + n);
-	if (span_ieq(name, SPAN("content-encoding")) && value.n > 0 &&
-	    !span_ieq(value, SPAN("identity")))
-		r->compressed = true;
-	if (!r->keep_field(name) ||
-	    buf_len(&r->head) + name.n + value.n > HEAD_BYTES_MAX)
-		return;
-	r->at[r->nfields].name = buf_len(&r->head);
-	r->at[r->nfields].name_len = name.n;
-	r->at[r->nfields].value_len = value.n;
-	r->nfields++;
-	buf_addspan(&r->head, name);
-	buf_addspan(&r->head, value);
-}
-
-static void
-tell_head(struct upstream_req *r)
-{
-	struct upstream_field f[UPSTREAM_MAX_FIELDS];
-	const char *p = buf_ptr(&r->head);
-	size_t i;
-
-	for (i = 0; i < r->nfields; i++) {
-		f[i].name = span_of(p + r->at[i].name, r->at[i].name_len);
-		f[i].value =
-		    span_of(f[i].name.p + f[i].name.n, r->at[i].value_len);
-	}
-	r->head_done = true;
-	r->handler->on_head(r->arg, r->status, f, r->nfields);
-	buf_fini(&r->head);
-}
-
-static size_t
-cb_header(char *line, size_t one, size_t n, void *arg)
-{
-	struct upstream_req *r = arg;
-	long status = 0;
-
-	(void)one;
-	assert(r->magic == REQ_MAGIC);
-	if (r->cancelled)
-		return (CURL_WRITEFUNC_ERROR);
-	if (r->head_done) /* trailers */
-		return (n);
-	if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
-		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
-		r->status = (int)status;
-		buf_reset(&r->head, HEAD_BYTES_MAX);
-		r->nfields = 0;
-		r->compressed = false;
-	} else if (trim(line, line + n).n > 0)
-		head_line(r, line, n);
-	else if (r->status >= 200 && r->compressed)
-		return (CURL_WRITEFUNC_ERROR);
-	else if (r->status >= 200) /* interim heads are dropped */
-		tell_head(r);
-	return (n);
-}
-
-static size_t
-cb_body(char *p, size_t one, size_t n, void *arg)
-{
-	struct upstream_req *r = arg;
-
-	(void)one;
-	assert(r->magic == REQ_MAGIC);
-	if (r->cancelled)
-		return (CURL_WRITEFUNC_ERROR);
-	if (!r->handler->may_take(r->arg)) {
-		r->paused = true;
-		return (CURL_WRITEFUNC_PAUSE);
-	}
-	r->handler->on_body(r->arg, span_of(p, n));
-	return (n);
-}
 
 /* ---- the end ------------------------------------------------------------ */
 
-static enum upstream_end
-end_of(CURL *easy, CURLcode code)
+static void
+upstream_release(struct upstream *up)
 {
-	long os_error = 0;
+	struct upstream_req *r;
 
-	/* Named are those that mean something else than a broken answer. */
-	if (code == CURLE_OK)
-		return (UPSTREAM_OK);
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		return (UPSTREAM_TIMEOUT);
-	if (code == CURLE_COULDNT_CONNECT) {
-		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
-		return (os_error == ECONNREFUSED ? UPSTREAM_REFUSED
-						 : UPSTREAM_CONNECT);
+	if (!up->freed || up->live > 0)
+		return;
+	origins_free(up->origins);
+	while ((r = SLIST_FIRST(&up->spare)) != NULL) {
+		SLIST_REMOVE_HEAD(&up->spare, spare);
+		buf_fini(&r->head);
+		free(r);
 	}
-	if (code == CURLE_COULDNT_RESOLVE_HOST ||
-	    code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY)
-		return (UPSTREAM_CONNECT);
-	if (code == CURLE_SSL_CONNECT_ERROR ||
-	    code == CURLE_PEER_FAILED_VERIFICATION ||
-	    code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_CERTPROBLEM ||
-	    code == CURLE_SSL_CIPHER || code == CURLE_SSL_ISSUER_ERROR)
-		return (UPSTREAM_TLS);
-	return (UPSTREAM_RESET);
+	free(up);
 }
 
 static void
-on_done(void *arg, CURL *easy, CURLcode code)
+req_dispose(void *arg)
 {
-	struct upstream_req *r;
-	enum upstream_end end = end_of(easy, code);
-	char detail[CURL_ERROR_SIZE + 64];
-	char *private;
+	struct upstream_req *r = arg;
+	struct upstream *up = r->up;
+	struct buf head = r->head;
 
-	(void)arg;
-	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private);
-	r = (struct upstream_req *)(void *)private;
-	assert(r->magic == REQ_MAGIC);
-	/* A body without a head is nobody's answer (HTTP/0.9 is off). */
-	if (end == UPSTREAM_OK && !r->head_done)
-		end = UPSTREAM_RESET;
-	snprintf(detail, sizeof(detail), "%s",
-	    r->compressed	  ? "compressed, which was not asked for"
-	    : r->error[0] != '\0' ? r->error
-				  : curl_easy_strerror(code));
-	req_release(r);
-	if (!r->cancelled)
-		r->handler->on_done(r->arg, end, detail);
+	if (up->nspare == SPARE_MAX) {
+		buf_fini(&head);
+		free(r);
+	} else {
+		buf_reset(&head, HEAD_KEEP);
+		*r = (struct upstream_req){.up = up, .head = head};
+		SLIST_INSERT_HEAD(&up->spare, r, spare);
+		up->nspare++;
+	}
+	up->live--;
+	upstream_release(up);
+}
+
+/* Lets go of everything; the line is kept only if its exchange is whole. */
+static void
+req_release(struct upstream_req *r, bool keep)
+{
+	assert(!r->over);
+	r->over = true;
+	loop_work_cancel(&r->work);
+	tunnel_cancel(r->tunnel);
+	if (r->line != NULL && keep)
+		line_give(r->line);
+	else if (r->line != NULL)
+		line_close(r->line);
+	origin_unref(r->origin);
+	loop_dispose_later(r->up->loop, req_dispose, r);
+}
+
+static void
+finish(struct upstream_req *r, enum upstream_end end, const char *detail)
+{
+	struct conn *conn = r->line != NULL ? r->line->conn : NULL;
+	bool keep = end == UPSTREAM_OK && !r->answer.close && !r->failed &&
+		    r->sent == r->body.n && conn_unsent(conn) == 0 &&
+		    buf_len(conn_in(conn)) == 0 && !conn_ended(conn);
+
+	req_release(r, keep);
+	r->handler->on_done(r->arg, end, detail);
+}
+
+/* ---- the answer --------------------------------------------------------- */
+
+static void
+tell_head(struct upstream_req *r, const struct http1_response *res)
+{
+	struct upstream_field f[UPSTREAM_MAX_FIELDS];
+	size_t i;
+
+	for (i = 0; i < res->nfields && i < UPSTREAM_MAX_FIELDS; i++) {
+		f[i].name = res->fields[i].name;
+		f[i].value = res->fields[i].value;
+	}
+	r->handler->on_head(r->arg, res->status, f, i);
+}
+
+/* Before a piece of the body is taken from the buffer. */
+static bool
+may_go_on(struct upstream_req *r)
+{
+	if (r->answer.state != ANSWER_IN_BODY || r->handler->may_take(r->arg))
+		return (true);
+	r->paused = true;
+	conn_want_read(r->line->conn, false);
+	return (false);
+}
+
+/* Takes one step; false: there is no more to do now. */
+static bool
+step(struct upstream_req *r)
+{
+	struct buf *in = conn_in(r->line->conn);
+	struct http1_response head;
+	enum answer_event event;
+	struct span data;
+	size_t used;
+
+	if (buf_len(in) > 0 && !may_go_on(r))
+		return (false);
+	used = answer_read(&r->answer, buf_span(in), &event, &head, &data);
+	if (event == ANSWER_HEAD)
+		tell_head(r, &head);
+	else if (event == ANSWER_DATA)
+		r->handler->on_body(r->arg, data);
+	/* The connection is open until the end of the turn, and so is in. */
+	buf_consume(in, used);
+	if (r->over)
+		return (false);
+	if (event == ANSWER_END)
+		finish(r, UPSTREAM_OK, "");
+	else if (event == ANSWER_BAD)
+		finish(r, UPSTREAM_RESET, r->answer.error);
+	return (event == ANSWER_HEAD || event == ANSWER_DATA);
+}
+
+static void connect_anew(struct upstream_req *);
+
+/* All that has come was read, and no more will. */
+static void
+at_end(struct upstream_req *r)
+{
+	if (!r->failed && answer_ended(&r->answer))
+		finish(r, UPSTREAM_OK, "");
+	else if (r->reused && !r->heard)
+		connect_anew(r);
+	else
+		finish(r, UPSTREAM_RESET,
+		    r->heard ? "the answer breaks off"
+			     : "the connection was closed without an answer");
+}
+
+/* After a failure: did the kernel hold more? */
+static bool
+read_rest(struct upstream_req *r)
+{
+	struct conn *c = r->line->conn;
+	size_t before = buf_len(conn_in(c));
+
+	conn_read_rest(c);
+	if (buf_len(conn_in(c)) == before)
+		return (false);
+	r->heard = true;
+	return (true);
+}
+
+static void
+advance(struct upstream_req *r)
+{
+	do {
+		while (!r->paused && step(r))
+			;
+	} while (!r->over && !r->paused && r->failed && read_rest(r));
+	if (!r->over && !r->paused && (r->failed || conn_ended(r->line->conn)))
+		at_end(r);
 }
 
 static void
@@ -259,111 +221,209 @@ on_work(void *arg)
 {
 	struct upstream_req *r = arg;
 
-	if (r->easy == NULL)
-		return;
-	if (r->cancelled) {
-		req_release(r);
-	} else if (r->paused) {
-		r->paused = false;
-		r->up->resuming = true;
-		curl_easy_pause(r->easy, CURLPAUSE_CONT);
-		r->up->resuming = false;
-		curl_loop_kick(r->up->cl);
+	assert(r->magic == REQ_MAGIC && r->paused);
+	r->paused = false;
+	conn_want_read(r->line->conn, true);
+	advance(r);
+}
+
+/* ---- the request -------------------------------------------------------- */
+
+/* As much of the body as the socket takes. */
+static void
+send_body(struct upstream_req *r)
+{
+	struct conn *c = r->line->conn;
+	size_t n;
+
+	while (r->sent < r->body.n && conn_unsent(c) == 0) {
+		n = r->body.n - r->sent < PIECE ? r->body.n - r->sent : PIECE;
+		conn_write(c, r->body.p + r->sent, n);
+		r->sent += n;
+		if (r->sent < r->body.n)
+			conn_flush_now(c);
 	}
+}
+
+static void
+on_conn(struct conn *c, enum conn_event event, void *arg)
+{
+	struct upstream_req *r = arg;
+
+	assert(r->magic == REQ_MAGIC && r->line->conn == c);
+	switch (event) {
+	case CONN_DRAINED:
+		send_body(r);
+		break;
+	case CONN_ERROR:
+		r->failed = true;
+		advance(r);
+		break;
+	case CONN_READABLE:
+		r->heard = true;
+		advance(r);
+		break;
+	case CONN_EOF:
+		advance(r);
+		break;
+	}
+}
+
+static void
+begin(struct upstream_req *r, struct line *line)
+{
+	struct conn *c = line->conn;
+	size_t n = r->body.n < PIECE ? r->body.n : PIECE;
+
+	r->line = line;
+	answer_init(&r->answer, r->method, r->keep_field);
+	conn_set_owner(c, on_conn, r);
+	buf_reserve(conn_out(c), buf_len(&r->head) + n);
+	buf_addspan(conn_out(c), buf_span(&r->head));
+	conn_write(c, r->body.p, n);
+	r->sent = n;
+	if (r->sent < r->body.n) {
+		conn_flush_now(c);
+		send_body(r);
+	}
+}
+
+static enum upstream_end
+end_of(enum tunnel_end end)
+{
+	switch (end) {
+	case TUNNEL_REFUSED:
+		return (UPSTREAM_REFUSED);
+	case TUNNEL_TLS:
+		return (UPSTREAM_TLS);
+	case TUNNEL_TIMEOUT:
+		return (UPSTREAM_TIMEOUT);
+	case TUNNEL_OK:
+	case TUNNEL_CONNECT:
+	default:
+		return (UPSTREAM_CONNECT);
+	}
+}
+
+static void
+on_tunnel(void *arg, struct conn *conn, enum tunnel_end end, const char *why)
+{
+	struct upstream_req *r = arg;
+
+	assert(r->magic == REQ_MAGIC);
+	r->tunnel = NULL;
+	if (conn == NULL)
+		finish(r, end_of(end), why);
+	else
+		begin(r, line_new(r->origin, conn));
+}
+
+static bool
+start_tunnel(struct upstream_req *r)
+{
+	r->reused = false;
+	r->tunnel =
+	    tunnel_start(r->up->tunnels, origin_way(r->origin), on_tunnel, r);
+	return (r->tunnel != NULL);
+}
+
+/*
+ * The line had died before the request came to it: nobody has seen that, and
+ * it may be sent again (RFC 9110 9.2.2), once and on a new connection.
+ */
+static void
+connect_anew(struct upstream_req *r)
+{
+	line_close(r->line);
+	r->line = NULL;
+	r->failed = false;
+	if (!start_tunnel(r))
+		finish(r, UPSTREAM_CONNECT, "curl takes no request");
 }
 
 /* ---- starting ----------------------------------------------------------- */
 
-static void
-set_body(struct upstream_req *r, const struct upstream_options *o)
+static struct upstream_req *
+take_req(struct upstream *up)
 {
-	CURL *e = r->easy;
+	struct upstream_req *r = SLIST_FIRST(&up->spare);
 
-	if (strcmp(o->method, "GET") == 0) {
-		curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
-		return;
+	if (r == NULL) {
+		r = xcalloc(1, sizeof(*r));
+		r->up = up;
+	} else {
+		SLIST_REMOVE_HEAD(&up->spare, spare);
+		up->nspare--;
 	}
-	curl_easy_setopt(e, CURLOPT_POST, 1L);
-	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body.n);
-	curl_easy_setopt(e, CURLOPT_POSTFIELDS, o->body.n > 0 ? o->body.p : "");
-	if (strcmp(o->method, "POST") != 0)
-		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, o->method);
+	r->magic = REQ_MAGIC;
+	up->live++;
+	return (r);
 }
 
-static void
-set_connection(struct upstream_req *r, const struct upstream_options *o)
+/* An HTTP proxy is spoken to; what else there is, curl hides. */
+static bool
+is_http_proxy(const char *proxy)
 {
-	CURL *e = r->easy;
-
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-	/* Or removing a handle waits for its name server. */
-	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	curl_easy_setopt(e, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	/* Without this the environment would choose a proxy. */
-	curl_easy_setopt(e, CURLOPT_PROXY, o->proxy != NULL ? o->proxy : "");
-	if (!o->proxy_loopback)
-		curl_easy_setopt(e, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
-	if (o->ca_file != NULL)
-		curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
+	return (strstr(proxy, "://") == NULL ||
+		strncasecmp(proxy, "http://", 7) == 0 ||
+		strncasecmp(proxy, "https://", 8) == 0);
 }
 
-static void
-set_callbacks(struct upstream_req *r)
+static bool
+are_clean(const char *const *lines)
 {
-	CURL *e = r->easy;
-
-	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, cb_header);
-	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
-	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, cb_body);
-	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
-	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->error);
-	curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+	for (; *lines != NULL; lines++)
+		if ((*lines)[strcspn(*lines, "\r\n")] != '\0')
+			return (false);
+	return (true);
 }
 
-static void
-add_header(struct upstream_req *r, const char *line)
+/* Finds a line, or has one made. */
+static bool
+find_line(struct upstream_req *r)
 {
-	struct curl_slist *l = curl_slist_append(r->headers, line);
+	struct line *line = line_take(r->origin);
 
-	if (l == NULL)
-		abort();
-	r->headers = l;
+	if (line == NULL)
+		return (start_tunnel(r));
+	r->reused = true;
+	begin(r, line);
+	return (true);
 }
 
 struct upstream_req *
 upstream_start(struct upstream *up, const struct upstream_options *o,
     const struct upstream_handler *handler, void *arg)
 {
-	struct upstream_req *r = xcalloc(1, sizeof(*r));
-	const char *const *h;
+	struct upstream_req *r;
+	struct origin_key key = {.ca_file = o->ca_file};
+	const char *to_proxy = NULL;
+	struct url url;
 
-	r->magic = REQ_MAGIC;
-	r->up = up;
+	if (!url_split(o->url, &url) || !are_clean(o->headers) ||
+	    strlen(o->method) >= sizeof(r->method)) {
+		log_warnx("a request that cannot be sent");
+		return (NULL);
+	}
+	key.tls = url.tls;
+	key.authority = url.authority;
+	if (o->proxy != NULL && (o->proxy_loopback || !url_is_loopback(&url)))
+		key.proxy = o->proxy;
+	if (key.proxy != NULL && !url.tls && is_http_proxy(key.proxy))
+		to_proxy = key.proxy;
+	r = take_req(up);
 	r->handler = handler;
-	r->keep_field = o->keep_field;
 	r->arg = arg;
+	r->keep_field = o->keep_field;
+	r->body = o->body;
 	r->work = (struct loop_work){.fn = on_work, .arg = r};
-	r->easy = take_easy(up);
-	for (h = o->headers; *h != NULL; h++)
-		add_header(r, *h);
-	/* curl would wait a second for a provider that ignores it. */
-	add_header(r, "Expect:");
-	curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers);
-	set_connection(r, o);
-	set_callbacks(r);
-	set_body(r, o);
-	if (curl_easy_setopt(r->easy, CURLOPT_URL, o->url) == CURLE_OK &&
-	    curl_multi_add_handle(curl_loop_multi(up->cl), r->easy) == CURLM_OK)
+	memcpy(r->method, o->method, strlen(o->method) + 1);
+	reqhead_put(&r->head, o->method, &url, o->headers, o->body.n, to_proxy);
+	r->origin = origin_get(up->origins, &key);
+	if (find_line(r))
 		return (r);
 	log_warnx("curl takes no request");
-	r->cancelled = true;
-	req_release(r);
+	req_release(r, false);
 	return (NULL);
 }
 
@@ -371,7 +431,7 @@ void
 upstream_resume(struct upstream_req *r)
 {
 	assert(r->magic == REQ_MAGIC);
-	if (r->paused)
+	if (r->paused && !r->over)
 		loop_defer(r->up->loop, &r->work);
 }
 
@@ -379,26 +439,19 @@ void
 upstream_cancel(struct upstream_req *r)
 {
 	assert(r->magic == REQ_MAGIC);
-	if (r->cancelled)
-		return;
-	r->cancelled = true;
-	if (busy(r->up))
-		loop_defer(r->up->loop, &r->work);
-	else
-		req_release(r);
+	if (!r->over)
+		req_release(r, false);
 }
 
 struct upstream *
-upstream_new(struct loop *loop)
+upstream_new(struct loop *loop, struct tunnels *tunnels)
 {
 	struct upstream *up = xcalloc(1, sizeof(*up));
 
 	up->loop = loop;
-	up->cl = curl_loop_new(loop, on_done, up);
-	curl_multi_setopt(
-	    curl_loop_multi(up->cl), CURLMOPT_MAXCONNECTS, IDLE_MAX);
-	curl_multi_setopt(curl_loop_multi(up->cl), CURLMOPT_PIPELINING,
-	    (long)CURLPIPE_NOTHING);
+	up->tunnels = tunnels;
+	up->origins = origins_new(loop, IDLE_MS);
+	SLIST_INIT(&up->spare);
 	return (up);
 }
 
@@ -407,8 +460,6 @@ upstream_free(struct upstream *up)
 {
 	if (up == NULL)
 		return;
-	while (up->npool > 0)
-		curl_easy_cleanup(up->pool[--up->npool]);
-	curl_loop_free(up->cl);
-	free(up);
+	up->freed = true;
+	upstream_release(up);
 }

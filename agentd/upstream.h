@@ -1,7 +1,8 @@
 /*
- * Requests to providers over HTTP/1.1 (libcurl): keep-alive connections,
- * TLS, proxies. A request's owner hears of the head, the body and the end;
- * it stops the flow by saying that it is full and resumes it when it is not.
+ * Requests to providers over HTTP/1.1, on connections that are kept; how
+ * these are made, through which proxy and with TLS, is tunnel.h's. A
+ * request's owner hears of the head, the body and the end; it stops the flow
+ * by saying that it is full and resumes it when it is not.
  */
 #ifndef AGENTD_UPSTREAM_H
 #define AGENTD_UPSTREAM_H
@@ -14,6 +15,7 @@
 
 #define UPSTREAM_MAX_FIELDS 32 /* of an answer's head; others are dropped */
 
+struct tunnels;
 struct upstream;     /* all connections to providers */
 struct upstream_req; /* one request */
 
@@ -54,13 +56,15 @@ struct upstream_options {
 	bool (*keep_field)(struct span name);
 };
 
-struct upstream *upstream_new(struct loop *);
-/* Every request is over. NULL is fine. */
+struct upstream *upstream_new(struct loop *, struct tunnels *);
+/* Requests may still be cancelled, in this turn. NULL is fine. */
 void upstream_free(struct upstream *);
 
 /*
- * Starts a request; options are copied, but the body. NULL if curl will not
- * have it (a URL that is none). Nothing is called before the next turn.
+ * Starts a request; options are copied, but the body. NULL if it cannot be
+ * sent as it is (a URL that is none). Nothing is called before the next turn.
+ * One that meets a kept connection which was closed before any byte of an
+ * answer is sent again, once, on a new one.
  */
 struct upstream_req *upstream_start(struct upstream *,
     const struct upstream_options *, const struct upstream_handler *,
@@ -68,9 +72,8 @@ struct upstream_req *upstream_start(struct upstream *,
 /* The owner may take again. Safe inside any callback. */
 void upstream_resume(struct upstream_req *);
 /*
- * Ends the request now; its connection is closed at once (d19) unless the
- * answer was whole. Nothing is called any more. Inside a callback of a
- * request, the connection is closed at the end of the turn.
+ * Ends the request now; its connection is closed at once (d19). Nothing is
+ * called any more. Safe inside any callback.
  */
 void upstream_cancel(struct upstream_req *);
 

@@ -70,19 +70,27 @@ buf_adduint(struct buf *b, uint64_t n)
 	b->end += digits_put(buf_reserve(b, DIGITS_MAX), n);
 }
 
+/* Most texts fit into what is there, or into this much. */
+#define TRY_SIZE 64
+
 void
 buf_addf(struct buf *b, const char *fmt, ...)
 {
+	char *to = buf_reserve(b, TRY_SIZE);
+	size_t room = b->cap - b->end;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(to, room, fmt, ap);
 	va_end(ap);
 	assert(n >= 0);
-	va_start(ap, fmt);
-	vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n >= room) {
+		va_start(ap, fmt);
+		to = buf_reserve(b, (size_t)n + 1);
+		vsnprintf(to, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	b->end += (size_t)n;
 }
 

@@ -252,6 +252,12 @@ conn_want_read(struct conn *c, bool want)
 	loop_defer(c->loop, &c->work);
 }
 
+bool
+conn_ended(const struct conn *c)
+{
+	return (c->eof);
+}
+
 struct buf *
 conn_out(struct conn *c)
 {

@@ -53,6 +53,14 @@ void conn_set_in_limit(struct conn *, size_t bytes);
  * his; if reading is resumed after that, these come, and CONN_EOF again.
  */
 void conn_want_read(struct conn *, bool);
+/* Was all read that the peer sent before his end? */
+bool conn_ended(const struct conn *);
+/*
+ * After CONN_ERROR: takes what the kernel still holds, as far as there is
+ * room, for owners to whom the peer's last words matter when he did not
+ * listen to the end.
+ */
+void conn_read_rest(struct conn *);
 
 /* The owner appends to this; it is written at the end of the turn. */
 struct buf *conn_out(struct conn *);

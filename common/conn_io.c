@@ -190,6 +190,15 @@ read_once(struct conn *c, size_t most, bool *more)
 	return (n);
 }
 
+void
+conn_read_rest(struct conn *c)
+{
+	bool more = true;
+
+	while (more && !c->closed && !c->eof && in_room(c) > 0)
+		read_once(c, in_room(c), &more);
+}
+
 static void
 read_some(struct conn *c)
 {

@@ -115,16 +115,30 @@ void http1_put_chunk(struct buf *, const void *, size_t n);
 /* Percent-decoding of a path or query value into out. -1: bad or NUL. */
 int http1_unescape(struct span in, bool plus_is_space, struct buf *out);
 
-/* A response head, for tests and the relay tool; strict the same way. */
+/* A response head; strict the same way. */
 struct http1_response {
 	int status;
 	struct http1_field fields[HTTP1_MAX_FIELDS];
 	size_t nfields;
 	bool chunked, has_length, close;
+	bool old;   /* HTTP/1.0, and so close is set, too */
+	bool coded; /* a Content-Encoding other than identity */
 	uint64_t length;
 	size_t size;
 };
 enum http1_error http1_parse_response(
     struct span bytes, size_t *scanned, struct http1_response *);
+
+/*
+ * The same for answers of servers that others run: a head of up to
+ * HTTP1_MAX_ANSWER_HEAD with any number of fields, of which only those that
+ * keep() wants are given (NULL: all; at most HTTP1_MAX_FIELDS). HTTP/1.0
+ * passes, but not with chunks (RFC 9112 6.1), and so does a status line
+ * without the blank before a reason that is missing.
+ */
+#define HTTP1_MAX_ANSWER_HEAD 65536
+typedef bool http1_keep_fn(struct span name);
+enum http1_error http1_parse_answer(struct span bytes, size_t *scanned,
+    http1_keep_fn *keep, struct http1_response *);
 
 #endif

@@ -231,6 +231,11 @@ note_field(struct http1_facts *facts, const struct http1_field *f)
 		if (span_ieq(f->name, SPAN("content-length")))
 			return (note_length(facts, f->value));
 		break;
+	case sizeof("content-encoding") - 1:
+		if (span_ieq(f->name, SPAN("content-encoding")) &&
+		    f->value.n > 0 && !span_ieq(f->value, SPAN("identity")))
+			facts->coded = true;
+		break;
 	case sizeof("transfer-encoding") - 1:
 		if (span_ieq(f->name, SPAN("transfer-encoding")))
 			return (note_coding(facts, f->value));
@@ -243,8 +248,9 @@ note_field(struct http1_facts *facts, const struct http1_field *f)
 
 enum http1_error
 http1_take_fields(struct http1_cursor *c, struct http1_field *fields,
-    size_t *nfields, struct http1_facts *facts)
+    size_t *nfields, http1_keep_fn *keep, struct http1_facts *facts)
 {
+	struct http1_field *f;
 	enum http1_error r;
 
 	for (;;) {
@@ -256,12 +262,14 @@ http1_take_fields(struct http1_cursor *c, struct http1_field *fields,
 			facts->why = "too many fields";
 			return (HTTP1_TOO_LARGE);
 		}
-		r = take_field(c, &fields[*nfields], &facts->why);
+		f = &fields[*nfields];
+		r = take_field(c, f, &facts->why);
 		if (r == HTTP1_OK)
-			r = note_field(facts, &fields[*nfields]);
+			r = note_field(facts, f);
 		if (r != HTTP1_OK)
 			return (r);
-		(*nfields)++;
+		if (keep == NULL || keep(f->name))
+			(*nfields)++;
 	}
 	facts->why = "empty line";
 	if ((r = http1_take_text(c, SPAN("\r\n"))) != HTTP1_OK)

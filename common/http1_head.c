@@ -114,7 +114,7 @@ parse_request(struct http1_cursor c, struct http1_head *head)
 			return (r);
 	if ((r = take_request_line(&c, head)) != HTTP1_OK)
 		return (r);
-	r = http1_take_fields(&c, head->fields, &head->nfields, &facts);
+	r = http1_take_fields(&c, head->fields, &head->nfields, NULL, &facts);
 	head->why = facts.why;
 	if (r != HTTP1_OK)
 		return (r);
@@ -139,44 +139,78 @@ parse_request(struct http1_cursor c, struct http1_head *head)
 
 /* ---- responses ---- */
 
+/* What HTTP/1.0 servers at home send is not worth an error. */
 static enum http1_error
-take_status_line(struct http1_cursor *c, int *status)
+take_answer_version(struct http1_cursor *c, bool *old)
+{
+	enum http1_error r = take_version(c);
+
+	if (r != HTTP1_VERSION)
+		return (r);
+	/* The cursor is behind the slash. */
+	*old = true;
+	r = http1_take_text(c, SPAN("1.0"));
+	return (r == HTTP1_BAD ? HTTP1_VERSION : r);
+}
+
+static enum http1_error
+take_reason(struct http1_cursor *c, bool tolerant)
+{
+	enum http1_error r;
+
+	if (tolerant && c->p < c->end && *c->p == '\r')
+		return (HTTP1_OK);
+	if ((r = http1_take_text(c, SPAN(" "))) != HTTP1_OK)
+		return (r);
+	c->p = http1_skip_value(c->p, c->end);
+	return (HTTP1_OK);
+}
+
+static enum http1_error
+take_status_line(
+    struct http1_cursor *c, bool tolerant, struct http1_response *res)
 {
 	enum http1_error r;
 	struct span digits;
 
-	if ((r = take_version(c)) != HTTP1_OK)
+	r = tolerant ? take_answer_version(c, &res->old) : take_version(c);
+	if (r != HTTP1_OK)
 		return (r);
 	if ((r = http1_take_text(c, SPAN(" "))) != HTTP1_OK)
 		return (r);
 	digits = http1_take_class(c, HTTP1_DIGIT);
 	if (digits.n > 3 || (digits.n < 3 && c->p < c->end))
 		return (HTTP1_BAD);
-	if ((r = http1_take_text(c, SPAN(" "))) != HTTP1_OK)
+	if ((r = take_reason(c, tolerant)) != HTTP1_OK)
 		return (r);
-	*status = (digits.p[0] - '0') * 100 + (digits.p[1] - '0') * 10 +
-		  digits.p[2] - '0';
-	c->p = http1_skip_value(c->p, c->end);
-	return (*status < 100 ? HTTP1_BAD : http1_take_text(c, SPAN("\r\n")));
+	res->status = (digits.p[0] - '0') * 100 + (digits.p[1] - '0') * 10 +
+		      digits.p[2] - '0';
+	return (
+	    res->status < 100 ? HTTP1_BAD : http1_take_text(c, SPAN("\r\n")));
 }
 
 static enum http1_error
-parse_response(struct http1_cursor c, struct http1_response *res)
+parse_response(struct http1_cursor c, bool tolerant, http1_keep_fn *keep,
+    struct http1_response *res)
 {
 	const char *begin = c.p;
 	struct http1_facts facts = {0};
 	enum http1_error r;
 
 	res->nfields = 0;
-	if ((r = take_status_line(&c, &res->status)) != HTTP1_OK)
+	res->old = false;
+	if ((r = take_status_line(&c, tolerant, res)) != HTTP1_OK)
 		return (r);
-	r = http1_take_fields(&c, res->fields, &res->nfields, &facts);
+	r = http1_take_fields(&c, res->fields, &res->nfields, keep, &facts);
 	if (r != HTTP1_OK)
 		return (r);
+	if (res->old && facts.chunked)
+		return (HTTP1_BAD);
 	res->chunked = facts.chunked;
 	res->has_length = facts.has_length;
 	res->length = facts.length;
-	res->close = facts.close;
+	res->close = facts.close || res->old;
+	res->coded = facts.coded;
 	res->size = (size_t)(c.p - begin);
 	return (HTTP1_OK);
 }
@@ -205,18 +239,17 @@ end_in_sight(struct span bytes, size_t scanned)
 }
 
 static struct http1_cursor
-bounded(struct span bytes)
+bounded(struct span bytes, size_t max)
 {
-	size_t n = bytes.n < HTTP1_MAX_HEAD ? bytes.n : HTTP1_MAX_HEAD;
-
-	return ((struct http1_cursor){bytes.p, bytes.p + n});
+	return ((struct http1_cursor){
+	    bytes.p, bytes.p + (bytes.n < max ? bytes.n : max)});
 }
 
 static enum http1_error
-unfinished(struct span bytes, size_t *scanned)
+unfinished(struct span bytes, size_t max, size_t *scanned)
 {
 	*scanned = bytes.n;
-	return (bytes.n < HTTP1_MAX_HEAD ? HTTP1_MORE : HTTP1_TOO_LARGE);
+	return (bytes.n < max ? HTTP1_MORE : HTTP1_TOO_LARGE);
 }
 
 enum http1_error
@@ -225,10 +258,10 @@ http1_parse_head(struct span bytes, size_t *scanned, struct http1_head *head)
 	enum http1_error r = HTTP1_MORE;
 
 	if (end_in_sight(bytes, *scanned))
-		r = parse_request(bounded(bytes), head);
+		r = parse_request(bounded(bytes, HTTP1_MAX_HEAD), head);
 	if (r == HTTP1_MORE) {
 		head->why = "too large";
-		return (unfinished(bytes, scanned));
+		return (unfinished(bytes, HTTP1_MAX_HEAD, scanned));
 	}
 	return (r);
 }
@@ -240,6 +273,22 @@ http1_parse_response(
 	enum http1_error r = HTTP1_MORE;
 
 	if (end_in_sight(bytes, *scanned))
-		r = parse_response(bounded(bytes), res);
-	return (r == HTTP1_MORE ? unfinished(bytes, scanned) : r);
+		r = parse_response(
+		    bounded(bytes, HTTP1_MAX_HEAD), false, NULL, res);
+	return (
+	    r == HTTP1_MORE ? unfinished(bytes, HTTP1_MAX_HEAD, scanned) : r);
+}
+
+enum http1_error
+http1_parse_answer(struct span bytes, size_t *scanned, http1_keep_fn *keep,
+    struct http1_response *res)
+{
+	enum http1_error r = HTTP1_MORE;
+
+	if (end_in_sight(bytes, *scanned))
+		r = parse_response(
+		    bounded(bytes, HTTP1_MAX_ANSWER_HEAD), true, keep, res);
+	return (r == HTTP1_MORE
+		    ? unfinished(bytes, HTTP1_MAX_ANSWER_HEAD, scanned)
+		    : r);
 }

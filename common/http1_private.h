@@ -20,7 +20,7 @@ struct http1_facts {
 	struct span host;
 	uint64_t length;
 	bool has_host, has_length, chunked, close;
-	bool connection_upgrade, has_upgrade, expect_continue;
+	bool connection_upgrade, has_upgrade, expect_continue, coded;
 };
 
 struct http1_cursor {
@@ -50,8 +50,10 @@ enum http1_error http1_take_text(struct http1_cursor *, struct span text);
 const char *http1_skip_value(const char *p, const char *end);
 /* A name or address with or without port; not empty. */
 bool http1_is_host(struct span);
-/* All fields and the empty line behind them; facts begins as zeroes. */
+/* All fields and the empty line behind them; facts begins as zeroes and
+ * comes from all of them, also from those that keep (NULL: all) drops. */
 enum http1_error http1_take_fields(struct http1_cursor *,
-    struct http1_field *fields, size_t *nfields, struct http1_facts *);
+    struct http1_field *fields, size_t *nfields, http1_keep_fn *keep,
+    struct http1_facts *);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * One process's event loop: libevent's base plus what a turn needs: work
  * put off to the end of the turn, and memory freed only then, so that no
- * late callback meets a freed object. Only loop.c, conn*.c, agentd's link
- * and upstream include libevent's headers.
+ * late callback meets a freed object. Only loop.c and conn*.c include
+ * libevent's headers.
  */
 #ifndef COMMON_LOOP_H
 #define COMMON_LOOP_H

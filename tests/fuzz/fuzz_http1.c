@@ -121,6 +121,9 @@ check_response(struct span in)
 	if (http1_parse_response(in, &scanned, &r) == HTTP1_OK) {
 		MUST(r.size <= in.n && r.status >= 100 && r.status <= 999);
 		MUST(!(r.chunked && r.has_length));
+		/* what is strict enough for us passes from others, too */
+		scanned = 0;
+		MUST(http1_parse_answer(in, &scanned, NULL, &r) == HTTP1_OK);
 	}
 }
 

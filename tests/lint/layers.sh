@@ -70,8 +70,8 @@ confine 'gmp\.h'	'hubd/price/amount\.c'
 confine 'sqlite3\.h'	'hubd/ledger/ledger_sqlite\.[ch]'
 confine 'nghttp2/'	'common/h2link\.c'
 confine 'confuse\.h'	'common/conf\.c'
-confine 'openssl/ssl\.h'	'common/(conn_tls|tls_context)\.c'
-confine 'curl/'		'agentd/(upstream|dial|curl_loop)\.[ch]'
-confine 'event2?[/.]'	'common/(loop|conn[a-z_]*)\.[ch]|agentd/(upstream|curl_loop)\.c'
+confine 'openssl/ssl\.h'	'common/(conn_tls|tls_context)\.c|agentd/trust\.c'
+confine 'curl/'		'agentd/(tunnel|curl_loop)\.[ch]'
+confine 'event2?[/.]'	'common/(loop|conn[a-z_]*)\.[ch]'
 
 exit $bad

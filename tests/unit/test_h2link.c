@@ -765,6 +765,39 @@ START_TEST(damaged_bytes_never_crash)
 }
 END_TEST
 
+/*
+ * Ids that never come again leave the table of fields to those that do: the
+ * heads stay as short as the second one.
+ */
+START_TEST(passing_fields_push_out_nothing)
+{
+	struct h2_field f[] = {
+	    {SPAN(":method"), SPAN("POST")},
+	    {SPAN(":path"), SPAN("/call")},
+	    {SPAN("hub-model"), SPAN("a name of some length, as models have")},
+	    {SPAN("hub-request-id"), SPAN("")},
+	};
+	char id[64];
+	size_t n, second = 0;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		snprintf(id, sizeof(id), "%040d", i);
+		f[3].value = span_str(id);
+		ck_assert_ptr_nonnull(h2link_request(
+		    client.l, f, 4, false, &client.streams[client.n++]));
+		n = carry(&client, 65536);
+		if (i == 1)
+			second = n;
+		else if (i > 1)
+			ck_assert_uint_le(n, second + 8);
+		respond(&server.streams[i], 0);
+		pump();
+		ck_assert_int_eq(server.streams[i].closes, 1);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -781,6 +814,7 @@ main(void)
 	tcase_add_test(t, a_full_window_grows_while_the_reader_keeps_up);
 	tcase_add_test(t, a_limited_window_stays_small);
 	tcase_add_test(t, the_writer_is_told_when_its_queue_is_low);
+	tcase_add_test(t, passing_fields_push_out_nothing);
 	tcase_add_test(t, a_ping_overtakes_bulk);
 	tcase_add_test(t, a_reset_overtakes_bulk_and_drops_it);
 	tcase_add_test(t, d03_a_reset_races_the_last_chunk);

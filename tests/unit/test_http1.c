@@ -332,6 +332,75 @@ START_TEST(responses_are_read_as_strictly)
 }
 END_TEST
 
+static bool
+keep_wanted(struct span name)
+{
+	return (span_ieq(name, SPAN("wanted")));
+}
+
+START_TEST(answers_of_others_are_read_with_some_tolerance)
+{
+	static const struct {
+		enum http1_error result;
+		bool close;
+		const char *text;
+	} t[] = {
+	    {HTTP1_OK, false, "HTTP/1.1 200 OK\r\n\r\n"},
+	    {HTTP1_OK, false, "HTTP/1.1 200\r\n\r\n"},
+	    {HTTP1_OK, true, "HTTP/1.0 200 OK\r\n\r\n"},
+	    {HTTP1_OK, true, "HTTP/1.0 200 OK\r\nConnection: a\r\n\r\n"},
+	    {HTTP1_OK, true, "HTTP/1.1 200 OK\r\nConnection: Close\r\n\r\n"},
+	    {HTTP1_BAD, false,
+		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
+	    {HTTP1_VERSION, false, "HTTP/1.2 200 OK\r\n\r\n"},
+	    {HTTP1_VERSION, false, "HTTP/0.9 200 OK\r\n\r\n"},
+	    {HTTP1_BAD, false, "HTTP/2 200 OK\r\n\r\n"},
+	    {HTTP1_BAD, false, "HTTP/1.1 200OK\r\n\r\n"},
+	    {HTTP1_BAD, false, "HTTP/1.1 42 OK\r\n\r\n"},
+	    {HTTP1_BAD, false, "HTTP/1.1 200 OK\nA: b\r\n\r\n"},
+	    {HTTP1_MORE, false, "HTTP/1.0 200 OK\r\n"},
+	    {HTTP1_MORE, false, "HTTP/1."},
+	    {HTTP1_MORE, false, "HTTP/1.1 20"},
+	};
+	struct http1_response res;
+	size_t i, scanned;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		scanned = 0;
+		ck_assert_msg(http1_parse_answer(span_str(t[i].text), &scanned,
+				  NULL, &res) == t[i].result,
+		    "%s", t[i].text);
+		if (t[i].result == HTTP1_OK)
+			ck_assert_msg(res.close == t[i].close, "%s", t[i].text);
+	}
+}
+END_TEST
+
+START_TEST(unwanted_fields_of_an_answer_cost_no_room)
+{
+	struct buf b = {0};
+	struct http1_response res;
+	size_t i, scanned = 0;
+
+	buf_addstr(&b, "HTTP/1.1 200 OK\r\nWanted: 1\r\n");
+	for (i = 0; i < 1000; i++)
+		buf_addf(&b, "x-%zu: y\r\n", i);
+	buf_addstr(&b, "Content-Encoding: br\r\nwanted: 2\r\n"
+		       "Content-Length: 7\r\n\r\n");
+	ck_assert_int_eq(
+	    http1_parse_answer(buf_span(&b), &scanned, keep_wanted, &res),
+	    HTTP1_OK);
+	ck_assert_uint_eq(res.nfields, 2);
+	ck_assert(span_eq(res.fields[1].value, SPAN("2")));
+	ck_assert(res.coded && res.has_length && res.length == 7);
+	ck_assert_uint_eq(res.size, buf_len(&b));
+	scanned = 0;
+	ck_assert_int_eq(http1_parse_answer(buf_span(&b), &scanned, NULL, &res),
+	    HTTP1_TOO_LARGE);
+	buf_fini(&b);
+}
+END_TEST
+
 /* ---- bodies ---- */
 
 /* Reads all of s, cut once; the payload into out; -1 or what was used. */
@@ -547,6 +616,8 @@ main(void)
 	tcase_add_test(tc, heads_are_bounded_in_fields);
 	tcase_add_test(tc, lists_are_searched_by_token);
 	tcase_add_test(tc, responses_are_read_as_strictly);
+	tcase_add_test(tc, answers_of_others_are_read_with_some_tolerance);
+	tcase_add_test(tc, unwanted_fields_of_an_answer_cost_no_room);
 	tcase_add_loop_test(tc, chunks_are_read_alike_however_they_are_cut, 0,
 	    sizeof(chunked) / sizeof(chunked[0]));
 	tcase_add_test(tc, extensions_and_trailers_are_bounded);

@@ -9,6 +9,7 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
+UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
@@ -184,3 +185,18 @@ UNIT_logline = common/logline.c common/json.c common/jscan.c \
 UNIT_logfile = common/logfile.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_multipart = common/multipart.c
+HTTP1_LINKS = common/http1_field.c common/http1_head.c common/http1_body.c \
+	common/http1_write.c
+UNIT_answer = agentd/answer.c $(HTTP1_LINKS) common/buf.c common/alloc.c \
+	common/log.c
+UNIT_reqhead = agentd/reqhead.c $(HTTP1_LINKS) common/buf.c common/alloc.c \
+	common/log.c
+UNIT_upstream = agentd/answer.c agentd/curl_loop.c agentd/origin.c \
+	agentd/reqhead.c agentd/trust.c agentd/tunnel.c agentd/upstream.c \
+	$(HTTP1_LINKS) common/conn.c common/conn_io.c common/conn_plain.c \
+	common/loop.c common/buf.c common/alloc.c common/log.c
+UNIT_LIBS_upstream = libcurl
+UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
+	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
+	common/log.c
+FUZZ_answer = $(UNIT_answer)
