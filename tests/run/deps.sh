@@ -8,7 +8,7 @@ packages="
 	check python3 python3-venv curl
 	clang clang-format cppcheck libclang-rt-14-dev mandoc nginx-light
 	haproxy
-	procps strace openssl
+	procps strace openssl patch
 "
 tools=$(cd "$(dirname "$0")/../.." && pwd)/build/tools
 export DEBIAN_FRONTEND=noninteractive
