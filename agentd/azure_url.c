@@ -156,12 +156,16 @@ azure_url(const char *base_url, const char *deployment, const char *section,
 	struct azure_base b;
 	struct span v;
 
-	if (!azure_base(base_url, &b) || is_no_segment(deployment))
+	if (!azure_base(base_url, &b))
 		return (false);
 	v = choose_version(&b, section, user);
+	/* The v1 API has it in the body. */
+	scoped = scoped && is_dated(v);
+	if (scoped && is_no_segment(deployment))
+		return (false);
 	base_url_put(&b.url, out);
 	buf_addstr(out, is_dated(v) ? "/openai" : "/openai/v1");
-	if (is_dated(v) && scoped) {
+	if (scoped) {
 		buf_addstr(out, "/deployments/");
 		url_encode(out, span_str(deployment));
 	}

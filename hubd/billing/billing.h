@@ -21,8 +21,8 @@
 #include "hubd/ledger/ledger.h"
 #include "shm/counters.h"
 
-#define BATCH_ROWS	  200 /* of one transaction, at most */
-#define GATHER_MS	  5   /* how long rows gather behind a commit */
+#define BATCH_ROWS	  400 /* of one transaction, at most */
+#define GATHER_MS	  20  /* how long rows gather behind a commit */
 #define SWEEP_MS	  100
 #define CHECKPOINT_MS	  2000
 #define BACKOFF_MIN	  100 /* ms */

@@ -39,6 +39,7 @@ struct ledger {
 	sqlite3 *db;
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
+	bool checkpoints; /* there may be some */
 };
 
 /* ---- statements ---------------------------------------------------------- */
@@ -200,6 +201,18 @@ db_changes(struct ledger *l)
 	return (sqlite3_changes(l->db));
 }
 
+bool
+db_has_checkpoints(const struct ledger *l)
+{
+	return (l->checkpoints);
+}
+
+void
+db_set_checkpoints(struct ledger *l, bool may)
+{
+	l->checkpoints = may;
+}
+
 int64_t
 db_now_ms(void)
 {
@@ -306,7 +319,10 @@ open_file(struct ledger *l, const char *path, char *error, size_t cap)
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-	    "PRAGMA journal_size_limit = 67108864",
+	    "PRAGMA journal_size_limit = 67108864; "
+	    /* The pages at the tables' ends are in each commit: the longer
+	     * the log, the fewer times they are copied out of it. */
+	    "PRAGMA wal_autocheckpoint = 4000",
 	    error, cap));
 }
 
@@ -394,6 +410,8 @@ sqlite_open(const char *where, char *error, size_t cap)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
 	char *path = xasprintf("%s/%s", where, DB_FILE);
+
+	l->checkpoints = true; /* of the run before */
 
 	if (refuse_network(where, error, cap) == -1 ||
 	    open_file(l, path, error, cap) == -1 ||

@@ -62,6 +62,9 @@ int64_t db_last_id(struct ledger *);
 /* Rows that the last statement changed. */
 int db_changes(struct ledger *);
 enum ledger_result db_result(enum db_step);
+/* May table checkpoint have rows? Mostly not: calls are short. */
+bool db_has_checkpoints(const struct ledger *);
+void db_set_checkpoints(struct ledger *, bool);
 /* Wall clock. */
 int64_t db_now_ms(void);
 

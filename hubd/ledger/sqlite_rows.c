@@ -149,10 +149,26 @@ row_read(struct query *q, struct ledger_row *r)
 static enum db_step
 forget_checkpoint(struct ledger *l, const char *id)
 {
-	struct query q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
+	struct query q;
 
+	if (!db_has_checkpoints(l))
+		return (DB_DONE);
+	q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
 	db_bind_text(&q, id);
 	return (db_run(&q));
+}
+
+/* Once the last is gone, nobody looks for one until the next is made. */
+static void
+look_for_checkpoints(struct ledger *l)
+{
+	struct query q;
+
+	if (!db_has_checkpoints(l))
+		return;
+	q = db_query(l, "SELECT 1 FROM checkpoint LIMIT 1");
+	if (db_run(&q) == DB_DONE)
+		db_set_checkpoints(l, false);
 }
 
 static enum db_step
@@ -318,6 +334,8 @@ sqlite_book(struct ledger *l, struct ledger_row *rows, size_t n,
 		rc = db_commit(l);
 	else
 		db_rollback(l);
+	if (rc == LEDGER_OK)
+		look_for_checkpoints(l);
 	for (i = 0; i < b.nsums; i++)
 		amount_free(b.sums[i].sum);
 	amount_free(b.amount);
@@ -352,6 +370,7 @@ sqlite_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
 
 	if (db_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	db_set_checkpoints(l, true);
 	scratch = amount_new();
 	for (i = 0; i < n && step != DB_DOWN; i++)
 		step = checkpoint_one(l, &rows[i], scratch);

@@ -253,12 +253,10 @@ end_chunks(struct request *r)
 static void
 send_end(struct request *r, const char *cost)
 {
-	if (r->client == NULL) {
-		;
-	} else if (r->head_sent) {
+	if (r->client != NULL && r->head_sent) {
 		send_chunk(r, buf_span(&r->held));
 		end_chunks(r);
-	} else {
+	} else if (r->client != NULL) {
 		send_whole(r, cost);
 	}
 	conclude(r, true);

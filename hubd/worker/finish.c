@@ -10,6 +10,7 @@
 #include "hubd/worker/worker.h"
 
 #define COLLECT_MS 100 /* BOOKED is looked for this often at least */
+#define TELL_MS	   5   /* how long names gather for one message */
 
 /* ---- rows that wait for billing ---------------------------------------------
  */
@@ -23,9 +24,9 @@ struct final {
 
 struct finals {
 	struct worker *w;
-	struct queue_message names[QUEUE_NAMES]; /* of this turn */
+	struct queue_message names[QUEUE_NAMES]; /* not told yet */
 	size_t nnames;
-	struct loop_work tell;
+	struct loop_timer *tell;
 	struct final *list;
 	size_t n, cap;
 	struct loop_timer *timer;
@@ -45,7 +46,7 @@ finals_new(struct worker *w)
 	struct finals *f = xcalloc(1, sizeof(*f));
 
 	f->w = w;
-	f->tell = (struct loop_work){.fn = tell_billing, .arg = f};
+	f->tell = loop_timer_new(w->loop, tell_billing, f);
 	f->timer = loop_timer_new(w->loop, on_timer, f);
 	return (f);
 }
@@ -53,7 +54,7 @@ finals_new(struct worker *w)
 void
 finals_free(struct finals *f)
 {
-	loop_work_cancel(&f->tell);
+	loop_timer_free(f->tell);
 	loop_timer_free(f->timer);
 	free(f->list);
 	free(f);
@@ -92,8 +93,8 @@ finals_collect(struct finals *f)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 }
 
-/* Names the rows of this turn to billing, in one message. One that is lost
- * costs 100 ms: the row is the event. */
+/* Names rows to billing, which gathers them for a while itself, in one
+ * message. One that is lost costs 100 ms: the row is the event. */
 static void
 tell_billing(void *arg)
 {
@@ -117,7 +118,8 @@ name_row(struct finals *f, call_ref_t call)
 		tell_billing(f);
 	f->names[f->nnames++] =
 	    (struct queue_message){QUEUE_MAGIC, call.index, call.generation};
-	loop_defer(f->w->loop, &f->tell);
+	if (f->nnames == 1)
+		loop_timer_set_ms(f->tell, TELL_MS);
 }
 
 void

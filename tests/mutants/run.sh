@@ -37,7 +37,7 @@ run_system() {
 	files=$(grep -l "def test_$1_" tests/system/test_*.py)
 	[ -n "$files" ] || return 0
 	build all test-programs || return 2
-	BUILD=$copy/build D14_REQUESTS=20000 timeout -s INT -k 30 300 "$python" -m pytest \
+	BUILD=$copy/build D14_REQUESTS=3000 timeout -s INT -k 30 900 "$python" -m pytest \
 	    -q -x -p no:cacheprovider -k "$1_" $files >"$work/log" 2>&1
 }
 

@@ -2,7 +2,8 @@
 # From nothing to a served request: a bare Debian 12 in a folder, and in it, as
 # the README says, make deps, make, make install, both init scripts, one
 # request through an agent before the simulator, its bill, and the end of
-# both. Needs root, debootstrap, and the network of packages.
+# both; then the same by the units, under a systemd that is the first process.
+# Needs root, debootstrap, and the network of packages.
 #
 # tests/run/bare.sh [FOLDER]	a FOLDER that is named is kept
 set -eu
@@ -29,9 +30,16 @@ inside() {
 	step=$1
 	shift
 	unshare --mount --pid --fork --kill-child "$@" \
-	    chroot "$folder" /usr/bin/env -i HOME=/root TERM=dumb \
+	    sh "$root/tests/run/bare.sh" --enter "$folder" "$step"
+}
+
+# A root that is mounted: systemd makes mounts for services from it.
+enter() {
+	mount --bind "$1" "$1"
+	cd "$1"
+	exec chroot . /usr/bin/env -i HOME=/root TERM=dumb \
 	    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-	    sh "$src/tests/run/bare.sh" "--$step"
+	    sh "$src/tests/run/bare.sh" "--$2"
 }
 
 outside() {
@@ -45,6 +53,8 @@ outside() {
 		trap 'rm -rf --one-file-system "$folder"' EXIT
 		trap 'exit 1' INT TERM
 	fi
+	mkdir -p "$folder"
+	chmod 755 "$folder" # it is a root folder for others, too
 	say "a minimal Debian 12"
 	debootstrap --variant=minbase bookworm "$folder" "$(mirror)" >/dev/null
 	mkdir -p "$folder$src"
@@ -53,6 +63,12 @@ outside() {
 	    tar -cf - --null -T -) | tar -xf - -C "$folder$src"
 	inside build
 	inside serve --net
+	say "under systemd"
+	inside boot --net --uts --ipc --cgroup >"$folder/boot.log" 2>&1 || {
+		cat "$folder/boot.log" "$folder/trial.log" >&2
+		exit 1
+	}
+	cat "$folder/trial.log"
 	say "all of it works"
 }
 
@@ -79,6 +95,8 @@ build() {
 	make deps
 	make -j2 >/dev/null
 	make install >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends systemd >/dev/null
 	rm /usr/sbin/policy-rc.d
 	say "built and installed"
 }
@@ -115,11 +133,11 @@ member() {
 register() {
 	hubctl account add acme credit 5
 	key=$(hubctl -j key add acme name laptop | member key)
-	touch /etc/default/agentd
-	chmod 600 /etc/default/agentd
-	echo "AGENT_TOKEN=$(hubctl -j agent add edge-1 | member token)" \
-	    >>/etc/default/agentd
-	echo "OPENAI_API_KEY=sim-key" >>/etc/default/agentd
+	install -m 600 /dev/null /etc/default/agentd
+	cat >/etc/default/agentd <<-END
+	AGENT_TOKEN=$(hubctl -j agent add edge-1 | member token)
+	OPENAI_API_KEY=sim-key
+	END
 }
 
 # await WHAT COMMAND...: until it succeeds, 30 s at most
@@ -152,37 +170,89 @@ gone() {
 	! grep -lx "$1" /proc/[0-9]*/comm >/dev/null 2>&1
 }
 
+# serve_by COMMAND: COMMAND SERVICE VERB starts, stops, reloads a service.
+serve_by() {
+	build/provsim -l 127.0.0.1:9999 -d tests/sim/data >/dev/null &
+	"$@" hubd start
+	await "the hub" curl -sf http://127.0.0.1:9090/healthz
+	register
+	"$@" agentd start
+	await "the agent" curl -sf http://127.0.0.1:9090/readyz
+	"$@" hubd status
+	"$@" agentd status
+	ask | grep -q '^data: \[DONE\]'
+	await "the bill" booked
+	hubctl show ledger
+	"$@" hubd reload
+	"$@" agentd stop
+	"$@" hubd stop
+	await "the end of agentd" gone agentd
+	await "the end of hubd" gone hubd
+}
+
 serve() {
 	mounts
 	cd "$src"
 	python3 tests/run/loopback.py
 	configure
-	build/provsim -l 127.0.0.1:9999 -d tests/sim/data >/dev/null &
 	update-rc.d hubd defaults
 	update-rc.d agentd defaults
 	service hubd configtest
-	service hubd start
-	await "the hub" curl -sf http://127.0.0.1:9090/healthz
-	register
-	service agentd start
-	await "the agent" curl -sf http://127.0.0.1:9090/readyz
-	service hubd status
-	service agentd status
-	ask | grep -q '^data: \[DONE\]'
-	await "the bill" booked
-	hubctl show ledger
-	service hubd reload
-	service agentd stop
-	service hubd stop
-	await "the end of agentd" gone agentd
-	await "the end of hubd" gone hubd
+	serve_by service
 	[ -z "$(ls /run/hubd/*.pid 2>/dev/null)" ]
 	say "served, billed, and stopped"
 }
 
+# ---- inside: the same by units -------------------------------------------------
+
+# Becomes the first process of a system that does the trial and ends with it.
+boot() {
+	mounts
+	mount -t sysfs sysfs /sys
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	rm -f /trial.log
+	cat >/etc/systemd/system/trial.service <<-END
+	[Unit]
+	After=basic.target
+	SuccessAction=exit-force
+	FailureAction=exit-force
+	[Service]
+	Type=oneshot
+	ExecStart=/bin/sh $src/tests/run/bare.sh --units
+	StandardOutput=append:/trial.log
+	StandardError=append:/trial.log
+	END
+	exec env container=bare /lib/systemd/systemd --system \
+	    --unit=trial.service
+}
+
+unit() {
+	systemctl --no-pager --full "$2" "$1"
+}
+
+units() {
+	cd "$src"
+	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+	python3 tests/run/loopback.py
+	systemd-sysusers
+	systemd-tmpfiles --create
+	rm -rf /var/lib/hubd/*
+	serve_by unit
+	for u in hubd agentd; do
+		[ "$(systemctl show -p Result -p NRestarts "$u")" = \
+		    "$(printf 'Result=success\nNRestarts=0')" ]
+	done
+	# Where what is still to be billed would be.
+	[ -d /run/hubd ]
+	say "served, billed, and stopped"
+}
+
 case ${1:-} in
+--enter) enter "$2" "$3" ;;
 --build) build ;;
 --serve) serve ;;
+--boot) boot ;;
+--units) units ;;
 *) outside "$@" ;;
 esac
 exit

@@ -86,6 +86,19 @@ def test_a_file_lives_until_it_is_deleted(client):
     not_found(lambda: client.files.delete(f.id))
 
 
+def test_what_the_provider_has_lost_can_be_deleted(keeper, client):
+    f = upload(client)
+    status = fetch(keeper.sim.port, "DELETE", f"/v1/files/{f.id}",
+                   headers=bearer(keeper.sim.KEY))[0]
+    assert status == 200
+    for act in (client.files.retrieve, client.files.delete):
+        with pytest.raises(openai.NotFoundError) as e:
+            act(f.id)
+        assert e.value.code is None     # the provider's own words
+    assert list(client.files.list()) == []
+    not_found(lambda: client.files.retrieve(f.id))
+
+
 def test_an_id_is_good_as_soon_as_it_is_known(keeper, client):
     for _ in range(30):
         f = upload(client)
@@ -516,6 +529,7 @@ def test_objects_outlive_a_restart_of_the_hub(sites):
         c.files.delete(gone.id)
         site.hub.stop_here()
         site.hub.launch()
+        await_("healthz", lambda: site.hub.health("healthz"))
         revive(site)
         assert [x.id for x in c.files.list()] == [f.id]
         assert c.files.content(f.id).content == LINES

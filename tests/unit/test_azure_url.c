@@ -190,8 +190,9 @@ START_TEST(some_endpoints_are_no_deployments)
 {
 	struct buf b = {0};
 
-	ck_assert(azure_url(HOST "/openai/deployments/x", "gpt-4o",
-	    "2024-10-21", NULL, "/responses", false, &b));
+	/* A file's path knows of no model at all. */
+	ck_assert(azure_url(HOST "/openai/deployments/x", "", "2024-10-21",
+	    NULL, "/responses", false, &b));
 	ck_assert_str_eq(
 	    buf_cstr(&b), HOST "/openai/responses?api-version=2024-10-21");
 	buf_fini(&b);

@@ -78,6 +78,29 @@ START_TEST(what_azure_has_not_is_refused)
 }
 END_TEST
 
+START_TEST(what_is_kept_there_has_no_deployment)
+{
+	struct provider_conf c = conf;
+	struct provider_call call = {
+	    .endpoint = "responses.input_items",
+	    .model = "",
+	    .object = "resp_1",
+	    .content_type = "",
+	    .api_version = "",
+	    .limit = "5",
+	};
+
+	c.api_version = (char[]){"2025-04-01-preview"};
+	request = (struct provider_request){0};
+	ck_assert(provider_azure.make(&c, &call, &request));
+	ck_assert_str_eq(request.method, "GET");
+	ck_assert_str_eq(buf_cstr(&request.url),
+	    HOST "/openai/responses/resp_1/input_items"
+		 "?api-version=2025-04-01-preview&limit=5");
+	provider_request_fini(&request);
+}
+END_TEST
+
 /* What openai's own AzureOpenAI class sends, file by file. */
 static const struct {
 	const char *file, *endpoint, *model, *version;
@@ -273,6 +296,7 @@ main(void)
 
 	tcase_add_test(t, a_request_carries_the_key_as_azure_wants_it);
 	tcase_add_test(t, what_azure_has_not_is_refused);
+	tcase_add_test(t, what_is_kept_there_has_no_deployment);
 	tcase_add_loop_test(t, the_path_is_that_of_the_official_client, 0,
 	    sizeof(clients) / sizeof(clients[0]));
 	tcase_add_test(t, a_section_is_checked);
