@@ -53,6 +53,8 @@ SHM_SRCS = \
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS = \
 	hubd/api/anthropic.c \
+	hubd/api/anthropic_inspect.c \
+	hubd/api/anthropic_usage.c \
 	hubd/api/api.c \
 	hubd/api/azure.c \
 	hubd/api/bedrock.c \
@@ -60,12 +62,14 @@ API_SRCS = \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
 	hubd/api/gemini.c \
+	hubd/api/inspect.c \
 	hubd/api/key.c \
 	hubd/api/kind.c \
 	hubd/api/kind_audio.c \
 	hubd/api/kind_chat.c \
 	hubd/api/kind_free.c \
 	hubd/api/kind_image.c \
+	hubd/api/kind_message.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
 	hubd/api/openai.c \

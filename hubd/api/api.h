@@ -49,6 +49,7 @@ enum meter_kind {
 	METER_IMAGE,
 	METER_SPEECH,
 	METER_TRANSCRIPT,
+	METER_MESSAGE, /* Anthropic's */
 	METER_KINDS
 };
 
@@ -241,6 +242,7 @@ struct meter;
 struct meter_report {
 	struct usage usage;
 	bool has_usage; /* the provider reported it */
+	bool partial;	/* ... but of the output only its beginning */
 	bool finished;	/* every choice has given a finish reason, or
 			   the document or stream is whole */
 	bool failed;	/* an error event in mid-stream */
@@ -305,5 +307,12 @@ uint64_t estimate_output_bound(
  */
 const char *estimate_usage(const struct learnt *, const struct endpoint *,
     const struct api_request *, const struct meter_report *, struct usage *);
+/*
+ * The same for an answer that broke off with a partial report: its input as
+ * it was reported, its output as long as the text that passed, if that is
+ * more.
+ */
+const char *estimate_rest(
+    const struct learnt *, const struct meter_report *, struct usage *);
 
 #endif

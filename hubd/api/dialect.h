@@ -62,6 +62,12 @@ enum api_error openai_inspect_form(struct span boundary, struct span body,
 void openai_prepare_form(
     const struct api_request *, struct buf *body, struct span model);
 
+/* Of messages (anthropic_inspect.c). */
+enum api_error anthropic_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
+void anthropic_prepare(const struct api_request *, struct buf *body,
+    struct span model, bool ask_usage);
+
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);
 const char *api_error_text(enum api_error);

@@ -11,6 +11,7 @@ static const struct kind *const kinds[METER_KINDS] = {
     [METER_IMAGE] = &kind_image,
     [METER_SPEECH] = &kind_speech,
     [METER_TRANSCRIPT] = &kind_transcript,
+    [METER_MESSAGE] = &kind_message,
 };
 
 const struct kind *

@@ -17,6 +17,7 @@ reader_init(struct reader *r, const struct kind *kind, bool stream,
 	r->report = report;
 	r->kind = kind;
 	r->stream = stream;
+	r->counts = &r->raw;
 }
 
 void
@@ -26,7 +27,8 @@ reader_start(struct reader *r)
 	r->text_before = r->report->text_bytes;
 	r->choice_done = false;
 	r->empty_choices = r->has_usage = r->has_error = false;
-	r->is_last = r->has_found = false;
+	r->is_first = r->is_last = r->has_found = false;
+	r->counts = &r->raw;
 	r->null_usage = (struct api_place){0, 0};
 }
 
@@ -67,6 +69,8 @@ reader_end(struct reader *r)
 {
 	if (r->has_found && r->is_last)
 		take_usage(r, &r->found);
+	if (r->has_found)
+		r->report->partial = r->is_first;
 	r->was_last |= r->is_last;
 }
 
@@ -81,7 +85,9 @@ usage_close(struct reader *r, enum node node)
 		return;
 	if (node == N_GROQ_USAGE && r->has_own_usage)
 		return;
-	if (!openai_usage(&r->raw, &u)) {
+	if (!(r->kind->convert != NULL
+			? r->kind->convert(&r->raw, &r->steps, &u)
+			: openai_usage(&r->raw, &u))) {
 		r->report->broken = true;
 		return;
 	}
@@ -91,8 +97,21 @@ usage_close(struct reader *r, enum node node)
 		r->kind->fix(&r->raw, &u);
 	r->found = u;
 	r->has_found = true;
-	if (!r->stream || r->kind->types == NULL)
+	if (!r->stream || r->kind->types == NULL || r->kind->any_usage)
 		take_usage(r, &u);
+}
+
+static void
+step_close(struct reader *r)
+{
+	unsigned i;
+
+	r->counts = &r->raw;
+	r->steps.seen |= r->step.seen;
+	r->steps.bad |= !raw_is_sane(&r->step);
+	for (i = 0; i < RAW_COUNT && !r->steps.bad; i++)
+		r->steps.n[i] += r->step.n[i];
+	r->steps.bad |= !raw_is_sane(&r->steps);
 }
 
 static bool
@@ -136,8 +155,14 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 		r->choice = jscan_index(s);
 		r->choice_done = false;
 	}
-	if (node == N_USAGE || node == N_GROQ_USAGE)
+	if ((node == N_USAGE || node == N_GROQ_USAGE) && !r->kind->cumulative)
 		memset(&r->raw, 0, sizeof(r->raw));
+	if (node == N_STEPS)
+		memset(&r->steps, 0, sizeof(r->steps));
+	if (node == N_STEP) {
+		memset(&r->step, 0, sizeof(r->step));
+		r->counts = &r->step;
+	}
 	if (node == N_USAGE)
 		r->has_usage = true;
 	if (node == N_ERROR)
@@ -152,10 +177,10 @@ take_count(struct reader *r, unsigned which, const struct jscan_value *v)
 	if (v->type == JSCAN_NULL)
 		return;
 	if (v->type == JSCAN_NUMBER && !v->cut &&
-	    jscan_count(v->text, &r->raw.n[which]))
-		r->raw.seen |= 1u << which;
+	    jscan_count(v->text, &r->counts->n[which]))
+		r->counts->seen |= 1u << which;
 	else
-		r->raw.bad = true;
+		r->counts->bad = true;
 }
 
 /* Seconds, with or without a fraction, as milliseconds, rounded up. */
@@ -216,6 +241,7 @@ take_type(struct reader *r, const struct jscan_value *v)
 	for (; t != NULL && t->name != NULL; t++) {
 		if (v->cut || !span_eq(v->text, span_str(t->name)))
 			continue;
+		r->is_first = t->first;
 		r->is_last = t->last;
 		r->has_error |= t->failed;
 		r->report->images += t->image;
@@ -288,6 +314,8 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 		choice_close(r);
 	else if (node == N_USAGE || node == N_GROQ_USAGE)
 		usage_close(r, node);
+	else if (node == N_STEP)
+		step_close(r);
 	return (true);
 }
 

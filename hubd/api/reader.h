@@ -25,6 +25,10 @@ enum raw_count {
 	RAW_AUDIO_OUT,
 	RAW_IMAGE_OUT,
 	RAW_MILLISECONDS,
+	RAW_CACHE_5M, /* Anthropic's split of what was written */
+	RAW_CACHE_1H,
+	RAW_SEARCHES,
+	RAW_FETCHES,
 	RAW_COUNT
 };
 
@@ -57,6 +61,10 @@ enum node {
 	N_IMAGES,
 	N_IMAGE,
 	N_ERROR,
+	N_CACHE_CREATION,
+	N_SERVER_TOOLS,
+	N_STEPS, /* of a usage: what each call of a model in it cost */
+	N_STEP,
 	N_PARENTS, /* no member of these is looked at */
 	N_TIER = N_PARENTS,
 	N_INDEX,
@@ -77,6 +85,7 @@ struct member {
 /* A type of event that says how far an answer is; others say nothing. */
 struct event_type {
 	const char *name; /* NULL: the end of the list */
+	bool first;	  /* usage here is of the input alone */
 	bool last;	  /* the answer is whole, and usage is here or not */
 	bool failed;
 	bool image; /* it carries a finished one */
@@ -87,13 +96,20 @@ struct kind {
 	uint8_t element_of[N_PARENTS];		 /* of arrays */
 	/* NULL: a stream ends with its choices, any event has usage. */
 	const struct event_type *types;
+	bool any_usage;	   /* types or not, any event may have usage */
+	bool cumulative;   /* a later usage replaces what it names, no more */
 	bool asks_usage;   /* streams report none unless asked */
+	bool roles;	   /* the request is a conversation */
 	bool any_type;	   /* plain answers may be no JSON at all */
 	bool never_read;   /* plain answers are never JSON */
 	bool no_sniff;	   /* events come under their own type alone */
 	bool read_at_once; /* nothing is generated: no output in holds */
-	/* What one count of the provider is of ours, after openai_usage();
-	 * NULL: as it is. */
+	/* From the provider's counts to ours; false: they cannot be true.
+	 * steps->seen = 0: it named none. NULL: openai_usage(). */
+	bool (*convert)(const struct raw_usage *, const struct raw_usage *steps,
+	    struct usage *);
+	/* What one count of the provider is of ours, after that; NULL: as it
+	 * is. */
 	void (*fix)(const struct raw_usage *, struct usage *);
 	/* estimate_usage() and estimate_bound() of this kind; NULL: tokens
 	 * by the bytes of text. */
@@ -108,7 +124,7 @@ struct kind {
 const struct kind *kind_of(enum meter_kind);
 extern const struct kind kind_chat, kind_completion, kind_embedding,
     kind_response, kind_count, kind_moderation, kind_image, kind_speech,
-    kind_transcript;
+    kind_transcript, kind_message;
 
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */
@@ -129,12 +145,13 @@ struct reader {
 	/* of the document under way */
 	uint8_t node[JSCAN_DEPTH + 1]; /* what is open, by depth */
 	uint8_t next;		       /* what the next value is */
-	struct raw_usage raw;
+	struct raw_usage raw, steps, step;
+	struct raw_usage *counts; /* which of them is being filled */
 	struct usage found; /* until the event's type is known */
 	uint64_t text_before;
 	uint64_t choice;
 	bool choice_done;
-	bool is_last, has_found;
+	bool is_first, is_last, has_found;
 	bool empty_choices, has_usage, has_error;
 	struct api_place null_usage; /* a "usage":null member */
 	uint64_t key_begin;
@@ -152,7 +169,14 @@ void reader_end(struct reader *);
 /* Is the stream whole, but for usage that may follow? */
 bool reader_finished(const struct reader *);
 
-/* Makes counts disjoint (openai_usage.c). False: they cannot be true. */
+/* Are they counts at all, none beyond what can be believed? */
+bool raw_is_sane(const struct raw_usage *);
+/* A part of what is left of its parent: the sum is right, whatever the
+ * details say. */
+uint64_t take_part(uint64_t *left, uint64_t part);
+/* Makes counts disjoint. False: they cannot be true. */
 bool openai_usage(const struct raw_usage *, struct usage *);
+bool anthropic_usage(const struct raw_usage *, const struct raw_usage *steps,
+    struct usage *);
 
 #endif

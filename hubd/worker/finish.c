@@ -144,7 +144,7 @@ static void
 usage_of(const struct request *r, struct call_progress *p)
 {
 	const struct meter_report *m;
-	const char *method;
+	const char *method = "";
 
 	if (r->meter == NULL || (!r->user_left && r->user_status >= 400))
 		return;
@@ -152,6 +152,10 @@ usage_of(const struct request *r, struct call_progress *p)
 	p->tier = (uint8_t)(m->tier_reported ? m->tier : TIER_DEFAULT);
 	if (m->has_usage) {
 		p->usage = m->usage;
+		if (m->partial && !m->failed)
+			method = estimate_rest(
+			    learn_of(r->w->learn, r->api.model), m, &p->usage);
+		snprintf(p->estimated, sizeof(p->estimated), "%s", method);
 		return;
 	}
 	if (m->failed && m->text_bytes == 0)

@@ -29,11 +29,12 @@ UNIT_call = $(SHM_FOR_UNIT) shm/call.c common/crc32.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
-API_LINKS = hubd/api/anthropic.c hubd/api/api.c hubd/api/azure.c \
+API_LINKS = hubd/api/anthropic.c hubd/api/anthropic_inspect.c \
+	hubd/api/anthropic_usage.c hubd/api/api.c hubd/api/azure.c \
 	hubd/api/bedrock.c hubd/api/endpoints.c hubd/api/errors.c \
-	hubd/api/estimate.c hubd/api/gemini.c hubd/api/key.c hubd/api/kind.c \
+	hubd/api/estimate.c hubd/api/gemini.c hubd/api/inspect.c hubd/api/key.c hubd/api/kind.c \
 	hubd/api/kind_audio.c hubd/api/kind_chat.c hubd/api/kind_free.c \
-	hubd/api/kind_image.c hubd/api/kind_response.c hubd/api/meter.c \
+	hubd/api/kind_image.c hubd/api/kind_message.c hubd/api/kind_response.c hubd/api/meter.c \
 	hubd/api/openai.c hubd/api/openai_form.c hubd/api/openai_inspect.c \
 	hubd/api/openai_usage.c hubd/api/path.c hubd/api/reader.c \
 	hubd/api/scrub.c hubd/api/scrub_json.c hubd/api/target.c \
@@ -44,6 +45,7 @@ API_LINKS = hubd/api/anthropic.c hubd/api/api.c hubd/api/azure.c \
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
 UNIT_target = $(API_LINKS)
+UNIT_anthropic = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
