@@ -13,6 +13,7 @@ COMMON_SRCS = \
 	common/conn_plain.c \
 	common/crc32.c \
 	common/crypto.c \
+	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
 	common/http1_body.c \

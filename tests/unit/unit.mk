@@ -51,6 +51,9 @@ UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
+UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
 CONF_FOR_UNIT = common/conf.c common/conf_expand.c common/conf_scan.c \
 	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
@@ -111,6 +114,8 @@ FUZZ_price = $(UNIT_price)
 FUZZ_http1 = $(UNIT_http1)
 FUZZ_ws = $(UNIT_ws)
 FUZZ_sse = $(UNIT_sse)
+FUZZ_eventstream = common/eventstream.c common/crc32.c common/buf.c \
+	common/alloc.c common/log.c
 FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
