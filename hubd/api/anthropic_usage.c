@@ -5,8 +5,8 @@
 #include "hubd/api/reader.h"
 
 bool
-anthropic_usage(const struct raw_usage *raw, const struct raw_usage *steps,
-    struct usage *u)
+anthropic_usage(
+    const struct raw_usage *raw, const struct raw_usage *steps, struct usage *u)
 {
 	/* Steps hold what the top level leaves out: compaction, and other
 	 * models that were asked for advice. */

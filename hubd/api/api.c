@@ -98,10 +98,15 @@ api_error_fields(struct buf *out, enum dialect d, enum api_error e)
 }
 
 void
-api_error_event(
-    struct buf *out, enum dialect d, enum api_error e, const char *request_id)
+api_error_event(struct buf *out, enum dialect d, enum meter_frame frame,
+    enum meter_joint joint, enum api_error e, const char *request_id)
 {
-	dialect_ops(d)->error_event(out, e, request_id);
+	const struct dialect_ops *ops = dialect_ops(d);
+
+	if (frame == FRAME_EVENTS && ops->error_event != NULL)
+		ops->error_event(out, e, request_id);
+	else if (joint != JOINT_NONE && ops->error_joined != NULL)
+		ops->error_joined(out, joint, e, request_id);
 }
 
 bool

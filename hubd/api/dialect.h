@@ -34,8 +34,13 @@ struct dialect_ops {
 	    const char *request_id);
 	/* Lines of the head of one of our errors; NULL: none. */
 	void (*error_fields)(struct buf *, enum api_error);
+	/* The event that tells of an error in mid-stream; NULL: there are no
+	 * streams of events. */
 	void (*error_event)(
 	    struct buf *, enum api_error, const char *request_id);
+	/* The same in the dialect's other kind of streams; NULL: none. */
+	void (*error_joined)(struct buf *, enum meter_joint, enum api_error,
+	    const char *request_id);
 	bool (*error_scrub)(struct buf *, struct span provider_body);
 };
 
@@ -67,6 +72,14 @@ enum api_error anthropic_inspect(const struct endpoint *, struct span body,
     struct api_request *, const char **why);
 void anthropic_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
+
+/* gemini_inspect.c, bedrock_inspect.c. */
+enum api_error gemini_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
+void gemini_prepare(const struct api_request *, struct buf *body,
+    struct span model, bool ask_usage);
+enum api_error bedrock_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
 
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);

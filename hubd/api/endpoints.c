@@ -1,12 +1,13 @@
 /* The allow-list of endpoints. */
 #include "hubd/api/api.h"
 
-enum { BODY_JSON, BODY_FORM, BODY_LOCAL };
+enum { BODY_JSON, BODY_STREAM, BODY_FORM, BODY_LOCAL };
 
 static const struct endpoint endpoints[] = {
-#define ENDPOINT(id, method, path, dialect, meter, body)     \
-	{id, method, path, DIALECT_##dialect, METER_##meter, \
-	    BODY_##body == BODY_LOCAL, BODY_##body == BODY_FORM},
+#define ENDPOINT(id, method, path, dialect, meter, body)         \
+	{id, method, path, DIALECT_##dialect, METER_##meter,     \
+	    BODY_##body == BODY_LOCAL, BODY_##body == BODY_FORM, \
+	    BODY_##body == BODY_STREAM},
 #include "hubd/api/endpoints.def"
 #undef ENDPOINT
 };

@@ -192,14 +192,14 @@ estimate_tokens(const struct learnt *l, const struct endpoint *ep,
 	if (kind_of(ep->meter) != NULL && kind_of(ep->meter)->roles)
 		input = add(input, ROLE_TOKENS);
 	u->n[USAGE_input] = clamp(input, 1, USAGE_MAX_COUNT);
-	if (ep->meter != METER_EMBEDDING)
+	if (kind_of(ep->meter) == NULL || !kind_of(ep->meter)->read_at_once)
 		u->n[USAGE_output] = output_of(l, rep);
 	return (method_of(l));
 }
 
 const char *
-estimate_rest(const struct learnt *l, const struct meter_report *rep,
-    struct usage *u)
+estimate_rest(
+    const struct learnt *l, const struct meter_report *rep, struct usage *u)
 {
 	uint64_t output = output_of(l, rep);
 

@@ -76,8 +76,8 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 	    depth > 1 && in->media_depth == 0 && is_media(in->shape, key);
 	if (depth == 1) {
 		in->req->gap_last = false;
-		in->field = in->top = find_field(
-		    in, in->shape->top, &in->seen_top, key, escaped);
+		in->field = in->top =
+		    find_field(in, in->shape->top, &in->seen_top, key, escaped);
 	} else if (depth == 2 && in->top != NULL &&
 		   in->top->ask == ASK_CONFIG) {
 		in->field = find_field(
@@ -252,7 +252,8 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	return (true);
 }
 
-static const struct jscan_handler inspecting = {on_key, on_value, on_close};
+static const struct jscan_handler inspecting = {
+    .on_key = on_key, .on_value = on_value, .on_close = on_close};
 
 enum api_error
 inspect_json(const struct ask_shape *shape, struct span body,

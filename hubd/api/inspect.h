@@ -26,11 +26,16 @@ struct ask_field {
 };
 /* name is there once at most, and is the name of nothing else but for the
  * case of letters: what could be read in two ways is refused. */
-#define ASK(n, a)                                                \
-	{n, a, "The field \"" n "\" is there twice.",            \
-	    "The field \"" n "\" is spelt in an ambiguous way.", \
-	    "The field \"" n "\" has a wrong type or value."}
-#define ASK_END {NULL, ASK_QUIET, NULL, NULL, NULL}
+#define ASK(n, a)                                                        \
+	{                                                                \
+		n, a, "The field \"" n "\" is there twice.",             \
+		    "The field \"" n "\" is spelt in an ambiguous way.", \
+		    "The field \"" n "\" has a wrong type or value."     \
+	}
+#define ASK_END                                   \
+	{                                         \
+		NULL, ASK_QUIET, NULL, NULL, NULL \
+	}
 
 /* Both tables end with ASK_END and have at most 32 rows. */
 struct ask_shape {
@@ -47,8 +52,8 @@ struct ask_shape {
 enum api_error inspect_json(const struct ask_shape *, struct span body,
     struct api_request *, const char **why);
 /* Takes the value of the body's model; NULL or why not. */
-const char *inspect_model(struct api_request *, const struct jscan_value *,
-    const char *wrong_type);
+const char *inspect_model(
+    struct api_request *, const struct jscan_value *, const char *wrong_type);
 /* Puts the model's name into its place in the body, or into the gap. */
 void splice_model(
     const struct api_request *, struct buf *body, struct span model);

@@ -389,7 +389,8 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	return (true);
 }
 
-static const struct jscan_handler inspecting = {on_key, on_value, on_close};
+static const struct jscan_handler inspecting = {
+    .on_key = on_key, .on_value = on_value, .on_close = on_close};
 
 /* Each prompt of a list is answered n or best_of times. */
 static void

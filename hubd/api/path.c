@@ -53,7 +53,15 @@ path_fits(const char *pattern, struct span path, struct span *name)
 	    !span_eq(from(path, path.n - after.n), after))
 		return (false);
 	*name = span_of(path.p + before.n, path.n - before.n - after.n);
-	return (open[1] == 'm' || is_id(*name));
+	switch (open[1]) {
+	case 'i':
+		return (is_id(*name));
+	case 'n':
+		return (memchr(name->p, '/', name->n) == NULL &&
+			memchr(name->p, ':', name->n) == NULL);
+	default:
+		return (true);
+	}
 }
 
 /* One step: a literal byte, or a segment for a placeholder. */

@@ -29,6 +29,13 @@ enum raw_count {
 	RAW_CACHE_1H,
 	RAW_SEARCHES,
 	RAW_FETCHES,
+	RAW_TOOL_PROMPT, /* Gemini's: what tools put into the prompt */
+	RAW_AUDIO_CACHED,
+	RAW_IMAGE_CACHED,
+	RAW_METRIC_IN, /* Bedrock's own counts, beside the model's */
+	RAW_METRIC_OUT,
+	RAW_METRIC_READ,
+	RAW_METRIC_WRITE,
 	RAW_COUNT
 };
 
@@ -41,6 +48,7 @@ struct raw_usage {
 /* What a value in a document is, by the way that leads to it. */
 enum node {
 	N_IGNORED,
+	N_ALL, /* the array that is a stream of documents */
 	N_TOP,
 	N_USAGE,
 	N_PROMPT_DETAILS,
@@ -65,6 +73,16 @@ enum node {
 	N_SERVER_TOOLS,
 	N_STEPS, /* of a usage: what each call of a model in it cost */
 	N_STEP,
+	N_FEEDBACK,	/* of Gemini on a prompt */
+	N_PROMPT_MODES, /* counts by modality */
+	N_CACHE_MODES,
+	N_OUTPUT_MODES,
+	N_CACHE_TIMES, /* counts by how long they are kept */
+	N_SHARE,       /* one of such counts */
+	N_TIER_OBJECT,
+	N_METRICS,
+	N_RESULTS,
+	N_RESULT,
 	N_PARENTS, /* no member of these is looked at */
 	N_TIER = N_PARENTS,
 	N_INDEX,
@@ -74,7 +92,11 @@ enum node {
 	N_TYPE,	      /* of an event */
 	N_DURATION,   /* seconds of sound, beside the usage */
 	N_SECONDS,    /* the same, in the usage */
-	N_RAW,	      /* + enum raw_count */
+	N_BLOCKED,    /* why nothing is answered */
+	N_TRAFFIC,    /* Vertex AI's name of the tier */
+	N_SHARE_OF,
+	N_SHARE_COUNT,
+	N_RAW, /* + enum raw_count */
 };
 
 struct member {
@@ -87,6 +109,7 @@ struct event_type {
 	const char *name; /* NULL: the end of the list */
 	bool first;	  /* usage here is of the input alone */
 	bool last;	  /* the answer is whole, and usage is here or not */
+	bool ends;	  /* ... and usage is still to come */
 	bool failed;
 	bool image; /* it carries a finished one */
 };
@@ -96,7 +119,14 @@ struct kind {
 	uint8_t element_of[N_PARENTS];		 /* of arrays */
 	/* NULL: a stream ends with its choices, any event has usage. */
 	const struct event_type *types;
-	bool any_usage;	   /* types or not, any event may have usage */
+	bool any_usage;	      /* types or not, any event may have usage */
+	bool at_end;	      /* counts lie about: convert them at the end */
+	uint32_t last_counts; /* bits of counts with which a stream ends */
+	uint32_t more_counts; /* ... that alone are a usage, too */
+	bool array;	      /* a JSON array is a stream of documents */
+	bool strays;	      /* a bare document behind events is an error */
+	bool amazon;	      /* streams are Amazon's */
+	bool wrapped;	      /* ... with documents in base64 */
 	bool cumulative;   /* a later usage replaces what it names, no more */
 	bool asks_usage;   /* streams report none unless asked */
 	bool roles;	   /* the request is a conversation */
@@ -124,7 +154,8 @@ struct kind {
 const struct kind *kind_of(enum meter_kind);
 extern const struct kind kind_chat, kind_completion, kind_embedding,
     kind_response, kind_count, kind_moderation, kind_image, kind_speech,
-    kind_transcript, kind_message;
+    kind_transcript, kind_message, kind_gemini, kind_gemini_stream,
+    kind_gemini_embed, kind_converse, kind_invoke;
 
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */
@@ -135,6 +166,10 @@ struct reader {
 	struct meter_report *report;
 	const struct kind *kind;
 	bool stream;
+
+	/* Called at the end of each document of an array; its arg. */
+	void (*on_document)(void *);
+	void *arg;
 
 	/* of the whole answer */
 	bool has_own_usage; /* at the top level, not only a vendor's place */
@@ -147,11 +182,18 @@ struct reader {
 	uint8_t next;		       /* what the next value is */
 	struct raw_usage raw, steps, step;
 	struct raw_usage *counts; /* which of them is being filled */
+	enum raw_share {
+		SHARE_NONE,
+		SHARE_AUDIO,
+		SHARE_IMAGE,
+		SHARE_HOUR
+	} share; /* of the count by modality or time under way */
+	uint64_t share_count;
 	struct usage found; /* until the event's type is known */
 	uint64_t text_before;
 	uint64_t choice;
 	bool choice_done;
-	bool is_first, is_last, has_found;
+	bool is_first, is_last, ends, has_found;
 	bool empty_choices, has_usage, has_error;
 	struct api_place null_usage; /* a "usage":null member */
 	uint64_t key_begin;
@@ -164,8 +206,14 @@ void reader_init(struct reader *, const struct kind *, bool stream,
     struct meter_report *report);
 /* A new document of it. */
 void reader_start(struct reader *);
+/* Its documents are the elements of an array: instead of reader_start(). */
+void reader_start_array(struct reader *);
 /* Its end: usage counts if the document's type is one that reports it. */
 void reader_end(struct reader *);
+/* The type of the document, where its frame names it. */
+void reader_type(struct reader *, struct span type);
+/* A count that a field of the answer's head names. */
+void reader_count(struct reader *, enum raw_count, struct span number);
 /* Is the stream whole, but for usage that may follow? */
 bool reader_finished(const struct reader *);
 
@@ -176,7 +224,11 @@ bool raw_is_sane(const struct raw_usage *);
 uint64_t take_part(uint64_t *left, uint64_t part);
 /* Makes counts disjoint. False: they cannot be true. */
 bool openai_usage(const struct raw_usage *, struct usage *);
-bool anthropic_usage(const struct raw_usage *, const struct raw_usage *steps,
-    struct usage *);
+bool anthropic_usage(
+    const struct raw_usage *, const struct raw_usage *steps, struct usage *);
+bool gemini_usage(
+    const struct raw_usage *, const struct raw_usage *steps, struct usage *);
+bool bedrock_usage(
+    const struct raw_usage *, const struct raw_usage *steps, struct usage *);
 
 #endif

@@ -10,11 +10,35 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
+/* What the first byte of an input chooses. */
+static const struct mode {
+	const char *id;
+	enum meter_frame frame;
+	bool hide;
+} modes[] = {
+    {"chat.completions", FRAME_WHOLE, false},
+    {"chat.completions", FRAME_EVENTS, false},
+    {"chat.completions", FRAME_WHOLE, true},
+    {"chat.completions", FRAME_EVENTS, true},
+    {"responses", FRAME_EVENTS, false},
+    {"messages", FRAME_WHOLE, false},
+    {"messages", FRAME_EVENTS, false},
+    {"gemini.generate", FRAME_WHOLE, false},
+    {"gemini.stream", FRAME_EVENTS, false},
+    {"gemini.stream", FRAME_ARRAY, false},
+    {"gemini.embed", FRAME_WHOLE, false},
+    {"bedrock.converse", FRAME_WHOLE, false},
+    {"bedrock.converse_stream", FRAME_AMAZON, false},
+    {"bedrock.invoke", FRAME_WHOLE, false},
+    {"bedrock.invoke_stream", FRAME_AMAZON, false},
+};
+#define MODES (sizeof(modes) / sizeof(modes[0]))
+
 static struct meter_report
-run(struct span in, size_t cut, bool stream, bool hide, struct buf *out)
+run(const struct mode *how, struct span in, size_t cut, struct buf *out)
 {
 	struct meter *m =
-	    meter_new(endpoint_by_id(SPAN("chat.completions")), stream, hide);
+	    meter_new(endpoint_by_id(span_str(how->id)), how->frame, how->hide);
 	struct meter_report r;
 	size_t i, n;
 	char *copy;
@@ -38,8 +62,9 @@ static bool
 same(const struct meter_report *a, const struct meter_report *b)
 {
 	return (memcmp(&a->usage, &b->usage, sizeof(a->usage)) == 0 &&
-		a->has_usage == b->has_usage && a->finished == b->finished &&
-		a->failed == b->failed && a->broken == b->broken &&
+		a->has_usage == b->has_usage && a->partial == b->partial &&
+		a->finished == b->finished && a->failed == b->failed &&
+		a->broken == b->broken &&
 		a->tier_reported == b->tier_reported && a->tier == b->tier &&
 		a->text_bytes == b->text_bytes && a->events == b->events);
 }
@@ -50,19 +75,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf whole = {0}, cut = {0};
 	struct meter_report a, b;
 	struct span in;
-	bool stream, hide;
+	const struct mode *how;
 
 	if (size < 2)
 		return (0);
-	stream = data[0] & 1;
-	hide = data[0] & 2;
+	how = &modes[data[0] % MODES];
 	in = span_of((const char *)data + 2, size - 2);
-	a = run(in, SIZE_MAX, stream, hide, &whole);
-	b = run(in, 1 + data[1], stream, hide, &cut);
+	a = run(how, in, SIZE_MAX, &whole);
+	b = run(how, in, 1 + data[1], &cut);
 	if (!same(&a, &b) || !span_eq(buf_span(&whole), buf_span(&cut)))
 		abort();
 	if (buf_len(&whole) > in.n ||
-	    (!(stream && hide) && !span_eq(buf_span(&whole), in)))
+	    (!(how->hide && how->frame == FRAME_EVENTS) &&
+		!span_eq(buf_span(&whole), in)))
 		abort();
 	buf_fini(&whole);
 	buf_fini(&cut);

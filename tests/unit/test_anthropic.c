@@ -8,8 +8,8 @@
 #define ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 static enum api_error
-inspect(const char *id, const char *body, struct api_request *req,
-    const char **why)
+inspect(
+    const char *id, const char *body, struct api_request *req, const char **why)
 {
 	struct api_target t = {.endpoint = endpoint_by_id(span_str(id)),
 	    .dialect = DIALECT_ANTHROPIC};
@@ -18,7 +18,8 @@ inspect(const char *id, const char *body, struct api_request *req,
 	return (api_inspect(&t, span_str(body), req, why));
 }
 
-/* ---- inspection ----------------------------------------------------------- */
+/* ---- inspection -----------------------------------------------------------
+ */
 
 START_TEST(a_request_is_understood)
 {
@@ -120,7 +121,8 @@ START_TEST(only_the_models_name_is_spliced)
 }
 END_TEST
 
-/* ---- metering ------------------------------------------------------------- */
+/* ---- metering -------------------------------------------------------------
+ */
 
 static struct meter_report
 meter(bool stream, const char *text)
@@ -141,16 +143,16 @@ meter(bool stream, const char *text)
 	return (r);
 }
 
-#define START(usage)                                                      \
-	"event: message_start\ndata: {\"type\":\"message_start\","        \
+#define START(usage)                                                        \
+	"event: message_start\ndata: {\"type\":\"message_start\","          \
 	"\"message\":{\"type\":\"message\",\"content\":[],\"usage\":" usage \
 	"}}\n\n"
-#define TEXT(s)                                                          \
-	"event: content_block_delta\ndata: {\"type\":"                   \
-	"\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"       \
+#define TEXT(s)                                                    \
+	"event: content_block_delta\ndata: {\"type\":"             \
+	"\"content_block_delta\",\"index\":0,\"delta\":{\"type\":" \
 	"\"text_delta\",\"text\":\"" s "\"}}\n\n"
-#define DELTA(usage)                                                     \
-	"event: message_delta\ndata: {\"type\":\"message_delta\","       \
+#define DELTA(usage)                                               \
+	"event: message_delta\ndata: {\"type\":\"message_delta\"," \
 	"\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":" usage "}\n\n"
 #define STOP "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
 #define PING "event: ping\ndata: {\"type\": \"ping\"}\n\n"
@@ -180,11 +182,10 @@ START_TEST(a_delta_overwrites_what_it_names)
 	ck_assert_uint_eq(r.text_bytes, 5);
 	ck_assert_uint_eq(r.events, 1);
 	r = meter(true,
-	    START("{\"input_tokens\":1051,\"output_tokens\":2}")
-		DELTA("{\"input_tokens\":4727,\"cache_read_input_tokens\":6289,"
-		      "\"cache_creation_input_tokens\":null,"
-		      "\"output_tokens\":9}") DELTA("{\"output_tokens\":11}")
-		    STOP);
+	    START("{\"input_tokens\":1051,\"output_tokens\":2}") DELTA(
+		"{\"input_tokens\":4727,\"cache_read_input_tokens\":6289,"
+		"\"cache_creation_input_tokens\":null,"
+		"\"output_tokens\":9}") DELTA("{\"output_tokens\":11}") STOP);
 	ck_usage(&r, 4727, 6289, 0, 0, 11);
 }
 END_TEST
@@ -235,13 +236,11 @@ START_TEST(steps_are_the_bill_where_there_are_any)
 		      "\"message\",\"input_tokens\":612,"
 		      "\"output_tokens\":2819}]}") STOP);
 	ck_usage(&r, 60997, 5, 0, 6, 3341);
-	r = meter(false,
-	    "{\"usage\":{\"input_tokens\":3,\"output_tokens\":5,"
-	    "\"iterations\":[]}}");
+	r = meter(false, "{\"usage\":{\"input_tokens\":3,\"output_tokens\":5,"
+			 "\"iterations\":[]}}");
 	ck_usage(&r, 3, 0, 0, 0, 5);
-	r = meter(false,
-	    "{\"usage\":{\"iterations\":null,\"input_tokens\":3,"
-	    "\"output_tokens\":5}}");
+	r = meter(false, "{\"usage\":{\"iterations\":null,\"input_tokens\":3,"
+			 "\"output_tokens\":5}}");
 	ck_usage(&r, 3, 0, 0, 0, 5);
 }
 END_TEST
@@ -264,9 +263,8 @@ START_TEST(tools_thoughts_and_tiers_are_told_apart)
 	ck_assert(r.tier_reported && r.tier == TIER_PRIORITY);
 	ck_assert_uint_eq(r.text_bytes, 5);
 	ck_assert(r.finished);
-	r = meter(false,
-	    "{\"usage\":{\"input_tokens\":1,\"output_tokens\":2,"
-	    "\"server_tool_use\":null,\"service_tier\":null}}");
+	r = meter(false, "{\"usage\":{\"input_tokens\":1,\"output_tokens\":2,"
+			 "\"server_tool_use\":null,\"service_tier\":null}}");
 	ck_usage(&r, 1, 0, 0, 0, 2);
 	ck_assert(!r.tier_reported);
 }
@@ -277,9 +275,14 @@ START_TEST(usage_counts_only_in_its_place)
 	struct meter_report r;
 
 	r = meter(true,
-	    TEXT("\\\"usage\\\":{\\\"input_tokens\\\":9}")
-		"data: {\"type\":\"content_block_start\",\"content_block\":"
-		"{\"usage\":{\"input_tokens\":9}}}\n\n" STOP);
+	    TEXT(
+		"\\\"usage\\\":{\\\"input_tokens\\\":9}") "data: "
+							  "{\"type\":\"content_"
+							  "block_start\","
+							  "\"content_block\":"
+							  "{\"usage\":{\"input_"
+							  "tokens\":9}}}"
+							  "\n\n" STOP);
 	ck_assert(!r.has_usage && r.finished);
 	r = meter(false,
 	    "{\"content\":[{\"usage\":{\"input_tokens\":9}}],\"x\":{\"usage\":"
@@ -298,10 +301,11 @@ START_TEST(an_error_in_mid_stream_bills_what_was_reported)
 {
 	struct meter_report r;
 
-	r = meter(true,
-	    START("{\"input_tokens\":50,\"output_tokens\":1}") TEXT("hello")
-		"event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"
-		"\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n");
+	r = meter(true, START("{\"input_tokens\":50,\"output_tokens\":1}") TEXT(
+			    "hello") "event: error\ndata: "
+				     "{\"type\":\"error\",\"error\":{\"type\":"
+				     "\"overloaded_error\",\"message\":"
+				     "\"Overloaded\"}}\n\n");
 	ck_assert(r.failed && !r.finished);
 	ck_usage(&r, 50, 0, 0, 0, 1);
 }
@@ -313,9 +317,8 @@ START_TEST(a_stream_that_breaks_off_has_a_partial_report)
 	struct learnt l = {0};
 	struct usage u;
 
-	r = meter(true,
-	    START("{\"input_tokens\":50,\"output_tokens\":1}") TEXT(
-		"hello, this is a text of forty bytes...."));
+	r = meter(true, START("{\"input_tokens\":50,\"output_tokens\":1}")
+			    TEXT("hello, this is a text of forty bytes...."));
 	ck_assert(r.partial && !r.failed && !r.finished);
 	ck_assert_str_eq(estimate_rest(&l, &r, &u), "bytes");
 	ck_assert_uint_eq(u.n[USAGE_input], 50);

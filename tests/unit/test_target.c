@@ -82,6 +82,45 @@ static const struct {
     {"GET", "/google/v1beta/models/gemini-x", NULL, "models.retrieve", "gemini",
 	"gemini-x"},
     {"GET", "/v1/models", "x-goog-api-key", "models", "gemini", ""},
+    {"POST", "/v1/messages?beta=true", NULL, "messages", "anthropic", ""},
+    {"POST", "/anthropic/v1/messages/count_tokens", NULL,
+	"messages.count_tokens", "anthropic", ""},
+    {"POST", "/v1beta/models/gemini-x:generateContent", NULL, "gemini.generate",
+	"gemini", "gemini-x"},
+    {"POST", "/v1/models/gemini-x:generateContent", NULL, "gemini.generate",
+	"gemini", "gemini-x"},
+    {"POST", "/v1alpha/models/gemini-x:streamGenerateContent?alt=sse", NULL,
+	"gemini.stream", "gemini", "gemini-x"},
+    {"POST", "/google/v1beta/models/g%2Fx:countTokens", NULL,
+	"gemini.count_tokens", "gemini", "g/x"},
+    {"POST", "/v1beta/models/a:b:embedContent", NULL, "gemini.embed", "gemini",
+	"a:b"},
+    {"POST", "/v1beta/models/a:batchEmbedContents", NULL, "gemini.batch_embed",
+	"gemini", "a"},
+    {"POST",
+	"/v1/projects/p-1/locations/us-central1/publishers/google/models/"
+	"gemini-x:generateContent",
+	NULL, "gemini.generate", "gemini", "gemini-x"},
+    {"POST",
+	"/google/v1beta1/projects/p/locations/global/publishers/google/models/"
+	"gemini-x:streamGenerateContent?alt=sse",
+	NULL, "gemini.stream", "gemini", "gemini-x"},
+    {"POST", "/v1beta1/publishers/google/models/gemini-x:generateContent", NULL,
+	"gemini.generate", "gemini", "gemini-x"},
+    {"POST", "/model/us.anthropic.claude-v1%3A0/converse", NULL,
+	"bedrock.converse", "bedrock", "us.anthropic.claude-v1:0"},
+    {"POST", "/aws/model/anthropic.claude-v1:0/converse-stream", NULL,
+	"bedrock.converse_stream", "bedrock", "anthropic.claude-v1:0"},
+    {"POST",
+	"/model/arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x"
+	"/invoke",
+	NULL, "bedrock.invoke", "bedrock",
+	"arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x"},
+    {"POST",
+	"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ap%2Fus.x"
+	"/invoke-with-response-stream",
+	NULL, "bedrock.invoke_stream", "bedrock",
+	"arn:aws:bedrock:us-east-1:123456789012:p/us.x"},
 };
 
 START_TEST(paths_lead_to_endpoints)
@@ -127,6 +166,17 @@ static const struct {
     {"POST", "/openai/deployments/a/b/embeddings", "azure",
 	API_ERR_unknown_endpoint},
     {"GET", "/openai/deployments/a/models", "azure", API_ERR_unknown_endpoint},
+    {"POST", "/v1beta/models/:generateContent", "gemini",
+	API_ERR_unknown_endpoint},
+    {"POST", "/v1beta/models/x", "gemini", API_ERR_method_not_allowed},
+    {"POST", "/v1beta/models/x:predict", "gemini", API_ERR_unknown_endpoint},
+    {"POST", "/v1/projects/p/publishers/google/models/x:generateContent",
+	"gemini", API_ERR_unknown_endpoint},
+    {"POST", "/model//converse", "bedrock", API_ERR_unknown_endpoint},
+    {"POST", "/model/x/y", "bedrock", API_ERR_unknown_endpoint},
+    {"GET", "/model/x/converse", "bedrock", API_ERR_method_not_allowed},
+    {"POST", "/model/..%2fx/converse", "bedrock", API_ERR_invalid_request},
+    {"POST", "/v1/complete", "openai", API_ERR_unknown_endpoint},
     {"GET", "/v1/models/%", "openai", API_ERR_invalid_request},
     {"GET", "/v1/models/%4", "openai", API_ERR_invalid_request},
     {"GET", "/v1/models/%zz", "openai", API_ERR_invalid_request},
@@ -389,12 +439,21 @@ START_TEST(errors_have_each_apis_shape)
 	    "{\"error\":{\"code\":\"no_agent\",\"message\":\"Nobody serves "
 	    "this model at the moment.\",\"request_id\":\"r-1\"}}");
 	buf_reset(&b, 512);
-	api_error_event(&b, DIALECT_ANTHROPIC, API_ERR_agent_lost, "r-1");
+	api_error_event(&b, DIALECT_ANTHROPIC, FRAME_EVENTS, JOINT_NONE,
+	    API_ERR_agent_lost, "r-1");
 	ck_assert_str_eq(buf_cstr(&b),
 	    "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"
 	    "\"api_error\",\"message\":\"The connection to the provider was "
 	    "lost.\",\"details\":{\"error_code\":\"agent_lost\"}},"
 	    "\"request_id\":\"r-1\"}\n\n");
+	buf_reset(&b, 512);
+	api_error_event(&b, DIALECT_GEMINI, FRAME_ARRAY, JOINT_NONE,
+	    API_ERR_agent_lost, "r-1");
+	ck_assert_uint_eq(buf_len(&b), 0);
+	api_error_event(&b, DIALECT_GEMINI, FRAME_ARRAY, JOINT_NEXT,
+	    API_ERR_agent_lost, "r-1");
+	ck_assert(span_starts(buf_span(&b), SPAN(",\r\n{\"error\":{")));
+	ck_assert_str_eq(buf_cstr(&b) + buf_len(&b) - 2, "}]");
 	buf_reset(&b, 512);
 	api_error_body(&b, DIALECT_GEMINI, API_ERR_rate_limited, "Slow.", "r");
 	ck_assert_str_eq(buf_cstr(&b),
