@@ -85,7 +85,7 @@ $(O)/provsim: $(call obj,$(PROVSIM_SRCS))
 
 $(O)/load: $(call obj,$(LOAD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_TLS))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
@@ -147,6 +147,11 @@ system: all test-programs venv
 .PHONY: check-long
 check-long: all test-programs venv
 	DRIPPERS=10000 $(PYTEST) tests/system/test_d06.py
+
+# A bare Debian 12, from nothing to a served request: as root.
+.PHONY: check-bare
+check-bare:
+	@tests/run/bare.sh
 
 .PHONY: check-mutants
 check-mutants: all test-programs venv

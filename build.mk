@@ -21,6 +21,7 @@ COMMON_SRCS = \
 	common/http1_field.c \
 	common/http1_head.c \
 	common/http1_write.c \
+	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
 	common/json.c \
@@ -92,6 +93,10 @@ API_SRCS = \
 	hubd/api/target.c \
 
 ROUTE_SRCS = \
+	hubd/route/cooldown.c \
+	hubd/route/explain.c \
+	hubd/route/pick.c \
+	hubd/route/plan.c \
 	hubd/route/route.c \
 
 AUTH_SRCS = \
@@ -105,6 +110,8 @@ PRICE_SRCS = \
 	hubd/price/amount.c \
 	hubd/price/cost.c \
 	hubd/price/price_check.c \
+	hubd/price/price_diff.c \
+	hubd/price/price_draft.c \
 	hubd/price/price_field.c \
 	hubd/price/price_file.c \
 	hubd/price/price_find.c \
@@ -163,6 +170,7 @@ WORKER_SRCS = \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
+	hubd/worker/retry.c \
 	hubd/worker/upstream.c \
 	hubd/worker/worker.c \
 
@@ -174,6 +182,8 @@ BILLING_SRCS = \
 	hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
+	hubd/billing/cmd_route.c \
+	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
@@ -220,15 +230,33 @@ HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROU
 HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
 
 AGENTD_SRCS = $(COMMON_SRCS) \
+	common/rsa.c \
 	agentd/agent_conf.c \
+	agentd/agent_options.c \
 	agentd/announce.c \
+	agentd/answer_head.c \
+	agentd/aws_keys.c \
+	agentd/aws_metadata.c \
+	agentd/azure_url.c \
+	agentd/base_url.c \
 	agentd/call.c \
+	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
+	agentd/google_key.c \
+	agentd/google_url.c \
 	agentd/link.c \
 	agentd/main.c \
+	agentd/oauth.c \
 	agentd/provider.c \
+	agentd/provider_anthropic.c \
+	agentd/provider_aws.c \
+	agentd/provider_azure.c \
+	agentd/provider_google.c \
 	agentd/provider_openai.c \
+	agentd/sigv4.c \
+	agentd/skew.c \
+	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
 	agentd/upstream.c \

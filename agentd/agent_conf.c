@@ -1,4 +1,4 @@
-/* agentd.conf: the table of its options, and what a table cannot check. */
+/* agentd.conf read and checked as a whole; its options: agent_options.c. */
 #include "agentd/agent_conf.h"
 
 #include <assert.h>
@@ -6,199 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "agentd/provider.h"
+#include "agentd/token.h"
 #include "common/alloc.h"
 #include "common/crypto.h"
 #include "common/linkproto.h"
-
-#define NAME_MAX_LEN 64
-#define FILE_OPT     CONF_NONEMPTY
-
-#define AT(field) offsetof(struct agent_conf, field)
-#define IN(field) offsetof(struct provider_conf, field)
-
-static const char *
-check_name(const char *s)
-{
-	size_t i;
-
-	if (strlen(s) > NAME_MAX_LEN)
-		return ("is longer than 64 characters");
-	for (i = 0; s[i] != '\0'; i++)
-		if (strchr("abcdefghijklmnopqrstuvwxyz"
-			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
-			s[i]) == NULL)
-			return ("has characters beyond letters, digits, ._-");
-	return (NULL);
-}
-
-/* What goes into a header line of ours. */
-static const char *
-check_secret(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if (*s <= ' ' || *s > '~')
-			return ("has blanks or control characters");
-	return (NULL);
-}
-
-static const char *
-check_file(const char *s)
-{
-	return (access(s, R_OK) == 0 ? NULL : "cannot be read");
-}
-
-static const char *
-check_ui(const char *s)
-{
-	const char *colon = strrchr(s, ':');
-	char *end;
-	unsigned long port;
-
-	if (colon == NULL || colon == s)
-		return ("is not ADDRESS:PORT");
-	port = strtoul(colon + 1, &end, 10);
-	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || port > 65535)
-		return ("has no port up to 65535");
-	return (NULL);
-}
-
-static const char *
-check_type(const char *s)
-{
-	static const char *const later[] = {
-	    "azure", "anthropic", "google", "aws"};
-	size_t i;
-
-	if (provider_type_find(s) != NULL)
-		return (NULL);
-	for (i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (strcmp(s, later[i]) == 0)
-			return ("is not in this version");
-	return ("is no provider type");
-}
-
-static const struct conf_option options[] = {
-    {.name = "name",
-	.type = CONF_STR,
-	.offset = AT(name),
-	.flags = CONF_REQUIRED | CONF_NONEMPTY,
-	.check = check_name},
-    {.name = "hubs",
-	.type = CONF_LIST,
-	.offset = AT(hubs),
-	.flags = CONF_REQUIRED | CONF_NONEMPTY},
-    {.name = "token",
-	.type = CONF_STR,
-	.offset = AT(token),
-	.flags = CONF_REQUIRED | CONF_NONEMPTY,
-	.check = check_secret},
-    {.name = "links",
-	.type = CONF_INT,
-	.offset = AT(links),
-	.def = "2",
-	.min = 1,
-	.max = 64},
-    {.name = "capacity",
-	.type = CONF_INT,
-	.offset = AT(capacity),
-	.def = "256",
-	.min = 1,
-	.max = LINK_MAX_STREAMS - 1},
-    {.name = "ui",
-	.type = CONF_STR,
-	.offset = AT(ui),
-	.flags = CONF_NONEMPTY,
-	.check = check_ui},
-    {.name = "ca_file",
-	.type = CONF_STR,
-	.offset = AT(ca_file),
-	.flags = FILE_OPT,
-	.check = check_file},
-    {.name = "proxy",
-	.type = CONF_STR,
-	.offset = AT(proxy),
-	.flags = CONF_NONEMPTY},
-    {.name = "log",
-	.type = CONF_STR,
-	.offset = AT(log),
-	.flags = CONF_NONEMPTY},
-    {.name = "plaintext",
-	.type = CONF_BOOL,
-	.offset = AT(plaintext),
-	.def = "false"},
-    {.name = "link_max_age",
-	.type = CONF_TIME,
-	.offset = AT(link_max_age_ms),
-	.def = "24h",
-	.min = 1000,
-	.max = 30 * 86400000LL},
-    {.name = "drain",
-	.type = CONF_TIME,
-	.offset = AT(drain_ms),
-	.def = "300s",
-	.max = 86400000LL},
-};
-
-static const struct conf_option provider_options[] = {
-    {.name = "type",
-	.type = CONF_STR,
-	.offset = IN(type_name),
-	.flags = CONF_REQUIRED,
-	.check = check_type},
-    {.name = "base_url",
-	.type = CONF_STR,
-	.offset = IN(base_url),
-	.flags = CONF_NONEMPTY},
-    {.name = "api_key",
-	.type = CONF_STR,
-	.offset = IN(api_key),
-	.check = check_secret},
-    {.name = "models",
-	.type = CONF_LIST,
-	.offset = IN(models),
-	.flags = CONF_REQUIRED | CONF_NONEMPTY},
-    {.name = "weight",
-	.type = CONF_INT,
-	.offset = IN(weight),
-	.def = "1",
-	.min = 0,
-	.max = 1000},
-    {.name = "capacity",
-	.type = CONF_INT,
-	.offset = IN(capacity),
-	.def = "0",
-	.max = LINK_MAX_STREAMS},
-    {.name = "proxy",
-	.type = CONF_STR,
-	.offset = IN(proxy),
-	.flags = CONF_NONEMPTY},
-    {.name = "ca_file",
-	.type = CONF_STR,
-	.offset = IN(ca_file),
-	.flags = FILE_OPT,
-	.check = check_file},
-};
-
-static const struct conf_section sections[] = {
-    {.name = "provider",
-	.options = provider_options,
-	.noptions = sizeof(provider_options) / sizeof(provider_options[0]),
-	.titled = true,
-	.size = sizeof(struct provider_conf),
-	.array_offset = AT(providers),
-	.count_offset = AT(nproviders),
-	.title_offset = IN(name)},
-};
-
-static const struct conf_schema schema = {
-    .options = options,
-    .noptions = sizeof(options) / sizeof(options[0]),
-    .sections = sections,
-    .nsections = sizeof(sections) / sizeof(sections[0]),
-};
 
 /* ---- hubs --------------------------------------------------------------- */
 
@@ -281,27 +94,89 @@ check_hubs(struct agent_conf *c, const char *name, char *error, size_t cap)
 	return (0);
 }
 
+#define IN(field) offsetof(struct provider_conf, field)
+
+/* Options that not every type has. */
+static const struct {
+	const char *option;
+	size_t at;
+	const char *types[4];
+} owned[] = {
+    {"api_key", IN(api_key), {"openai", "azure", "anthropic", "google"}},
+    {"api_version", IN(api_version), {"azure"}},
+    {"authority", IN(authority), {"azure"}},
+    {"tenant", IN(tenant), {"azure"}},
+    {"client_id", IN(client_id), {"azure"}},
+    {"client_secret", IN(client_secret), {"azure"}},
+    {"project", IN(project), {"google"}},
+    {"location", IN(location), {"google"}},
+    {"service_account", IN(service_account), {"google"}},
+    {"region", IN(region), {"aws"}},
+    {"access_key", IN(access_key), {"aws"}},
+    {"secret_key", IN(secret_key), {"aws"}},
+    {"session_token", IN(session_token), {"aws"}},
+    {"bearer", IN(bearer), {"aws"}},
+};
+
+static bool
+has_option(size_t i, const char *type)
+{
+	size_t j;
+
+	for (j = 0; j < 4 && owned[i].types[j] != NULL; j++)
+		if (strcmp(owned[i].types[j], type) == 0)
+			return (true);
+	return (false);
+}
+
+/* The first option that a section of this type cannot have, or NULL. */
+static const char *
+foreign_option(const struct provider_conf *p)
+{
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+		memcpy(&value, (const char *)p + owned[i].at, sizeof(value));
+		if (value != NULL && !has_option(i, p->type_name))
+			return (owned[i].option);
+	}
+	return (p->metadata && strcmp(p->type_name, "google") != 0 ? "metadata"
+								   : NULL);
+}
+
+static int
+check_provider(
+    struct provider_conf *p, const char *name, char *error, size_t cap)
+{
+	const char *why = agent_conf_check_name(p->name), *option;
+
+	p->type = provider_type_find(p->type_name);
+	assert(p->type != NULL); /* check_type() */
+	if ((option = foreign_option(p)) != NULL) {
+		snprintf(error, cap,
+		    "%s: provider \"%s\" has %s, which type %s has not", name,
+		    p->name, option, p->type_name);
+		return (-1);
+	}
+	if (why == NULL && p->type->check(p, &why))
+		return (0);
+	snprintf(error, cap, "%s: provider \"%s\" %s", name, p->name, why);
+	return (-1);
+}
+
 static int
 check_providers(struct agent_conf *c, const char *name, char *error, size_t cap)
 {
-	const char *why = NULL;
-	struct provider_conf *p;
 	size_t i;
 
 	if (c->nproviders == 0) {
 		snprintf(error, cap, "%s: no provider section", name);
 		return (-1);
 	}
-	for (i = 0; i < c->nproviders; i++) {
-		p = &c->providers[i];
-		p->type = provider_type_find(p->type_name);
-		assert(p->type != NULL); /* check_type() */
-		if (check_name(p->name) == NULL && p->type->check(p, &why))
-			continue;
-		snprintf(error, cap, "%s: provider \"%s\" %s", name, p->name,
-		    why != NULL ? why : check_name(p->name));
-		return (-1);
-	}
+	for (i = 0; i < c->nproviders; i++)
+		if (check_provider(&c->providers[i], name, error, cap) == -1)
+			return (-1);
 	return (0);
 }
 
@@ -321,7 +196,7 @@ agent_conf_load(const char *path, char *error, size_t cap)
 {
 	struct agent_conf *c = xcalloc(1, sizeof(*c));
 
-	if (conf_read(&schema, path, c, error, cap) == -1) {
+	if (conf_read(&agent_schema, path, c, error, cap) == -1) {
 		free(c);
 		return (NULL);
 	}
@@ -333,7 +208,7 @@ agent_conf_parse(const char *name, struct span text, char *error, size_t cap)
 {
 	struct agent_conf *c = xcalloc(1, sizeof(*c));
 
-	if (conf_parse(&schema, name, text, c, error, cap) == -1) {
+	if (conf_parse(&agent_schema, name, text, c, error, cap) == -1) {
 		free(c);
 		return (NULL);
 	}
@@ -347,6 +222,27 @@ agent_conf_ref(struct agent_conf *c)
 	return (c);
 }
 
+static void
+wipe(char *secret)
+{
+	if (secret != NULL)
+		crypto_wipe(secret, strlen(secret));
+}
+
+static void
+provider_fini(struct provider_conf *p)
+{
+	credential_free(p->credential);
+	/* A check before this one may have refused the whole. */
+	if (p->type != NULL && p->type->release != NULL)
+		p->type->release(p);
+	wipe(p->api_key);
+	wipe(p->client_secret);
+	wipe(p->secret_key);
+	wipe(p->session_token);
+	wipe(p->bearer);
+}
+
 void
 agent_conf_unref(struct agent_conf *c)
 {
@@ -354,12 +250,10 @@ agent_conf_unref(struct agent_conf *c)
 
 	if (c == NULL || --c->refs > 0)
 		return;
-	crypto_wipe(c->token, strlen(c->token));
+	wipe(c->token);
 	for (i = 0; i < c->nproviders; i++)
-		if (c->providers[i].api_key != NULL)
-			crypto_wipe(c->providers[i].api_key,
-			    strlen(c->providers[i].api_key));
-	conf_free(&schema, c);
+		provider_fini(&c->providers[i]);
+	conf_free(&agent_schema, c);
 	free(c);
 }
 

@@ -11,6 +11,7 @@
 
 #include "common/conf.h"
 
+struct credential;
 struct provider_type;
 
 struct provider_conf {
@@ -19,12 +20,22 @@ struct provider_conf {
 	char *base_url;
 	char *api_key; /* NULL: none */
 	char *type_name;
-	struct conf_list models; /* fnmatch globs */
+	/* Of one type each, NULL: not given; agentd.conf(5) says which. */
+	char *api_version, *authority;		    /* azure */
+	char *tenant, *client_id, *client_secret;   /* azure */
+	char *project, *location, *service_account; /* google */
+	char *region, *access_key, *secret_key;	    /* aws */
+	char *session_token, *bearer;		    /* aws */
+	bool metadata;				    /* google */
+	struct conf_list models;		    /* fnmatch globs */
 	uint32_t weight;
 	uint32_t capacity; /* calls at once; 0: only the agent's own limit */
 	char *proxy;	   /* NULL: none */
 	char *ca_file;	   /* NULL: the system's */
-	uint32_t calls;	   /* now; the one member that changes */
+	void *state;	   /* the type's own, see agentd/provider.h */
+	/* What calls wait for; NULL: nothing, or not started. */
+	struct credential *credential;
+	uint32_t calls; /* now; this and what state holds change */
 };
 
 struct agent_conf {
@@ -43,6 +54,11 @@ struct agent_conf {
 	struct provider_conf *providers;
 	size_t nproviders;
 };
+
+/* The options (agent_options.c), which alone do not make a whole. */
+extern const struct conf_schema agent_schema;
+/* Of an agent or a section: what is wrong with it, or NULL. */
+const char *agent_conf_check_name(const char *);
 
 /*
  * Reads and checks the file. The caller holds one reference. NULL: error

@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "agentd/agent.h"
+#include "agentd/answer_head.h"
+#include "agentd/call_want.h"
 #include "agentd/link.h"
 #include "agentd/provider.h"
+#include "agentd/token.h"
 #include "agentd/upstream.h"
 #include "common/alloc.h"
 #include "common/failpoint.h"
@@ -17,16 +20,14 @@
 #include "common/log.h"
 
 #define SEND_MARK  65536 /* bytes queued for the hub above which we pause */
-#define TEXT_MAX   256
-#define MS_MAX	   86400000
-#define TOTAL_MS   3600000 /* where the hub names none */
-#define FIRST_MS   600000
-#define IDLE_MS	   300000
+#define DETAIL_MAX 400	 /* of an error, logged */
 #define CALL_MAGIC 0x63616c6c
 
 enum call_state {
 	STATE_BODY,	 /* the request is coming in */
+	STATE_WAITING,	 /* for a credential of the provider's */
 	STATE_SENT,	 /* the provider has it */
+	STATE_LOOKING,	 /* whose fault its error is, the body tells */
 	STATE_STREAMING, /* its answer is going out */
 	STATE_ANSWERED,	 /* all is queued for the hub */
 	STATE_OVER,
@@ -46,19 +47,24 @@ struct call {
 	struct loop_timer *timer;
 	monotime_t end_at; /* of the whole */
 	monotime_t sent_at;
-	int64_t total_ms, first_ms, idle_ms;
 	size_t queued; /* for the hub, when last written */
-	char id[64], endpoint[64], provider_name[TEXT_MAX], model[TEXT_MAX];
-	char content_type[TEXT_MAX];
+	struct call_want want;
+	struct credential_wait credential;
+	uint64_t credential_version; /* that the request was made with */
+	struct loop_work again_work; /* curl must not be on the stack */
+	bool again;		     /* this is the second try */
+	struct answer_head *held;    /* while STATE_LOOKING, as is error */
+	struct buf error;
+	int status;
 };
 
 static const char *const state_names[] = {
-    "body", "sent", "streaming", "answered", "over"};
+    "body", "waiting", "sent", "looking", "streaming", "answered", "over"};
 
 static void
 set_state(struct call *c, enum call_state state)
 {
-	log_debug("call %s: %s -> %s", c->id, state_names[c->state],
+	log_debug("call %s: %s -> %s", c->want.id, state_names[c->state],
 	    state_names[state]);
 	c->state = state;
 }
@@ -89,6 +95,8 @@ answer_error(struct call *c, const char *error)
 	if (c->upstream != NULL)
 		upstream_cancel(c->upstream);
 	c->upstream = NULL;
+	credential_cancel(&c->credential);
+	loop_work_cancel(&c->again_work);
 	set_state(c, STATE_ANSWERED);
 	loop_timer_set_at(c->timer, c->end_at);
 	h2stream_respond(c->stream, f, 2, false);
@@ -101,14 +109,16 @@ on_timer(void *arg)
 	bool whole = monotime_reached(c->end_at, monotime_now());
 
 	assert(c->magic == CALL_MAGIC);
-	if (c->state == STATE_SENT) {
-		log_warnx("call %s: provider %s: no answer in time", c->id,
-		    c->provider->name);
+	if (c->state == STATE_SENT || c->state == STATE_WAITING ||
+	    c->state == STATE_LOOKING) {
+		log_warnx("call %s: provider %s: no %s in time", c->want.id,
+		    c->provider->name,
+		    c->state == STATE_WAITING ? "credentials" : "answer");
 		answer_error(c, "timeout");
 		return;
 	}
 	if (c->state == STATE_STREAMING && !whole)
-		log_warnx("call %s: provider %s: fell silent", c->id,
+		log_warnx("call %s: provider %s: fell silent", c->want.id,
 		    c->provider->name);
 	call_end(c, whole ? CALL_TIMED_OUT : CALL_BROKEN);
 }
@@ -122,7 +132,9 @@ call_free(void *arg)
 
 	c->magic = 0;
 	buf_fini(&c->body);
-	agent_conf_unref(c->conf);
+	buf_fini(&c->error);
+	answer_head_free(c->held);
+	call_want_fini(&c->want);
 	free(c);
 }
 
@@ -161,6 +173,8 @@ call_end(struct call *c, enum call_reason reason)
 		h2stream_set_arg(stream, NULL);
 		h2stream_reset(stream, reset_code(reason));
 	}
+	credential_cancel(&c->credential);
+	loop_work_cancel(&c->again_work);
 	loop_timer_free(c->timer);
 	c->timer = NULL;
 	c->agent->calls--;
@@ -169,6 +183,10 @@ call_end(struct call *c, enum call_reason reason)
 		c->provider->calls--;
 	LIST_REMOVE(c, entry);
 	link_call_over(c->link);
+	/* Now, not after the turn: its credentials need the loop to end. */
+	agent_conf_unref(c->conf);
+	c->conf = NULL;
+	c->provider = NULL;
 	loop_dispose_later(c->agent->loop, call_free, c);
 }
 
@@ -183,64 +201,164 @@ call_on_close(struct call *c, uint32_t code)
 
 /* ---- the provider's answer ---------------------------------------------- */
 
-/* Values as HTTP allows them; anything else is not worth carrying. */
-static bool
-is_value(struct span v)
+static void
+respond(struct call *c, const struct answer_head *h)
 {
-	size_t i;
-
-	for (i = 0; i < v.n; i++)
-		if (((unsigned char)v.p[i] < ' ' && v.p[i] != '\t') ||
-		    v.p[i] == 0x7f)
-			return (false);
-	return (true);
+	set_state(c, STATE_STREAMING);
+	wait_at_most(c, c->want.idle_ms);
+	h2stream_respond(c->stream, h->fields, h->n, true);
 }
 
-/* Names go out in lower case (RFC 9113 8.2.1), kept in names. */
-static size_t
-copy_fields(struct h2_field *out, const struct upstream_field *f, size_t n,
-    char *names, size_t cap)
+/* What it says is for our log alone. */
+static int
+detail_size(const struct call *c)
 {
-	size_t i, j, k = 0, used = 0;
+	size_t n = buf_len(&c->error);
 
-	for (i = 0; i < n; i++) {
-		if (f[i].name.n > cap - used || !is_value(f[i].value))
-			continue;
-		for (j = 0; j < f[i].name.n; j++)
-			names[used + j] =
-			    (char)tolower((unsigned char)f[i].name.p[j]);
-		out[k].name = span_of(names + used, f[i].name.n);
-		out[k++].value = f[i].value;
-		used += f[i].name.n;
+	return (n < DETAIL_MAX ? (int)n : DETAIL_MAX);
+}
+
+static void
+refuse(struct call *c, int status)
+{
+	log_warnx("call %s: provider %s refuses our credentials: %d %.*s",
+	    c->want.id, c->provider->name, status, detail_size(c),
+	    buf_ptr(&c->error));
+	answer_error(c, "credentials");
+}
+
+static void
+deny(struct call *c, int status)
+{
+	log_warnx("call %s: provider %s does not let us use %s: %d %.*s",
+	    c->want.id, c->provider->name, c->want.model, status,
+	    detail_size(c), buf_ptr(&c->error));
+	answer_error(c, "unknown_provider");
+}
+
+/* Once more, if this was the first time; outside of curl. */
+static void
+try_again(struct call *c, int status)
+{
+	if (c->again) {
+		refuse(c, status);
+		return;
 	}
-	return (k);
+	c->again = true;
+	if (c->upstream != NULL)
+		upstream_cancel(c->upstream);
+	c->upstream = NULL;
+	answer_head_free(c->held);
+	c->held = NULL;
+	buf_fini(&c->error);
+	log_info("call %s: provider %s: once more after %d", c->want.id,
+	    c->provider->name, status);
+	set_state(c, STATE_WAITING);
+	loop_defer(c->agent->loop, &c->again_work);
+}
+
+static enum provider_verdict
+judge_head(struct call *c, int status, const struct upstream_field *f, size_t n)
+{
+	struct provider_conf *p = c->provider;
+	const struct provider_answer answer = {
+	    .status = status,
+	    .fields = f,
+	    .n = n,
+	    .asked_at = c->sent_at,
+	    .credential = c->credential_version,
+	};
+
+	/* A token may have been revoked before its time. */
+	if (status == 401 && p->credential != NULL && !c->again &&
+	    credential_refused(p->credential, c->credential_version))
+		return (PROVIDER_AGAIN);
+	return (p->type->on_head != NULL ? p->type->on_head(p, &answer)
+					 : provider_on_head(status));
+}
+
+/* Is the answer no matter of the user's? Then it is dealt with. */
+static bool
+is_ours(struct call *c, enum provider_verdict verdict, int status)
+{
+	switch (verdict) {
+	case PROVIDER_REFUSED:
+		refuse(c, status);
+		return (true);
+	case PROVIDER_DENIED:
+		deny(c, status);
+		return (true);
+	case PROVIDER_AGAIN:
+		try_again(c, status);
+		return (true);
+	case PROVIDER_PASS:
+	case PROVIDER_LOOK:
+	default:
+		return (false);
+	}
 }
 
 static void
 on_head(void *arg, int status, const struct upstream_field *f, size_t n)
 {
 	struct call *c = arg;
-	struct h2_field out[UPSTREAM_MAX_FIELDS + 2];
-	char names[1024], number[8], us[24];
+	struct answer_head h;
 	int64_t took = monotime_now().ns - c->sent_at.ns;
+	enum provider_verdict verdict;
 
 	assert(c->magic == CALL_MAGIC && c->state == STATE_SENT);
 	(void)FAILPOINT("agent.head");
-	if (status == 401 || status == 403) {
-		log_warnx("call %s: provider %s refuses our credentials: %d",
-		    c->id, c->provider->name, status);
-		answer_error(c, "credentials");
+	verdict = judge_head(c, status, f, n);
+	if (is_ours(c, verdict, status))
+		return;
+	answer_head_make(
+	    &h, status, took / 1000, f, n, c->provider->type->keep_field);
+	if (verdict == PROVIDER_PASS) {
+		respond(c, &h);
 		return;
 	}
-	snprintf(number, sizeof(number), "%03d", status % 1000);
-	snprintf(us, sizeof(us), "%lld", (long long)(took / 1000));
-	out[0] = (struct h2_field){SPAN(":status"), span_str(number)};
-	out[1] = (struct h2_field){SPAN(LINK_F_UPSTREAM_US), span_str(us)};
-	n = 2 + copy_fields(out + 2, f, n, names, sizeof(names));
-	set_state(c, STATE_STREAMING);
-	wait_at_most(c, c->idle_ms);
-	h2stream_respond(c->stream, out, n, true);
+	assert(c->held == NULL);
+	c->held = answer_head_copy(&h);
+	c->status = status;
+	set_state(c, STATE_LOOKING);
+	wait_at_most(c, c->want.idle_ms);
 }
+
+/* ---- an error of the provider's, held until it is clear whose it is ----- */
+
+/* It is the user's after all. */
+static void
+release_error(struct call *c)
+{
+	respond(c, c->held);
+	if (c->state == STATE_STREAMING)
+		c->queued =
+		    h2stream_write(c->stream, buf_span(&c->error), false);
+}
+
+static void
+hold_error(struct call *c, struct span bytes)
+{
+	buf_addspan(&c->error, bytes);
+	if (buf_len(&c->error) > PROVIDER_LOOK_MAX)
+		release_error(c);
+}
+
+/* The whole of it is there. true: it goes on to the user. */
+static bool
+judge_error(struct call *c)
+{
+	enum provider_verdict verdict;
+
+	verdict = c->provider->type->on_error(
+	    c->provider, c->status, buf_span(&c->error));
+	assert(verdict != PROVIDER_LOOK);
+	if (!is_ours(c, verdict, c->status))
+		release_error(c);
+	return (c->state == STATE_STREAMING);
+}
+
+/* ---- its body ----------------------------------------------------------- */
 
 static bool
 may_take(void *arg)
@@ -260,10 +378,14 @@ on_body(void *arg, struct span bytes)
 	struct call *c = arg;
 
 	assert(c->magic == CALL_MAGIC && c->state != STATE_OVER);
+	if (c->state == STATE_LOOKING) {
+		hold_error(c, bytes);
+		return;
+	}
 	if (c->state != STATE_STREAMING)
 		return;
 	(void)FAILPOINT("agent.streaming");
-	wait_at_most(c, c->idle_ms);
+	wait_at_most(c, c->want.idle_ms);
 	c->queued = h2stream_write(c->stream, bytes, false);
 }
 
@@ -293,6 +415,8 @@ on_done(void *arg, enum upstream_end end, const char *detail)
 
 	assert(c->magic == CALL_MAGIC);
 	c->upstream = NULL;
+	if (c->state == STATE_LOOKING && end == UPSTREAM_OK && !judge_error(c))
+		return;
 	if (c->state == STATE_STREAMING && end == UPSTREAM_OK) {
 		(void)FAILPOINT("agent.end");
 		set_state(c, STATE_ANSWERED);
@@ -300,8 +424,9 @@ on_done(void *arg, enum upstream_end end, const char *detail)
 		h2stream_write(c->stream, SPAN(""), true);
 		return;
 	}
-	log_warnx("call %s: provider %s: %s", c->id, c->provider->name, detail);
-	if (c->state == STATE_SENT)
+	log_warnx(
+	    "call %s: provider %s: %s", c->want.id, c->provider->name, detail);
+	if (c->state == STATE_SENT || c->state == STATE_LOOKING)
 		answer_error(c, error_word(end));
 	else
 		call_end(c, CALL_BROKEN);
@@ -320,7 +445,7 @@ call_on_writable(struct call *c)
 	c->queued = 0;
 	if (c->upstream == NULL)
 		return;
-	wait_at_most(c, c->idle_ms);
+	wait_at_most(c, c->want.idle_ms);
 	upstream_resume(c->upstream);
 }
 
@@ -329,6 +454,7 @@ call_on_writable(struct call *c)
 static void
 start(struct call *c, const struct provider_request *r)
 {
+	const struct provider_type *type = c->provider->type;
 	struct upstream_options o = {
 	    .method = r->method,
 	    .url = r->url.mem + r->url.off,
@@ -340,12 +466,13 @@ start(struct call *c, const struct provider_request *r)
 	    .proxy_loopback = c->provider->proxy != NULL,
 	    .ca_file = c->provider->ca_file != NULL ? c->provider->ca_file
 						    : c->conf->ca_file,
-	    .keep_field = c->provider->type->keep_field,
+	    .keep_field =
+		type->read_field != NULL ? type->read_field : type->keep_field,
 	};
 
 	set_state(c, STATE_SENT);
 	c->sent_at = monotime_now();
-	wait_at_most(c, c->first_ms);
+	wait_at_most(c, c->want.first_ms);
 	c->upstream =
 	    upstream_start(c->agent->upstream, &o, &upstream_handler, c);
 	if (c->upstream == NULL)
@@ -353,30 +480,76 @@ start(struct call *c, const struct provider_request *r)
 	(void)FAILPOINT("agent.sent");
 }
 
+static void
+answer_unknown(struct call *c)
+{
+	log_warnx("call %s: the hub asks for %s at provider %s, "
+		  "which is not here",
+	    c->want.id, c->want.endpoint, c->want.provider);
+	answer_error(c, "unknown_provider");
+}
+
+/* All is there to make the request of. */
+static void
+send_request(struct call *c)
+{
+	struct provider_call view =
+	    call_want_view(&c->want, buf_span(&c->body));
+	struct provider_request r = {0};
+
+	if (c->provider->credential != NULL)
+		c->credential_version =
+		    credential_version(c->provider->credential);
+	if (c->provider->type->make(c->provider, &view, &r)) {
+		buf_cstr(&r.url);
+		start(c, &r);
+	} else {
+		answer_unknown(c);
+	}
+	provider_request_fini(&r);
+}
+
+static void
+on_credential(void *arg, const char *why)
+{
+	struct call *c = arg;
+
+	assert(c->magic == CALL_MAGIC && c->state == STATE_WAITING);
+	if (why == NULL) {
+		send_request(c);
+		return;
+	}
+	log_warnx("call %s: provider %s: no credentials: %s", c->want.id,
+	    c->provider->name, why);
+	answer_error(c, "credentials");
+}
+
+/* First the credential, if there is one; the deadline of the whole holds. */
+static void
+on_again(void *arg)
+{
+	struct call *c = arg;
+
+	assert(c->magic == CALL_MAGIC && c->state == STATE_WAITING);
+	if (c->provider->credential != NULL)
+		credential_await(c->provider->credential, &c->credential);
+	else
+		send_request(c);
+}
+
 void
 call_on_end(struct call *c)
 {
-	struct provider_call want = {
-	    .endpoint = c->endpoint,
-	    .model = c->model,
-	    .content_type = c->content_type,
-	};
-	struct provider_request r = {0};
-
 	assert(c->magic == CALL_MAGIC);
 	if (c->state != STATE_BODY)
 		return;
-	if (c->provider == NULL ||
-	    !c->provider->type->make(c->provider, &want, &r)) {
-		log_warnx("call %s: the hub asks for %s at provider %s, "
-			  "which is not here",
-		    c->id, c->endpoint, c->provider_name);
-		answer_error(c, "unknown_provider");
-	} else {
-		buf_cstr(&r.url);
-		start(c, &r);
+	if (c->provider == NULL) {
+		answer_unknown(c);
+		return;
 	}
-	provider_request_fini(&r);
+	set_state(c, STATE_WAITING);
+	wait_at_most(c, c->want.first_ms);
+	on_again(c);
 }
 
 void
@@ -388,56 +561,12 @@ call_on_data(struct call *c, struct span bytes)
 		return;
 	if (bytes.n > BODY_MAX - buf_len(&c->body) ||
 	    bytes.n > BODY_SUM_MAX - c->agent->body_held) {
-		log_warnx("call %s: no room for its body", c->id);
+		log_warnx("call %s: no room for its body", c->want.id);
 		call_end(c, CALL_REFUSED);
 		return;
 	}
 	buf_addspan(&c->body, bytes);
 	c->agent->body_held += bytes.n;
-}
-
-static void
-take_text(char *out, size_t cap, struct span v)
-{
-	if (v.n < cap && memchr(v.p, '\0', v.n) == NULL) {
-		memcpy(out, v.p, v.n);
-		out[v.n] = '\0';
-	}
-}
-
-static void
-take_ms(int64_t *out, struct span v)
-{
-	int64_t ms = 0;
-	size_t i;
-
-	for (i = 0; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++)
-		if (ms <= MS_MAX)
-			ms = ms * 10 + (v.p[i] - '0');
-	if (v.n > 0 && i == v.n)
-		*out = ms < MS_MAX ? ms : MS_MAX;
-}
-
-/* What is unknown or does not fit is left out, and missed later. */
-static void
-take_field(struct call *c, const struct h2_field *f)
-{
-	if (span_eq(f->name, SPAN(LINK_F_REQUEST_ID)))
-		take_text(c->id, sizeof(c->id), f->value);
-	else if (span_eq(f->name, SPAN(LINK_F_ENDPOINT)))
-		take_text(c->endpoint, sizeof(c->endpoint), f->value);
-	else if (span_eq(f->name, SPAN(LINK_F_PROVIDER)))
-		take_text(c->provider_name, sizeof(c->provider_name), f->value);
-	else if (span_eq(f->name, SPAN(LINK_F_MODEL)))
-		take_text(c->model, sizeof(c->model), f->value);
-	else if (span_eq(f->name, SPAN("content-type")))
-		take_text(c->content_type, sizeof(c->content_type), f->value);
-	else if (span_eq(f->name, SPAN(LINK_F_DEADLINE)))
-		take_ms(&c->total_ms, f->value);
-	else if (span_eq(f->name, SPAN(LINK_F_FIRST)))
-		take_ms(&c->first_ms, f->value);
-	else if (span_eq(f->name, SPAN(LINK_F_IDLE)))
-		take_ms(&c->idle_ms, f->value);
 }
 
 static bool
@@ -451,17 +580,15 @@ static struct call *
 call_new(struct agent *a, const struct h2_field *f, size_t n)
 {
 	struct call *c = xcalloc(1, sizeof(*c));
-	size_t i;
 
 	c->magic = CALL_MAGIC;
 	c->agent = a;
-	c->total_ms = TOTAL_MS;
-	c->first_ms = FIRST_MS;
-	c->idle_ms = IDLE_MS;
-	for (i = 0; i < n; i++)
-		take_field(c, &f[i]);
+	call_want_read(&c->want, f, n);
+	c->credential.fn = on_credential;
+	c->credential.arg = c;
+	c->again_work = (struct loop_work){.fn = on_again, .arg = c};
 	c->conf = agent_conf_ref(a->conf);
-	c->provider = agent_conf_provider(c->conf, c->provider_name);
+	c->provider = agent_conf_provider(c->conf, c->want.provider);
 	return (c);
 }
 
@@ -473,6 +600,7 @@ call_begin(struct agent *a, struct link *link, struct call_list *list,
 
 	(void)FAILPOINT("agent.call_received");
 	if (is_full(a, c->provider)) {
+		agent_conf_unref(c->conf);
 		call_free(c);
 		h2stream_reset(stream, H2_REFUSED_STREAM);
 		return;
@@ -484,7 +612,7 @@ call_begin(struct agent *a, struct link *link, struct call_list *list,
 	a->calls++;
 	if (c->provider != NULL)
 		c->provider->calls++;
-	c->end_at = monotime_add_ms(loop_now(a->loop), c->total_ms);
+	c->end_at = monotime_add_ms(loop_now(a->loop), c->want.total_ms);
 	c->timer = loop_timer_new(a->loop, on_timer, c);
 	loop_timer_set_at(c->timer, c->end_at);
 }

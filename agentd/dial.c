@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "agentd/curl_loop.h"
+#include "agentd/skew.h"
 #include "common/alloc.h"
 #include "common/conn_transport.h"
 #include "common/crypto.h"
 #include "common/http1.h"
 #include "common/linkproto.h"
+#include "common/log.h"
 #include "common/ws.h"
 
 #define CONNECT_MS  10000L
@@ -50,6 +52,7 @@ struct dial {
 	unsigned slot;
 	char key[25];
 	size_t scanned;
+	monotime_t asked_at;
 	char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -198,6 +201,7 @@ send_handshake(struct dial *d)
 	const char *path = strchr(authority, '/');
 	struct buf *out = conn_out(d->conn);
 
+	d->asked_at = monotime_now();
 	ws_make_key(d->key);
 	buf_addf(out,
 	    "GET %s HTTP/1.1\r\nHost: %.*s\r\nUpgrade: websocket\r\n"
@@ -245,6 +249,28 @@ check_answer(struct dial *d, const struct http1_response *r)
 	return (NULL);
 }
 
+/* Providers that check the time of signatures refuse those of a wrong clock,
+ * and what a wrong clock writes into logs misleads. */
+static void
+compare_clocks(const struct dial *d, const struct http1_response *r)
+{
+	const struct skew_head h = {
+	    .date = find(r, "date"),
+	    .age = find(r, "age"),
+	    .wall_ms = walltime_ms(),
+	    .asked_at = d->asked_at,
+	    .came_at = monotime_now(),
+	};
+	int64_t ms;
+
+	/* Once for all links to that hub. */
+	if (d->slot == 0 && skew_measure(&h, &ms) &&
+	    (ms > LINK_CLOCK_MS || ms < -LINK_CLOCK_MS))
+		log_warnx("our clock is %lld s %s that of the hub at %s",
+		    llabs((long long)(ms / 1000)),
+		    ms > 0 ? "behind" : "ahead of", d->url);
+}
+
 static void
 read_answer(struct dial *d)
 {
@@ -270,6 +296,7 @@ read_answer(struct dial *d)
 		dial_fail(d, why);
 		return;
 	}
+	compare_clocks(d, &r);
 	buf_consume(in, r.size);
 	dial_succeed(d);
 }

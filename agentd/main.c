@@ -11,6 +11,7 @@
 
 #include "agentd/agent.h"
 #include "agentd/announce.h"
+#include "agentd/provider.h"
 #include "agentd/ui.h"
 #include "agentd/uplink.h"
 #include "agentd/upstream.h"
@@ -132,6 +133,7 @@ reload(struct program *p)
 	    (old->ui == NULL) != (new->ui == NULL) ||
 	    (old->ui != NULL && strcmp(old->ui, new->ui) != 0))
 		log_warnx("hubs, links and ui change with a restart only");
+	providers_start(new, p->agent.loop, p->agent.upstream);
 	p->agent.conf = new;
 	agent_conf_unref(old);
 	uplinks_announce(p->agent.uplinks);
@@ -259,6 +261,7 @@ set_up(struct program *p)
 	a->loop = loop_new();
 	announce_identify(a, p->options.conf);
 	a->upstream = upstream_new(a->loop);
+	providers_start(a->conf, a->loop, a->upstream);
 	if (a->conf->ui != NULL && (p->ui = ui_new(a, a->conf->ui)) == NULL)
 		fatal("cannot listen on %s", a->conf->ui);
 	p->drain_timer = loop_timer_new(a->loop, on_drain_timeout, p);
@@ -273,12 +276,12 @@ tear_down(struct program *p)
 
 	ui_free(p->ui);
 	uplinks_free(a->uplinks);
+	agent_conf_unref(a->conf);
 	upstream_free(a->upstream);
 	loop_timer_free(p->drain_timer);
 	loop_io_free(p->signal_io);
 	close(p->signals);
 	loop_free(a->loop);
-	agent_conf_unref(a->conf);
 }
 
 int

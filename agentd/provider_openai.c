@@ -7,21 +7,19 @@
 #include "agentd/agent_conf.h"
 #include "agentd/provider.h"
 
-static const struct {
-	const char *id, *method, *path;
-} endpoints[] = {
-    {"chat.completions", "POST", "/chat/completions"},
-    {"completions", "POST", "/completions"},
-    {"embeddings", "POST", "/embeddings"},
-    {"responses", "POST", "/responses"},
-    {"responses.compact", "POST", "/responses/compact"},
-    {"responses.input_tokens", "POST", "/responses/input_tokens"},
-    {"moderations", "POST", "/moderations"},
-    {"images.generations", "POST", "/images/generations"},
-    {"images.edits", "POST", "/images/edits"},
-    {"audio.speech", "POST", "/audio/speech"},
-    {"audio.transcriptions", "POST", "/audio/transcriptions"},
-    {"audio.translations", "POST", "/audio/translations"},
+static const struct openai_endpoint endpoints[] = {
+    {"chat.completions", "POST", "/chat/completions", AZURE_SCOPED},
+    {"completions", "POST", "/completions", AZURE_SCOPED},
+    {"embeddings", "POST", "/embeddings", AZURE_SCOPED},
+    {"responses", "POST", "/responses", AZURE_OPEN},
+    {"responses.compact", "POST", "/responses/compact", AZURE_OPEN},
+    {"responses.input_tokens", "POST", "/responses/input_tokens", AZURE_OPEN},
+    {"moderations", "POST", "/moderations", AZURE_NONE},
+    {"images.generations", "POST", "/images/generations", AZURE_SCOPED},
+    {"images.edits", "POST", "/images/edits", AZURE_SCOPED},
+    {"audio.speech", "POST", "/audio/speech", AZURE_SCOPED},
+    {"audio.transcriptions", "POST", "/audio/transcriptions", AZURE_SCOPED},
+    {"audio.translations", "POST", "/audio/translations", AZURE_SCOPED},
 };
 
 /* What users' clients read, and what hubs learn from. */
@@ -36,6 +34,9 @@ static const char *const kept_fields[] = {
     "openai-model",
     NULL,
 };
+
+/* Of the user's own. */
+static const char *const sent_fields[] = {"openai-beta", NULL};
 
 static bool
 starts_nocase(struct span s, const char *prefix)
@@ -107,7 +108,7 @@ provider_openai_url(const char *base_url, const char *path, struct buf *out)
 }
 
 static bool
-openai_check(const struct provider_conf *conf, const char **why)
+openai_check(struct provider_conf *conf, const char **why)
 {
 	struct buf url = {0};
 	bool ok;
@@ -122,29 +123,39 @@ openai_check(const struct provider_conf *conf, const char **why)
 	return (ok);
 }
 
+bool
+provider_openai_endpoint(
+    const struct provider_call *call, struct openai_endpoint *e)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++) {
+		if (strcmp(endpoints[i].id, call->endpoint) != 0)
+			continue;
+		*e = endpoints[i];
+		return (true);
+	}
+	return (false);
+}
+
 static bool
 openai_make(const struct provider_conf *conf, const struct provider_call *call,
     struct provider_request *r)
 {
-	struct buf auth = {0};
-	size_t i;
+	struct openai_endpoint e;
 
-	for (i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
-		if (strcmp(endpoints[i].id, call->endpoint) == 0)
-			break;
-	if (i == sizeof(endpoints) / sizeof(endpoints[0]) ||
-	    !provider_openai_url(conf->base_url, endpoints[i].path, &r->url))
+	if (!provider_openai_endpoint(call, &e) ||
+	    !provider_openai_url(conf->base_url, e.path, &r->url))
 		return (false);
-	r->method = endpoints[i].method;
+	r->method = e.method;
 	/* A model server of one's own may want no key. */
-	if (conf->api_key != NULL && conf->api_key[0] != '\0') {
-		buf_addf(&auth, "Bearer %s", conf->api_key);
-		provider_request_add(r, "Authorization", buf_cstr(&auth));
-		buf_fini(&auth);
-	}
+	if (conf->api_key != NULL && conf->api_key[0] != '\0')
+		provider_request_add2(
+		    r, "Authorization", "Bearer ", conf->api_key);
 	if (call->content_type[0] != '\0')
 		provider_request_add(r, "Content-Type", call->content_type);
 	provider_request_add(r, "User-Agent", "agentd/" VERSION);
+	provider_request_forward(r, call, sent_fields);
 	provider_request_seal(r);
 	return (true);
 }

@@ -1,10 +1,29 @@
-/* The one function from base URL and endpoint to URL, open to its test. */
+/* What other types share with OpenAI's, and what is open to its test. */
 #ifndef AGENTD_PROVIDER_OPENAI_H
 #define AGENTD_PROVIDER_OPENAI_H
 
 #include <stdbool.h>
 
 #include "common/buf.h"
+
+struct provider_call;
+
+/* Where Azure has an endpoint whose API is dated. */
+enum azure_place {
+	AZURE_SCOPED, /* below a deployment */
+	AZURE_OPEN,   /* beside them; the body names one */
+	AZURE_NONE,
+};
+
+struct openai_endpoint {
+	const char *id, *method;
+	const char *path; /* below the version: "/chat/completions" */
+	enum azure_place azure;
+};
+
+/* The endpoint that a call asks for; false if there is none. */
+bool provider_openai_endpoint(
+    const struct provider_call *, struct openai_endpoint *);
 
 /*
  * Appends the URL of path ("/chat/completions") under a base URL as people

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 
 #define BUF_MIN 256
 
@@ -82,6 +83,12 @@ void
 buf_addstr(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
+}
+
+void
+buf_adduint(struct buf *b, uint64_t n)
+{
+	b->end += digits_put(buf_reserve(b, DIGITS_MAX), n);
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/span.h"
 
@@ -32,6 +33,8 @@ void buf_commit(struct buf *, size_t n);
 void buf_add(struct buf *, const void *, size_t);
 void buf_addspan(struct buf *, struct span);
 void buf_addstr(struct buf *, const char *);
+/* In decimal. */
+void buf_adduint(struct buf *, uint64_t);
 void buf_addf(struct buf *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -94,8 +94,9 @@ void conf_free(const struct conf_schema *, void *out);
 
 /*
  * The options that wanted() likes as text for another process, and back
- * into a zeroed struct: what is not there stays zero. Not for titled
- * sections. conf_deserialise(): -1 if the text is broken.
+ * into a zeroed struct: what is not there stays zero. Elements of titled
+ * sections go with their first option. conf_deserialise(): -1 if the text
+ * is broken.
  */
 void conf_serialise(const struct conf_schema *, const void *,
     bool (*wanted)(const struct conf_option *, void *arg), void *arg,

@@ -1,7 +1,8 @@
 /*
  * Configurations between processes of one program: a line an option,
  * "section.name=value", numbers in their base unit, a leading "+" if the
- * file named it, breaks and backslashes of strings escaped.
+ * file named it, breaks and backslashes of strings escaped. Titled sections
+ * come in their order: "section[0]=title", then "section[0].name=value".
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,6 +11,9 @@
 
 #include "common/alloc.h"
 #include "common/conf_value.h"
+
+#define SECTION_MAX  64	 /* bytes of "section[7]" */
+#define ELEMENTS_MAX 999 /* titled sections of one name */
 
 static bool
 is_set(const struct conf_option *o, const void *conf)
@@ -79,26 +83,63 @@ add_option(struct buf *out, const char *section, const struct conf_option *o,
 	}
 }
 
+struct choice {
+	bool (*wanted)(const struct conf_option *, void *arg);
+	void *arg;
+};
+
+static void
+add_options(struct buf *out, const char *section,
+    const struct conf_option *options, size_t n, const struct choice *choice,
+    const void *conf)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (choice->wanted(&options[i], choice->arg))
+			add_option(out, section, &options[i], conf);
+	}
+}
+
+/* Who sees the first option of a titled section sees its titles. */
+static void
+add_titled(struct buf *out, const struct conf_section *s,
+    const struct choice *choice, const void *conf)
+{
+	const char *base = conf, *element;
+	size_t i, n = *(const size_t *)(const void *)(base + s->count_offset);
+	char name[SECTION_MAX];
+
+	if (!choice->wanted(&s->options[0], choice->arg))
+		return;
+	element = *(char *const *)(const void *)(base + s->array_offset);
+	for (i = 0; i < n; i++, element += s->size) {
+		snprintf(name, sizeof(name), "%s[%zu]", s->name, i);
+		buf_addf(out, "%s=", name);
+		add_string(out,
+		    *(char *const *)(const void *)(element + s->title_offset));
+		add_options(
+		    out, name, s->options, s->noptions, choice, element);
+	}
+}
+
 void
 conf_serialise(const struct conf_schema *schema, const void *conf,
     bool (*wanted)(const struct conf_option *, void *arg), void *arg,
     struct buf *out)
 {
-	size_t i, k;
+	const struct choice choice = {wanted, arg};
+	size_t i;
 
-	for (i = 0; i < schema->noptions; i++) {
-		if (wanted(&schema->options[i], arg))
-			add_option(out, "", &schema->options[i], conf);
-	}
+	add_options(out, "", schema->options, schema->noptions, &choice, conf);
 	for (i = 0; i < schema->nsections; i++) {
 		const struct conf_section *s = &schema->sections[i];
 
 		if (s->titled)
-			continue;
-		for (k = 0; k < s->noptions; k++) {
-			if (wanted(&s->options[k], arg))
-				add_option(out, s->name, &s->options[k], conf);
-		}
+			add_titled(out, s, &choice, conf);
+		else
+			add_options(out, s->name, s->options, s->noptions,
+			    &choice, conf);
 	}
 }
 
@@ -114,24 +155,71 @@ find_in(const struct conf_option *options, size_t n, struct span name)
 	return (NULL);
 }
 
-static const struct conf_option *
-find(const struct conf_schema *schema, struct span name)
+/* "name[7]" -> name and 7; without brackets index is SIZE_MAX. */
+static struct span
+split_index(struct span name, size_t *index)
 {
-	const char *dot = memchr(name.p, '.', name.n);
-	struct span section, rest;
+	const char *open = memchr(name.p, '[', name.n);
+	size_t i, n = 0;
+
+	*index = SIZE_MAX;
+	if (open == NULL || name.p[name.n - 1] != ']')
+		return (name);
+	for (i = (size_t)(open - name.p) + 1; i < name.n - 1; i++) {
+		if (name.p[i] < '0' || name.p[i] > '9' || n > ELEMENTS_MAX)
+			return (name);
+		n = n * 10 + (size_t)(name.p[i] - '0');
+	}
+	*index = n;
+	return (span_of(name.p, (size_t)(open - name.p)));
+}
+
+static const struct conf_section *
+find_section(const struct conf_schema *schema, struct span name, bool titled)
+{
 	size_t i;
 
+	for (i = 0; i < schema->nsections; i++) {
+		const struct conf_section *s = &schema->sections[i];
+
+		if (s->titled == titled && span_eq(span_str(s->name), name))
+			return (s);
+	}
+	return (NULL);
+}
+
+/* The struct that a section's options are in; NULL: there is none. */
+static void *
+base_of(const struct conf_section *s, size_t index, void *out)
+{
+	char *conf = out;
+
+	if (!s->titled)
+		return (out);
+	if (index >= *(size_t *)(void *)(conf + s->count_offset))
+		return (NULL);
+	return (*(char **)(void *)(conf + s->array_offset) + index * s->size);
+}
+
+/* The option of that name, and its struct in *base. */
+static const struct conf_option *
+find(const struct conf_schema *schema, struct span name, void *out, void **base)
+{
+	const char *dot = memchr(name.p, '.', name.n);
+	const struct conf_section *s;
+	struct span section, rest;
+	size_t index;
+
+	*base = out;
 	if (dot == NULL)
 		return (find_in(schema->options, schema->noptions, name));
 	section = span_of(name.p, (size_t)(dot - name.p));
 	rest = span_of(dot + 1, name.n - section.n - 1);
-	for (i = 0; i < schema->nsections; i++) {
-		const struct conf_section *s = &schema->sections[i];
-
-		if (!s->titled && span_eq(span_str(s->name), section))
-			return (find_in(s->options, s->noptions, rest));
-	}
-	return (NULL);
+	section = split_index(section, &index);
+	s = find_section(schema, section, index != SIZE_MAX);
+	if (s == NULL || (*base = base_of(s, index, out)) == NULL)
+		return (NULL);
+	return (find_in(s->options, s->noptions, rest));
 }
 
 static char *
@@ -188,12 +276,45 @@ put_number(const struct conf_option *o, void *field, struct span value)
 	return (0);
 }
 
+/* "section[2]=title": the next element of the array. */
+static int
+add_element(
+    const struct conf_section *s, size_t index, struct span title, void *out)
+{
+	char *conf = out, *array;
+	size_t *n = (size_t *)(void *)(conf + s->count_offset);
+
+	if (index != *n || index >= ELEMENTS_MAX)
+		return (-1);
+	array = xrealloc(
+	    *(char **)(void *)(conf + s->array_offset), (*n + 1) * s->size);
+	memset(array + *n * s->size, 0, s->size);
+	*(char **)(void *)(array + *n * s->size + s->title_offset) =
+	    unescape(title);
+	*(char **)(void *)(conf + s->array_offset) = array;
+	(*n)++;
+	return (0);
+}
+
+static int
+put_option(const struct conf_option *o, bool set, struct span value, char *base)
+{
+	if (set && o->set_offset != 0)
+		*(bool *)(base + o->set_offset) = true;
+	if (o->type == CONF_STR || o->type == CONF_LIST)
+		return (put_string(o, base + o->offset, value));
+	return (put_number(o, base + o->offset, value));
+}
+
 static int
 take_line(const struct conf_schema *schema, struct span line, void *out)
 {
+	const struct conf_section *section;
 	const struct conf_option *o;
 	struct span name, value;
 	const char *equals;
+	size_t index;
+	void *base;
 	bool set;
 
 	set = line.n > 0 && line.p[0] == '+';
@@ -203,13 +324,12 @@ take_line(const struct conf_schema *schema, struct span line, void *out)
 		return (-1);
 	name = span_of(line.p, (size_t)(equals - line.p));
 	value = span_of(equals + 1, line.n - name.n - 1);
-	if ((o = find(schema, name)) == NULL)
+	section = find_section(schema, split_index(name, &index), true);
+	if (section != NULL && index != SIZE_MAX)
+		return (add_element(section, index, value, out));
+	if ((o = find(schema, name, out, &base)) == NULL)
 		return (-1);
-	if (set && o->set_offset != 0)
-		*(bool *)((char *)out + o->set_offset) = true;
-	if (o->type == CONF_STR || o->type == CONF_LIST)
-		return (put_string(o, (char *)out + o->offset, value));
-	return (put_number(o, (char *)out + o->offset, value));
+	return (put_option(o, set, value, base));
 }
 
 int

@@ -1,9 +1,11 @@
 /* Digests, comparison of secrets, tokens. */
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "common/crypto.h"
 #include "common/ids.h"
@@ -12,10 +14,32 @@
 void
 sha256(struct span bytes, uint8_t out[SHA256_SIZE])
 {
+	/* Both are kept for ever: looking the method up and making a context
+	 * cost more than the digest of a key. */
+	static EVP_MD *method;
+	static EVP_MD_CTX *ctx;
 	unsigned int n = 0;
 
-	if (EVP_Digest(bytes.p, bytes.n, out, &n, EVP_sha256(), NULL) != 1)
+	if (method == NULL)
+		method = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (ctx == NULL)
+		ctx = EVP_MD_CTX_new();
+	if (ctx == NULL || EVP_DigestInit_ex2(ctx, method, NULL) != 1 ||
+	    EVP_DigestUpdate(ctx, bytes.p, bytes.n) != 1 ||
+	    EVP_DigestFinal_ex(ctx, out, &n) != 1)
 		fatalx("SHA-256 is not available");
+	assert(n == SHA256_SIZE);
+}
+
+void
+hmac_sha256(struct span key, struct span bytes, uint8_t out[SHA256_SIZE])
+{
+	unsigned int n = 0;
+
+	assert(key.n <= INT_MAX);
+	if (HMAC(EVP_sha256(), key.p, (int)key.n, (const uint8_t *)bytes.p,
+		bytes.n, out, &n) == NULL)
+		fatalx("HMAC with SHA-256 is not available");
 	assert(n == SHA256_SIZE);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Digests and secrets: SHA-256 (OpenSSL, whose EVP header is included in
- * crypto.c alone), comparison in constant time, tokens.
+ * Digests and secrets: SHA-256 and HMAC with it (OpenSSL, whose headers are
+ * included here and in rsa.c alone), comparison in constant time, tokens.
  */
 #ifndef COMMON_CRYPTO_H
 #define COMMON_CRYPTO_H
@@ -15,6 +15,9 @@
 
 /* Never fails; ends the process if the library cannot hash at all. */
 void sha256(struct span bytes, uint8_t out[SHA256_SIZE]);
+
+/* HMAC (RFC 2104) with SHA-256; fails as sha256() does. */
+void hmac_sha256(struct span key, struct span bytes, uint8_t out[SHA256_SIZE]);
 
 /* The time it takes does not depend on where the bytes differ. */
 bool crypto_equal(const void *a, const void *b, size_t n);

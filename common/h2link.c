@@ -681,11 +681,22 @@ unconst(const char *p)
 	return ((uint8_t *)(uintptr_t)p);
 }
 
+/*
+ * Values that never come again: in the compression's table (RFC 7541 2.3.2)
+ * they would only push out those that do.
+ */
+static bool
+is_unique(struct span name)
+{
+	return (span_eq(name, SPAN(LINK_F_REQUEST_ID)) ||
+		span_eq(name, SPAN(LINK_F_UPSTREAM_US)));
+}
+
 static nghttp2_nv
 make_nv(struct span name, struct span value)
 {
 	return ((nghttp2_nv){unconst(name.p), unconst(value.p), name.n, value.n,
-	    NGHTTP2_NV_FLAG_NONE});
+	    is_unique(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE});
 }
 
 static size_t

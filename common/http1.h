@@ -106,6 +106,8 @@ ssize_t http1_body_take(struct http1_body *, struct span in, struct span *data);
 /* Writers. They check nothing: names and values are ours. */
 void http1_put_status(struct buf *, int status);
 void http1_put_field(struct buf *, const char *name, struct span value);
+/* content-length. */
+void http1_put_length(struct buf *, uint64_t n);
 void http1_put_end(struct buf *);
 /* One chunk: size line, data, CRLF. n = 0 writes the last chunk. */
 void http1_put_chunk(struct buf *, const void *, size_t n);

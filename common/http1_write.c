@@ -108,6 +108,14 @@ http1_put_field(struct buf *out, const char *name, struct span value)
 }
 
 void
+http1_put_length(struct buf *out, uint64_t n)
+{
+	buf_addspan(out, SPAN("content-length: "));
+	buf_adduint(out, n);
+	buf_addspan(out, SPAN("\r\n"));
+}
+
+void
 http1_put_end(struct buf *out)
 {
 	buf_addspan(out, SPAN("\r\n"));

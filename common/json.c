@@ -267,6 +267,23 @@ json_free(struct json *j)
 	}
 }
 
+static void
+wipe_texts(struct json *j)
+{
+	for (; j != NULL; j = j->next) {
+		wipe_texts(j->first);
+		if (j->text != NULL)
+			explicit_bzero(j->text, strlen(j->text));
+	}
+}
+
+void
+json_wipe(struct json *j)
+{
+	wipe_texts(j);
+	json_free(j);
+}
+
 const struct json *
 json_get(const struct json *obj, const char *key)
 {

@@ -40,6 +40,8 @@ struct json {
  */
 struct json *json_parse(struct span text, char *error, size_t cap);
 void json_free(struct json *);
+/* The same for a document with secrets: overwrites its texts. */
+void json_wipe(struct json *);
 
 /* The member of that key, or NULL; obj may be NULL or not an object. */
 const struct json *json_get(const struct json *obj, const char *key);

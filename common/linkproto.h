@@ -60,7 +60,8 @@
 #define LINK_NOTSENT_LOWAT  16384
 #define LINK_MAX_STREAMS    16384
 #define LINK_ANNOUNCE_MAX   16384
-#define LINK_FIELDS_MAX	    48 /* of a request, pseudo fields included */
+#define LINK_FIELDS_MAX	    48	  /* of a request, pseudo fields included */
+#define LINK_CLOCK_MS	    60000 /* both warn if clocks differ by more */
 
 #define LINK_CALL	   "/call"
 #define LINK_ANNOUNCE	   "/announce"

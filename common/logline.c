@@ -2,11 +2,10 @@
 #include "common/logline.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/digits.h"
 #include "common/utf8.h"
 
 #define ESCAPE_MAX 6 /* bytes of \uNNNN */
@@ -59,20 +58,38 @@ put_char(struct buf *out, const unsigned char *p, size_t n)
 	return (len);
 }
 
+/* How many bytes at p stand for themselves. */
+static size_t
+plain_run(const unsigned char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (
+	    i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+		i++;
+	return (i);
+}
+
 static void
 put_quoted(struct buf *out, struct span s)
 {
+	const size_t most = LOGLINE_VALUE_MAX - ESCAPE_MAX - sizeof(CUT);
 	const unsigned char *p = (const unsigned char *)s.p;
-	size_t start = buf_len(out), i = 0;
+	size_t start = buf_len(out), i = 0, used, left, run;
 
 	buf_add(out, "\"", 1);
 	while (i < s.n) {
-		if (buf_len(out) - start >
-		    LOGLINE_VALUE_MAX - ESCAPE_MAX - sizeof(CUT)) {
+		used = buf_len(out) - start;
+		if (used > most) {
 			buf_addstr(out, CUT);
 			break;
 		}
-		i += put_char(out, p + i, s.n - i);
+		left = s.n - i < most + 1 - used ? s.n - i : most + 1 - used;
+		if ((run = plain_run(p + i, left)) > 0)
+			buf_add(out, p + i, run);
+		else
+			run = put_char(out, p + i, s.n - i);
+		i += run;
 	}
 	buf_add(out, "\"", 1);
 }
@@ -105,28 +122,48 @@ put_key(struct logline *l, const char *key)
 	bool json = l->format == LOGLINE_JSON;
 
 	if (l->comma)
-		buf_addstr(l->out, json ? "," : " ");
+		buf_add(l->out, json ? "," : " ", 1);
 	l->comma = true;
+	if (json) {
+		buf_add(l->out, "\"", 1);
+	} else if (l->group != NULL) {
+		buf_addstr(l->out, l->group);
+		buf_add(l->out, ".", 1);
+	}
+	buf_addstr(l->out, key);
 	if (json)
-		buf_addf(l->out, "\"%s\":", key);
-	else if (l->group != NULL)
-		buf_addf(l->out, "%s.%s=", l->group, key);
+		buf_add(l->out, "\":", 2);
 	else
-		buf_addf(l->out, "%s=", key);
+		buf_add(l->out, "=", 1);
+}
+
+/* The text of a second, which many lines share. */
+static struct span
+second_text(time_t s)
+{
+	static char text[LOGLINE_TIME_MAX];
+	static time_t made = -1;
+	static size_t n;
+	struct tm tm;
+
+	if (s != made) {
+		gmtime_r(&s, &tm);
+		n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.", &tm);
+		made = s;
+	}
+	return (span_of(text, n));
 }
 
 static void
 put_time(struct logline *l, int64_t ms)
 {
-	time_t s = (time_t)(ms / 1000);
-	char text[LOGLINE_TIME_MAX];
-	struct tm tm;
-	size_t n;
+	struct span second = second_text((time_t)(ms / 1000));
+	char text[LOGLINE_TIME_MAX + 4];
 
-	gmtime_r(&s, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(ms % 1000));
-	logline_str(l, "time", span_str(text));
+	memcpy(text, second.p, second.n);
+	digits_put_padded(text + second.n, 3, (uint64_t)(ms % 1000));
+	text[second.n + 3] = 'Z';
+	logline_str(l, "time", span_of(text, second.n + 4));
 }
 
 void
@@ -154,7 +191,7 @@ void
 logline_uint(struct logline *l, const char *key, uint64_t n)
 {
 	put_key(l, key);
-	buf_addf(l->out, "%" PRIu64, n);
+	buf_adduint(l->out, n);
 }
 
 void
@@ -167,10 +204,14 @@ logline_bool(struct logline *l, const char *key, bool yes)
 void
 logline_ms(struct logline *l, const char *key, int64_t us)
 {
+	char point[4] = {'.'};
+
 	if (us < 0)
 		us = 0;
+	digits_put_padded(point + 1, 3, (uint64_t)us % 1000);
 	put_key(l, key);
-	buf_addf(l->out, "%" PRId64 ".%03d", us / 1000, (int)(us % 1000));
+	buf_adduint(l->out, (uint64_t)us / 1000);
+	buf_add(l->out, point, sizeof(point));
 }
 
 void

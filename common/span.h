@@ -42,6 +42,18 @@ span_ieq(struct span a, struct span b)
 	return (a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0));
 }
 
+/* Copies a text into an array of cap bytes, cut if it must be, and ends it. */
+static inline void
+str_copy(char *to, size_t cap, const char *from)
+{
+	size_t n = strlen(from);
+
+	if (n >= cap)
+		n = cap - 1;
+	memcpy(to, from, n);
+	to[n] = '\0';
+}
+
 static inline bool
 span_starts(struct span s, struct span prefix)
 {

@@ -26,7 +26,9 @@ CREATE TABLE balance_change (
 	id INTEGER PRIMARY KEY,
 	account INTEGER NOT NULL REFERENCES account (id),
 	time_ms INTEGER NOT NULL,
-	kind TEXT NOT NULL CHECK (kind IN ('charge', 'credit', 'debit')),
+	-- not by IN: SQLite builds and drops a table of the words each time
+	kind TEXT NOT NULL
+	    CHECK (kind = 'charge' OR kind = 'credit' OR kind = 'debit'),
 	amount TEXT NOT NULL,
 	ref TEXT NOT NULL
 ) STRICT;

@@ -10,14 +10,16 @@
 #include "common/log.h"
 #include "hubd/address.h"
 
-#define RUN_DIR_MAX 80 /* the path of a socket below it has 107 bytes */
-#define LISTEN_MAX  8
-#define WORKERS_MAX 64
+#define RUN_DIR_MAX    80 /* the path of a socket below it has 107 bytes */
+#define LISTEN_MAX     8
+#define WORKERS_MAX    64
+#define MODEL_NAME_MAX 127
 
 static const char *const unpriced_words[] = {"refuse", "free", NULL};
 static const char *const disconnect_words[] = {"cancel", "drain", NULL};
 static const char *const hold_words[] = {"strict", "soft", NULL};
 static const char *const format_words[] = {"json", "logfmt", NULL};
+static const char *const strategy_words[] = {"load", "latency", "price", NULL};
 static const char *const level_words[] = {
     "error", "warn", "info", "debug", NULL};
 
@@ -62,15 +64,18 @@ check_limits(const char *value)
 	    ##__VA_ARGS__},
 #define TIMEOUT(field, value, marks)
 #define TLS(...)
+#define ROUTE(...)
 static const struct conf_option options[] = {
 #include "hubd/options.def"
 };
 #undef OPTION
 #undef TIMEOUT
 #undef TLS
+#undef ROUTE
 
 #define OPTION(...)
 #define TLS(...)
+#define ROUTE(...)
 #define TIMEOUT(field, value, marks)                            \
 	{.name = #field,                                        \
 	    .type = CONF_TIME,                                  \
@@ -84,9 +89,11 @@ static const struct conf_option timeouts[] = {
 #undef OPTION
 #undef TIMEOUT
 #undef TLS
+#undef ROUTE
 
 #define OPTION(...)
 #define TIMEOUT(...)
+#define ROUTE(...)
 #define TLS(field, kind, value, marks, ...)             \
 	{.name = #field,                                \
 	    .type = CONF_##kind,                        \
@@ -100,12 +107,39 @@ static const struct conf_option tls_options[] = {
 #undef OPTION
 #undef TIMEOUT
 #undef TLS
+#undef ROUTE
+
+#define OPTION(...)
+#define TIMEOUT(...)
+#define TLS(...)
+#define ROUTE(field, kind, value, marks, ...)            \
+	{.name = #field,                                 \
+	    .type = CONF_##kind,                         \
+	    .offset = offsetof(struct hub_route, field), \
+	    .def = value,                                \
+	    .mark = (marks),                             \
+	    ##__VA_ARGS__},
+static const struct conf_option route_options[] = {
+#include "hubd/options.def"
+};
+#undef OPTION
+#undef TIMEOUT
+#undef TLS
+#undef ROUTE
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const struct conf_section sections[] = {
     {.name = "timeout", .options = timeouts, .noptions = COUNT(timeouts)},
     {.name = "tls", .options = tls_options, .noptions = COUNT(tls_options)},
+    {.name = "route",
+	.options = route_options,
+	.noptions = COUNT(route_options),
+	.titled = true,
+	.size = sizeof(struct hub_route),
+	.array_offset = offsetof(struct hub_conf, routes),
+	.count_offset = offsetof(struct hub_conf, nroutes),
+	.title_offset = offsetof(struct hub_route, name)},
 };
 
 static const struct conf_schema schema = {.options = options,
@@ -126,6 +160,24 @@ cores(void)
 }
 
 static const char *
+routes_wrong(const struct hub_conf *c)
+{
+	size_t i, k;
+
+	if (c->nroutes > HUB_ROUTES)
+		return ("more than 64 sections route");
+	for (i = 0; i < c->nroutes; i++) {
+		if (c->routes[i].name[0] == '\0' ||
+		    strlen(c->routes[i].name) > MODEL_NAME_MAX)
+			return ("section route: its name is empty or too long");
+		for (k = 0; k < i; k++)
+			if (strcmp(c->routes[i].name, c->routes[k].name) == 0)
+				return ("section route: two have one name");
+	}
+	return (NULL);
+}
+
+static const char *
 whole_wrong(const struct hub_conf *c)
 {
 	if (c->listen.n > LISTEN_MAX || c->admin_listen.n > LISTEN_MAX)
@@ -135,7 +187,7 @@ whole_wrong(const struct hub_conf *c)
 			"same order");
 	if (c->max_body > c->body_memory)
 		return ("max_body is larger than body_memory");
-	return (NULL);
+	return (routes_wrong(c));
 }
 
 struct hub_conf *

@@ -19,6 +19,30 @@ enum hub_disconnect { DISCONNECT_CANCEL, DISCONNECT_DRAIN };
 enum hub_log_format { LOG_FORMAT_JSON, LOG_FORMAT_LOGFMT };
 enum hub_hold { HOLD_STRICT, HOLD_SOFT };
 
+/* How one of several is picked: id and word. */
+#define ROUTE_STRATEGIES(X)   \
+	X(LOAD, "load")       \
+	X(LATENCY, "latency") \
+	X(PRICE, "price")
+#define STRATEGY_ID(id, word) STRATEGY_##id,
+enum route_strategy { ROUTE_STRATEGIES(STRATEGY_ID) };
+#undef STRATEGY_ID
+
+#define HUB_ROUTES 64 /* sections of them */
+
+/* Where requests for a name go (section route). */
+struct hub_route {
+	char *name;		 /* that users ask for */
+	struct conf_list models; /* any of these serves it */
+	struct conf_list
+	    fallback; /* models or routes, when none of them does */
+	enum route_strategy strategy;
+	uint32_t retries; /* of models, and of each fallback: attempts after
+			     the first */
+	int64_t max_wait; /* ms from the first attempt to the last one's
+			     begin */
+};
+
 /* Milliseconds each. */
 struct hub_timeouts {
 	int64_t handshake, header, body, first_byte, idle, total, write,
@@ -39,7 +63,9 @@ struct hub_conf {
 	enum hub_disconnect on_disconnect;
 	bool on_disconnect_set; /* the file names it: no per-model default */
 	enum hub_hold hold;
-	char *default_route; /* a model name, or NULL */
+	char *default_route; /* a model's or route's name, or NULL */
+	struct hub_route *routes;
+	size_t nroutes;
 	uint64_t max_body, buffer_memory, retry_memory, body_memory;
 	uint32_t max_calls, max_keys, max_accounts, max_agents;
 	uint32_t max_attempts;

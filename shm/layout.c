@@ -13,7 +13,7 @@
 _Static_assert(sizeof(struct shm_header) == 240, "shared layout");
 _Static_assert(sizeof(struct run_state) == 64, "shared layout");
 _Static_assert(sizeof(struct pub_state) == 64, "shared layout");
-_Static_assert(sizeof(struct registry_row) == 4480, "shared layout");
+_Static_assert(sizeof(struct registry_row) == 4608, "shared layout");
 _Static_assert(sizeof(struct pub_key_row) == 832, "shared layout");
 _Static_assert(sizeof(struct pub_account_row) == 768, "shared layout");
 _Static_assert(sizeof(struct pub_agent_row) == 896, "shared layout");

@@ -112,7 +112,8 @@ entry_valid(const struct price_entry *e, uint32_t room)
 
 	if (room < sizeof(*e) || e->size > room || e->nrates > PRICE_RATES_MAX)
 		return (false);
-	if (e->size != sizeof(*e) + e->nrates * sizeof(e->rates[0]))
+	if (e->size != sizeof(*e) + e->nrates * sizeof(e->rates[0]) ||
+	    e->understated >> USAGE_KINDS != 0)
 		return (false);
 	if (!text_valid(e->name, sizeof(e->name)) || e->name[0] == '\0' ||
 	    !text_valid(e->provider, sizeof(e->provider)) ||

@@ -46,7 +46,8 @@ struct price_entry {
 	uint64_t max_input;
 	uint64_t contexts[PRICE_CONTEXTS]; /* ascending, 0: unused */
 	uint32_t reasoning_model;	   /* supports_reasoning */
-	uint32_t pad;
+	/* Bit i: what kind i costs may be more than these rates say. */
+	uint32_t understated;
 	struct price_rate rates[];
 };
 

@@ -34,6 +34,11 @@ forget(struct registry_row *row)
 	atomic_store(&row->errors, 0);
 	atomic_store(&row->latency_us, 0);
 	atomic_store(&row->served, 0);
+	for (unsigned i = 0; i < REGISTRY_PROVIDERS; i++) {
+		atomic_store(&row->health[i].cool_until_ns, 0);
+		atomic_store(&row->health[i].failures, 0);
+		atomic_store(&row->health[i].latency_us, 0);
+	}
 	/* the sequence goes on, or a reader could mistake old for new */
 	if (atomic_load(&row->seq) != 0)
 		write_announce(row, &none);
@@ -76,6 +81,46 @@ registry_set_links(const struct shm *shm, process_ref_t me, uint32_t agent_row,
 	atomic_store(&row->draining, draining);
 	atomic_store(&row->links, links);
 	changed(shm);
+}
+
+/* ---- health -------------------------------------------------------------- */
+
+static struct registry_health *
+own_health(const struct shm *shm, process_ref_t me, uint32_t agent_row,
+    uint32_t provider)
+{
+	assert(provider < REGISTRY_PROVIDERS);
+	return (&own_row(shm, me, agent_row)->health[provider]);
+}
+
+void
+registry_note_good(const struct shm *shm, process_ref_t me, uint32_t agent_row,
+    uint32_t provider, uint32_t us)
+{
+	struct registry_health *h = own_health(shm, me, agent_row, provider);
+	uint64_t was = atomic_load(&h->latency_us);
+
+	atomic_store(&h->failures, 0);
+	atomic_store(&h->cool_until_ns, 0);
+	atomic_store(
+	    &h->latency_us, was == 0 ? us : (uint32_t)((was * 7 + us) / 8));
+}
+
+uint32_t
+registry_note_bad(const struct shm *shm, process_ref_t me, uint32_t agent_row,
+    uint32_t provider)
+{
+	return (atomic_fetch_add(
+		    &own_health(shm, me, agent_row, provider)->failures, 1) +
+		1);
+}
+
+void
+registry_cool(const struct shm *shm, process_ref_t me, uint32_t agent_row,
+    uint32_t provider, monotime_t until)
+{
+	atomic_store(
+	    &own_health(shm, me, agent_row, provider)->cool_until_ns, until.ns);
 }
 
 void
@@ -136,4 +181,39 @@ registry_load(const struct shm *shm, uint32_t agent_row)
 			sum += atomic_load(&row->calls);
 	}
 	return (sum);
+}
+
+monotime_t
+registry_cool_until(
+    const struct shm *shm, uint32_t agent_row, uint32_t provider)
+{
+	monotime_t latest = {0};
+	uint32_t p;
+
+	assert(provider < REGISTRY_PROVIDERS);
+	for (p = 0; p < shm->sizes.nprocs; p++) {
+		const struct registry_row *row = registry_at(shm, p, agent_row);
+		int64_t ns = atomic_load(&row->health[provider].cool_until_ns);
+
+		if (ns > latest.ns && is_live(shm, p, row))
+			latest.ns = ns;
+	}
+	return (latest);
+}
+
+uint32_t
+registry_latency(const struct shm *shm, uint32_t agent_row, uint32_t provider)
+{
+	uint32_t p, us, least = 0;
+
+	assert(provider < REGISTRY_PROVIDERS);
+	for (p = 0; p < shm->sizes.nprocs; p++) {
+		const struct registry_row *row = registry_at(shm, p, agent_row);
+
+		us = atomic_load(&row->health[provider].latency_us);
+		if (us > 0 && (least == 0 || us < least) &&
+		    is_live(shm, p, row))
+			least = us;
+	}
+	return (least);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/monotime.h"
 #include "shm/process.h"
 #include "shm/shm.h"
 
@@ -39,6 +40,18 @@ struct registry_announce {
 	char globs[REGISTRY_GLOBS];
 };
 
+/*
+ * How one provider of an agent has done lately, as this process has seen
+ * it; the index is that of the announcement. A provider that an agent's
+ * reload puts elsewhere takes over what was noted of its place: a minute's
+ * cooling at most.
+ */
+struct registry_health {
+	_Atomic int64_t cool_until_ns; /* monotonic; passed: not cooling */
+	_Atomic uint32_t failures;     /* in a row */
+	_Atomic uint32_t latency_us;   /* smoothed time to the first byte */
+};
+
 struct registry_row {
 	_Atomic uint32_t generation; /* of the writing process; 0: never */
 	_Atomic uint32_t links;	     /* live ones here; 0: row is empty */
@@ -49,6 +62,7 @@ struct registry_row {
 	_Atomic uint64_t served;
 	_Atomic uint32_t seq; /* announcement in force is seq & 1 */
 	uint32_t pad;
+	struct registry_health health[REGISTRY_PROVIDERS];
 	struct registry_announce announce[2];
 } __attribute__((aligned(64)));
 
@@ -61,6 +75,17 @@ void registry_announce(const struct shm *, process_ref_t me, uint32_t agent_row,
     const struct registry_announce *);
 void registry_set_links(const struct shm *, process_ref_t me,
     uint32_t agent_row, uint32_t links, uint32_t draining);
+/*
+ * Notes in the own row how a request to a provider went: its first byte came
+ * after so long; or it failed, and is left alone until then. Failures in a
+ * row, with this one, are returned.
+ */
+void registry_note_good(const struct shm *, process_ref_t me,
+    uint32_t agent_row, uint32_t provider, uint32_t us);
+uint32_t registry_note_bad(const struct shm *, process_ref_t me,
+    uint32_t agent_row, uint32_t provider);
+void registry_cool(const struct shm *, process_ref_t me, uint32_t agent_row,
+    uint32_t provider, monotime_t until);
 /* Forgets all rows of a process row that is about to be used anew. */
 void registry_clear(const struct shm *, uint32_t process_row);
 
@@ -70,6 +95,13 @@ bool registry_usable(
 /* A consistent copy; false if there is none. */
 bool registry_read(const struct shm *, uint32_t process_row, uint32_t agent_row,
     struct registry_announce *);
+/* Until when a provider is left alone, whoever found out; long ago: it is
+ * not. */
+monotime_t registry_cool_until(
+    const struct shm *, uint32_t agent_row, uint32_t provider);
+/* The best that a live process has seen of it; 0: nobody has asked it. */
+uint32_t registry_latency(
+    const struct shm *, uint32_t agent_row, uint32_t provider);
 /* Calls of an agent over all live processes. */
 uint32_t registry_load(const struct shm *, uint32_t agent_row);
 

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHM_LAYOUT    2 /* changes with any change of a shared struct */
+#define SHM_LAYOUT    3 /* changes with any change of a shared struct */
 #define SHM_RUN_MAGIC UINT64_C(0x6875626472756e31) /* "hubdrun1" */
 #define SHM_PUB_MAGIC UINT64_C(0x6875626470756231) /* "hubdpub1" */
 

@@ -1,7 +1,6 @@
 /* Pricing what a call used. */
 #include "hubd/billing/settle.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "hubd/api/api.h"
@@ -26,13 +25,13 @@ describe(struct settler *s, const struct call_copy *c, struct ledger_row *r)
 	r->account = f->account;
 	r->stream = f->stream != 0;
 	r->price_version = f->price_version;
-	snprintf(r->key, sizeof(r->key), "%s", dir_name(s->keys, f->key));
-	snprintf(r->agent, sizeof(r->agent), "%s",
-	    dir_name(s->agents, c->route.agent));
-	snprintf(r->provider, sizeof(r->provider), "%s", c->route.provider);
-	snprintf(r->dialect, sizeof(r->dialect), "%s", dialect_of(f));
-	snprintf(r->endpoint, sizeof(r->endpoint), "%s", f->endpoint);
-	snprintf(r->model, sizeof(r->model), "%s", c->route.model);
+	str_copy(r->key, sizeof(r->key), dir_name(s->keys, f->key));
+	str_copy(
+	    r->agent, sizeof(r->agent), dir_name(s->agents, c->route.agent));
+	str_copy(r->provider, sizeof(r->provider), c->route.provider);
+	str_copy(r->dialect, sizeof(r->dialect), dialect_of(f));
+	str_copy(r->endpoint, sizeof(r->endpoint), f->endpoint);
+	str_copy(r->model, sizeof(r->model), c->route.model);
 	r->attempts = c->route.attempts;
 }
 
@@ -45,11 +44,10 @@ tell_outcome(const struct call_copy *c, bool orphaned, struct ledger_row *r)
 
 	r->status = p->status;
 	r->usage = p->usage;
-	snprintf(
-	    r->outcome, sizeof(r->outcome), "%s", call_outcome_str(outcome));
-	snprintf(r->tier, sizeof(r->tier), "%s",
+	str_copy(r->outcome, sizeof(r->outcome), call_outcome_str(outcome));
+	str_copy(r->tier, sizeof(r->tier),
 	    service_tier_str((enum service_tier)p->tier));
-	snprintf(r->estimated, sizeof(r->estimated), "%s", p->estimated);
+	str_copy(r->estimated, sizeof(r->estimated), p->estimated);
 	if (p->end_ms > c->fixed.time_ms)
 		r->duration_ms = p->end_ms - c->fixed.time_ms;
 }
@@ -119,7 +117,7 @@ settle(struct settler *s, const struct call_copy *c, bool orphaned,
 	tell_outcome(c, orphaned, r);
 	amount_zero(s->sum);
 	if (entry != NULL) {
-		snprintf(r->price, sizeof(r->price), "%s", entry->name);
+		str_copy(r->price, sizeof(r->price), entry->name);
 		r->unpriced_kinds = !price_cost(entry, &r->usage,
 		    (enum service_tier)c->progress.tier, s->sum);
 	} else {

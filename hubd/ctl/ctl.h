@@ -68,7 +68,6 @@ void show_calls(const struct shm *, struct jout *);
 void show_limits(const struct shm *, struct jout *);
 void show_agents(const struct shm *, struct jout *);
 void show_models(const struct shm *, struct jout *);
-void show_explain(const struct shm *, const char *model, struct jout *);
 
 /* ---- top.c --------------------------------------------------------------- */
 

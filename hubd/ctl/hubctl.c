@@ -72,7 +72,6 @@ static void
 read_state(
     const struct shm *shm, const struct ctl_request *request, struct buf *out)
 {
-	struct json *args;
 	struct jout j;
 
 	jout_init(&j, out);
@@ -94,11 +93,6 @@ read_state(
 		break;
 	case CTL_CMD_show_limits:
 		show_limits(shm, &j);
-		break;
-	case CTL_CMD_explain:
-		args = json_parse(buf_span(&request->args), NULL, 0);
-		show_explain(shm, json_get_str(args, "model"), &j);
-		json_free(args);
 		break;
 	}
 }

@@ -46,13 +46,24 @@ static const struct view views[] = {
 	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
 	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
 	{{0}}},
+    {"routes", CTL_COMMANDS,
+	{{COLUMN_NAME, "NAME", "name"}, {COLUMN_ID, "STRATEGY", "strategy"},
+	    {COLUMN_NUMBER, "RETRIES", "retries"},
+	    {COLUMN_LENGTH, "WAIT", "max_wait_ms"},
+	    {COLUMN_NUMBER, "OPEN", "open"}, {COLUMN_NUMBER, "OF", "places"},
+	    {COLUMN_LIST, "MODELS", "models"}},
+	{{COLUMN_LIST, "FALLBACK", "fallback"}}},
     {"candidates", CTL_COMMANDS,
-	{{COLUMN_NAME, "AGENT", "agent"}, {COLUMN_NAME, "PROVIDER", "provider"},
-	    {COLUMN_ID, "SERVES", "serves"}, {COLUMN_NUMBER, "CALLS", "calls"},
-	    {COLUMN_LENGTH, "LATENCY", "latency_ms"},
+	{{COLUMN_NUMBER, "STAGE", "stage"}, {COLUMN_NAME, "AGENT", "agent"},
+	    {COLUMN_NAME, "PROVIDER", "provider"},
+	    {COLUMN_NAME, "MODEL", "model"}, {COLUMN_ID, "SERVES", "serves"},
+	    {COLUMN_NUMBER, "CALLS", "calls"},
+	    {COLUMN_LENGTH, "LATENCY", "latency_ms"}},
+	{{COLUMN_NAME, "PRICE", "price"},
 	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
-	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
-	{{0}}},
+	    {COLUMN_PER_MILLION, "OUT USD/M", "output"},
+	    {COLUMN_NUMBER, "WEIGHT", "weight"},
+	    {COLUMN_LENGTH, "COOLING", "cooling_ms"}}},
     {"calls", CTL_COMMANDS,
 	{{COLUMN_ID, "ID", "id"}, {COLUMN_NAME, "ACCOUNT", "account"},
 	    {COLUMN_NAME, "AGENT", "agent"}, {COLUMN_NAME, "MODEL", "model"},
@@ -88,6 +99,12 @@ static const struct view views[] = {
 	    {COLUMN_PER_MILLION, "IN USD/M", "input"},
 	    {COLUMN_PER_MILLION, "CACHED", "cache_read"},
 	    {COLUMN_PER_MILLION, "OUT USD/M", "output"}},
+	{{0}}},
+    {"changes", CTL_COMMANDS,
+	{{COLUMN_NAME, "MODEL", "model"}, {COLUMN_ID, "KIND", "kind"},
+	    {COLUMN_ID, "TIER", "tier"}, {COLUMN_NUMBER, "ABOVE", "above"},
+	    {COLUMN_PER_MILLION, "OLD USD/M", "old"},
+	    {COLUMN_PER_MILLION, "NEW USD/M", "new"}},
 	{{0}}},
     {"rates", CTL_COMMANDS,
 	{{COLUMN_ID, "KIND", "kind"}, {COLUMN_ID, "TIER", "tier"},
@@ -265,14 +282,11 @@ put_status(struct buf *out, const struct json *s)
 
 /* One model: all its rates. Several: the usual three of each. */
 static void
-put_prices(
-    struct buf *out, const struct ctl_command *command, const struct json *data)
+put_price_list(struct buf *out, const struct ctl_command *command,
+    const struct json *prices)
 {
-	const struct json *prices = json_get(data, "prices");
 	struct json *lines;
 
-	if (prices == NULL)
-		return;
 	if (prices->first != NULL && prices->first->next == NULL) {
 		buf_addstr(out, "\n");
 		put_members(out, prices->first, longest_key(prices->first));
@@ -280,6 +294,25 @@ put_prices(
 		return;
 	}
 	lines = price_lines(prices);
+	put_tables(out, command, lines);
+	json_free(lines);
+}
+
+/* What changed comes last: the list may be long. */
+static void
+put_prices(
+    struct buf *out, const struct ctl_command *command, const struct json *data)
+{
+	const struct json *prices = json_get(data, "prices");
+	const struct json *changes = json_get(data, "changes");
+	struct json *lines;
+
+	if (prices != NULL)
+		put_price_list(out, command, prices);
+	if (changes == NULL)
+		return;
+	lines = price_change_lines(changes);
+	buf_addf(out, "\nchanged since version %s:", text_of(data, "before"));
 	put_tables(out, command, lines);
 	json_free(lines);
 }

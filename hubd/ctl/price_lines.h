@@ -10,5 +10,11 @@
  * with the base rates. The caller frees it.
  */
 struct json *price_lines(const struct json *prices);
+/*
+ * From the array of its changes makes {"changes":[{"model","kind","tier",
+ * "above","old","new"}]}, where kind says "added" or "removed" of an entry that
+ * came or went. The caller frees it.
+ */
+struct json *price_change_lines(const struct json *changes);
 
 #endif

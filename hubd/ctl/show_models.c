@@ -169,53 +169,6 @@ put_rate(struct jout *j, const char *key, const struct price_entry *e,
 	jout_kstr(j, key, text);
 }
 
-/* ---- explain ------------------------------------------------------------ */
-
-struct explain {
-	struct jout *j;
-	const char *model;
-};
-
-static void
-explain_place(void *arg, const struct place *p)
-{
-	struct explain *x = arg;
-	const struct registry_provider *r = provider_of(p);
-	const struct price_entry *e = entry_of(p, x->model);
-	const char *why = why_not(p, x->model);
-
-	jout_begin_object(x->j);
-	show_text(
-	    x->j, "agent", p->agent->pub.name, sizeof(p->agent->pub.name));
-	show_text(x->j, "provider", r->name, sizeof(r->name));
-	show_text(x->j, "type", r->type, sizeof(r->type));
-	jout_kstr(x->j, "serves", why == NULL ? "yes" : why);
-	jout_kstr(x->j, "price", e == NULL ? "" : e->name);
-	put_rate(x->j, "input", e, USAGE_input);
-	put_rate(x->j, "output", e, USAGE_output);
-	jout_kuint(x->j, "weight", r->weight);
-	jout_kuint(x->j, "calls", p->agent->calls);
-	jout_kuint(x->j, "latency_ms", p->agent->latency_us / 1000);
-	jout_end_object(x->j);
-}
-
-void
-show_explain(const struct shm *shm, const char *model, struct jout *j)
-{
-	struct explain x = {j, model};
-	struct market market;
-
-	market_init(&market, shm);
-	jout_begin_object(j);
-	jout_kstr(j, "model", model);
-	jout_key(j, "candidates");
-	jout_begin_array(j);
-	each_place(&market, explain_place, &x);
-	jout_end_array(j);
-	jout_end_object(j);
-	market_fini(&market);
-}
-
 /* ---- show models -------------------------------------------------------- */
 
 /* One price entry and the places that serve its model by it. */

@@ -2,11 +2,11 @@
 #include "hubd/ledger/ledger_sqlite.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 #include "common/failpoint.h"
 #include "common/json.h"
 
@@ -30,22 +30,31 @@ struct batch {
 static bool
 usage_write(const struct usage *u, char out[USAGE_TEXT_MAX])
 {
-	size_t at = 1;
+	const char *kind;
+	size_t at = 0, n;
 	unsigned i;
 
-	out[0] = '{';
 	for (i = 0; i < USAGE_KINDS; i++) {
 		if (u->n[i] == 0)
 			continue;
 		if (u->n[i] > INT64_MAX)
 			return (false);
-		at += (size_t)snprintf(out + at, USAGE_TEXT_MAX - at,
-		    "%s\"%s\":%llu", at > 1 ? "," : "", usage_kind_str(i),
-		    (unsigned long long)u->n[i]);
-		assert(at < USAGE_TEXT_MAX - 1);
+		kind = usage_kind_str(i);
+		n = strlen(kind);
+		assert(at + n + DIGITS_MAX + 6 < USAGE_TEXT_MAX);
+		out[at] = at == 0 ? '{' : ',';
+		at++;
+		out[at++] = '"';
+		memcpy(out + at, kind, n);
+		at += n;
+		out[at++] = '"';
+		out[at++] = ':';
+		at += digits_put(out + at, u->n[i]);
 	}
-	out[at] = '}';
-	out[at + 1] = '\0';
+	if (at == 0)
+		out[at++] = '{';
+	out[at++] = '}';
+	out[at] = '\0';
 	return (true);
 }
 

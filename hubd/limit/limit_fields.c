@@ -1,21 +1,34 @@
 /* What a key's rates look like to its user: x-ratelimit-* fields. */
 #include "hubd/limit/limit_fields.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
+
+#include "common/digits.h"
 
 /* Seconds below a minute: "1.5s", without trailing zeros. */
-static void
-put_seconds(char *text, size_t cap, uint64_t ms)
+static size_t
+put_seconds(char *text, uint64_t ms)
 {
-	int n =
-	    snprintf(text, cap, "%" PRIu64 ".%03" PRIu64, ms / 1000, ms % 1000);
+	size_t n = digits_put(text, ms / 1000);
 
+	text[n] = '.';
+	digits_put_padded(text + n + 1, 3, ms % 1000);
+	n += 4;
 	while (text[n - 1] == '0')
 		n--;
 	if (text[n - 1] == '.')
 		n--;
-	snprintf(text + n, cap - (size_t)n, "s");
+	text[n] = 's';
+	return (n + 1);
+}
+
+static size_t
+put_unit(char *text, uint64_t n, const char *unit)
+{
+	size_t len = digits_put(text, n);
+
+	memcpy(text + len, unit, strlen(unit));
+	return (len + strlen(unit));
 }
 
 void
@@ -23,19 +36,35 @@ duration_format(int64_t ns, char text[DURATION_TEXT])
 {
 	uint64_t ms = ns <= 0 ? 0 : ((uint64_t)ns + 999999) / 1000000;
 	uint64_t minutes = ms / 60000;
-	int n = 0;
+	size_t n = 0;
 
 	if (ms > 0 && ms < 1000) {
-		snprintf(text, DURATION_TEXT, "%" PRIu64 "ms", ms);
-		return;
+		n = put_unit(text, ms, "ms");
+	} else {
+		if (minutes >= 60)
+			n += put_unit(text, minutes / 60, "h");
+		if (minutes > 0)
+			n += put_unit(text + n, minutes % 60, "m");
+		n += put_seconds(text + n, ms % 60000);
 	}
-	if (minutes >= 60)
-		n +=
-		    snprintf(text, DURATION_TEXT, "%" PRIu64 "h", minutes / 60);
-	if (minutes > 0)
-		n += snprintf(text + n, DURATION_TEXT - (size_t)n,
-		    "%" PRIu64 "m", minutes % 60);
-	put_seconds(text + n, DURATION_TEXT - (size_t)n, ms % 60000);
+	text[n] = '\0';
+}
+
+static void
+put_name(struct buf *out, const char *name, const char *what)
+{
+	buf_addspan(out, SPAN("x-ratelimit-"));
+	buf_addstr(out, name);
+	buf_addstr(out, what);
+	buf_addspan(out, SPAN(": "));
+}
+
+static void
+put_number(struct buf *out, const char *name, const char *what, uint64_t n)
+{
+	put_name(out, name, what);
+	buf_adduint(out, n);
+	buf_addspan(out, SPAN("\r\n"));
 }
 
 static void
@@ -45,11 +74,11 @@ put_one(struct buf *out, const char *what, uint64_t limit,
 	char reset[DURATION_TEXT];
 
 	duration_format(bucket_full_in_ns(b, now), reset);
-	buf_addf(out,
-	    "x-ratelimit-limit-%s: %" PRIu64 "\r\n"
-	    "x-ratelimit-remaining-%s: %" PRIu64 "\r\n"
-	    "x-ratelimit-reset-%s: %s\r\n",
-	    what, limit, what, bucket_left(b, limit, now), what, reset);
+	put_number(out, "limit-", what, limit);
+	put_number(out, "remaining-", what, bucket_left(b, limit, now));
+	put_name(out, "reset-", what);
+	buf_addstr(out, reset);
+	buf_addspan(out, SPAN("\r\n"));
 }
 
 void

@@ -124,6 +124,8 @@ price_cost(const struct price_entry *e, const struct usage *u,
 			amount_add_product(sum, price, u->n[kind]);
 		else
 			complete = false;
+		if (e->understated >> kind & 1)
+			complete = false;
 	}
 	return (complete);
 }

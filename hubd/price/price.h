@@ -28,6 +28,26 @@ int price_load(const char *const *paths, size_t npaths,
 void price_blob_seal(struct price_blob *);
 
 /*
+ * What changed from one version to another, a call of fn for each entry that
+ * came or went and for each rate of the others. was and is are the rate
+ * before and after; one of them is NULL if it came or went, both if the entry
+ * did.
+ */
+enum price_change { PRICE_ADDED, PRICE_REMOVED, PRICE_CHANGED };
+
+struct price_difference {
+	enum price_change change;
+	const struct price_entry *entry; /* of the newer version that has it */
+	const struct price_rate *was, *is;
+	uint64_t above; /* the rate's context in prompt tokens; 0: any */
+};
+
+typedef void price_diff_fn(void *arg, const struct price_difference *);
+
+void price_diff(const struct price_blob *old, const struct price_blob *new,
+    price_diff_fn *, void *arg);
+
+/*
  * Compares with the version in force: -1 if a price of a model in both
  * changed by more than tenfold (either way; from or to zero counts too);
  * error then names model and field.
@@ -56,7 +76,8 @@ bool price_provider_maps(const char *litellm_provider, struct span type);
  * price of that kind to its parent kind (cached, cache write, audio and image
  * input -> input; reasoning, audio and image output -> output; 1-hour cache
  * write -> 5-minute -> input). Returns false if some counted kind had no price
- * at all: it was added at nothing, and the row is flagged.
+ * at all and was added at nothing, or has prices that its count does not tell
+ * apart (price_fields.def): the row is flagged.
  */
 bool price_cost(const struct price_entry *, const struct usage *,
     enum service_tier, amount_t *sum);

@@ -11,28 +11,12 @@
 
 typedef unsigned __int128 u128_t;
 
-static uint64_t
-threshold(const struct price_entry *e, const struct price_rate *r)
-{
-	return (r->context == 0 ? 0 : e->contexts[r->context - 1]);
-}
-
-/* The price of the same kind, tier and context in another version. */
-static const struct price_rate *
-counterpart(const struct price_entry *e, const struct price_entry *other,
-    const struct price_rate *r)
-{
-	const struct price_rate *o;
-	uint32_t i;
-
-	for (i = 0; i < other->nrates; i++) {
-		o = &other->rates[i];
-		if (o->kind == r->kind && o->tier == r->tier &&
-		    threshold(other, o) == threshold(e, r))
-			return (o);
-	}
-	return (NULL);
-}
+/* The first jump that is met is told. */
+struct check {
+	char *error;
+	size_t cap;
+	bool found;
+};
 
 static bool
 jumped(struct unit_price a, struct unit_price b)
@@ -47,43 +31,32 @@ jumped(struct unit_price a, struct unit_price b)
 	return (large / 10 > small || (large / 10 == small && large % 10 != 0));
 }
 
-static int
-check_entry(const struct price_entry *old, const struct price_entry *new,
-    char *error, size_t cap)
+static void
+check_one(void *arg, const struct price_difference *d)
 {
+	struct check *c = arg;
 	char field[PRICE_FIELD_NAME_MAX];
 	char was[AMOUNT_TEXT_MAX], now[AMOUNT_TEXT_MAX];
-	const struct price_rate *r, *o;
-	uint32_t i;
 
-	for (i = 0; i < new->nrates; i++) {
-		r = &new->rates[i];
-		o = counterpart(new, old, r);
-		if (o == NULL || !jumped(o->price, r->price))
-			continue;
-		price_field_name(r->kind, r->tier, threshold(new, r), field);
-		unit_price_format(o->price, was);
-		unit_price_format(r->price, now);
-		snprintf(error, cap,
-		    "model \"%s\": field \"%s\": from %s to %s a unit is a "
-		    "change "
-		    "of more than tenfold",
-		    new->name, field, was, now);
-		return (-1);
-	}
-	return (0);
+	if (c->found || d->was == NULL || d->is == NULL ||
+	    !jumped(d->was->price, d->is->price))
+		return;
+	c->found = true;
+	price_field_name(d->is->kind, d->is->tier, d->above, field);
+	unit_price_format(d->was->price, was);
+	unit_price_format(d->is->price, now);
+	snprintf(c->error, c->cap,
+	    "model \"%s\": field \"%s\": from %s to %s a unit is a change of "
+	    "more than tenfold",
+	    d->entry->name, field, was, now);
 }
 
 int
 price_check_jump(const struct price_blob *old, const struct price_blob *new,
     char *error, size_t cap)
 {
-	const struct price_entry *e = NULL, *was;
+	struct check c = {error, cap, false};
 
-	while ((e = price_blob_next(new, e)) != NULL) {
-		was = price_blob_find(old, span_str(e->name));
-		if (was != NULL && check_entry(was, e, error, cap) == -1)
-			return (-1);
-	}
-	return (0);
+	price_diff(old, new, check_one, &c);
+	return (c.found ? -1 : 0);
 }

@@ -6,19 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE_none (-1)
-
-static const struct {
+struct name {
 	const char *name;
-	int kind;
+	enum usage_kind kind;
 	unsigned per;
-} fields[] = {
+};
+
+static const struct name fields[] = {
 #define FIELD(name, kind, per) {#name, USAGE_##kind, per},
+#define PART(name, kind, per)
 #include "hubd/price/price_fields.def"
 #undef FIELD
+#undef PART
+};
+
+static const struct name parts[] = {
+#define FIELD(name, kind, per)
+#define PART(name, kind, per) {#name, USAGE_##kind, per},
+#include "hubd/price/price_fields.def"
+#undef FIELD
+#undef PART
 };
 
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
+#define NPARTS	(sizeof(parts) / sizeof(parts[0]))
 
 static const struct {
 	const char *suffix;
@@ -90,22 +101,63 @@ parse_suffixes(const char *s, struct price_field *f)
 	return (true);
 }
 
-bool
-price_field_parse(const char *name, struct price_field *f)
+static bool
+parse(
+    const struct name *names, size_t n, const char *name, struct price_field *f)
 {
 	const char *rest;
 	unsigned i;
 
-	for (i = 0; i < NFIELDS; i++) {
+	for (i = 0; i < n; i++) {
 		rest = name;
-		if (!skip(&rest, fields[i].name) || !parse_suffixes(rest, f))
+		if (!skip(&rest, names[i].name) || !parse_suffixes(rest, f))
 			continue;
 		f->rank = i;
-		f->kind = fields[i].kind;
-		f->per = fields[i].per;
+		f->kind = names[i].kind;
+		f->per = names[i].per;
 		return (true);
 	}
 	return (false);
+}
+
+bool
+price_field_parse(const char *name, struct price_field *f)
+{
+	return (parse(fields, NFIELDS, name, f));
+}
+
+bool
+price_part_parse(const char *name, struct price_field *f)
+{
+	return (parse(parts, NPARTS, name, f));
+}
+
+static uint32_t
+kinds_that_begin(const struct name *names, size_t n, const char *name)
+{
+	uint32_t kinds = 0;
+	const char *rest;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		rest = name;
+		if (skip(&rest, names[i].name))
+			kinds |= UINT32_C(1) << names[i].kind;
+	}
+	return (kinds);
+}
+
+uint32_t
+price_kinds_unknown(const char *name)
+{
+	uint32_t kinds;
+
+	/* "dbu" are no dollars; the dollars stand beside them. */
+	if (strstr(name, "cost") == NULL || strstr(name, "_dbu_") != NULL)
+		return (0);
+	kinds = kinds_that_begin(fields, NFIELDS, name) |
+		kinds_that_begin(parts, NPARTS, name);
+	return (kinds != 0 ? kinds : (UINT32_C(1) << USAGE_KINDS) - 1);
 }
 
 void
@@ -117,7 +169,7 @@ price_field_name(enum usage_kind kind, enum service_tier tier, uint64_t above,
 	size_t i;
 
 	for (i = 0; i < NFIELDS; i++) {
-		if (fields[i].kind == (int)kind) {
+		if (fields[i].kind == kind) {
 			base = fields[i].name;
 			break;
 		}

@@ -17,25 +17,15 @@
 
 #include "common/alloc.h"
 #include "common/json.h"
-#include "hubd/price/price_field.h"
+#include "hubd/price/price_draft.h"
 #include "hubd/price/price_pack.h"
 
 #define FILE_MAX (16 * 1024 * 1024)
 
+/* A dollar, or 1 of anything, in units of prices. */
+#define USD ((u128_t)1000000000000 * 1000000000000)
+
 typedef unsigned __int128 u128_t;
-
-struct draft_rate {
-	struct price_field field;
-	struct unit_price price;
-};
-
-/* One model while its fields are read. */
-struct draft {
-	struct draft_rate rates[PRICE_RATES_MAX];
-	unsigned nrates;
-	unsigned rank[USAGE_KINDS]; /* the lowest seen */
-	uint64_t contexts[PRICE_CONTEXTS];
-};
 
 struct reader {
 	const char *file;
@@ -102,16 +92,32 @@ read_price(const struct reader *r, const char *field, const struct json *j,
 	return (1);
 }
 
+/* A price that is no more than read: not 0 is a price. */
+static bool
+is_charged(const struct json *j)
+{
+	struct unit_price p;
+
+	if (j->type == JSON_OBJECT || j->type == JSON_ARRAY)
+		return (j->first != NULL);
+	if (j->type != JSON_NUMBER && j->type != JSON_STRING)
+		return (false);
+	return (unit_price_parse(&p, j->text, strlen(j->text)) == -1 ||
+		p.lo != 0 || p.hi != 0);
+}
+
 /*
  * A web search is priced by how much it reads; what is not said in an
- * answer's usage is taken as medium, the providers' default.
+ * answer's usage is taken as medium, the providers' default. Who asks for more
+ * where that is dearer is billed too little, and flagged.
  */
 static int
-read_search(
-    const struct reader *r, const struct json *j, struct unit_price *out)
+read_search(const struct reader *r, struct price_draft *d, const struct json *j,
+    struct unit_price *out)
 {
 	static const char *const sizes[] = {"search_context_size_low",
 	    "search_context_size_high", "search_context_size_medium"};
+	struct unit_price high = {0};
 	const struct json *m;
 	int got = 0, one;
 	size_t i;
@@ -122,116 +128,134 @@ read_search(
 		one = read_price(r, sizes[i], m, 1, out);
 		if (one == -1)
 			return (-1);
+		if (one == 1 && (out->hi > high.hi ||
+				    (out->hi == high.hi && out->lo > high.lo)))
+			high = *out;
 		got |= one;
 	}
+	if (high.lo != out->lo || high.hi != out->hi)
+		d->understated |= UINT32_C(1) << USAGE_searches;
 	return (got);
 }
 
-static int
-add_rate(const struct reader *r, struct draft *d, const char *name,
-    const struct price_field *f, struct unit_price price)
-{
-	const struct draft_rate *o;
-	unsigned i;
+/* ---- fields -------------------------------------------------------------- */
 
-	if (f->kind < 0)
+static int
+read_part(const struct reader *r, struct price_draft *d, const struct json *j,
+    const uint64_t *above)
+{
+	struct unit_price price;
+	struct price_field f;
+	const char *why;
+	int got;
+
+	if (!price_part_parse(j->key, &f))
 		return (0);
-	for (i = 0; i < d->nrates; i++) {
-		o = &d->rates[i];
-		if (o->field.rank == f->rank && o->field.tier == f->tier &&
-		    o->field.above == f->above)
-			return (refuse(r, name, "the same price twice"));
-	}
-	if (d->nrates == PRICE_RATES_MAX)
-		return (refuse(r, name, "more than %d prices of one model",
-		    PRICE_RATES_MAX));
-	d->rates[d->nrates++] = (struct draft_rate){*f, price};
-	if (f->rank < d->rank[f->kind])
-		d->rank[f->kind] = f->rank;
-	return (0);
+	got = read_price(r, j->key, j, 1, &price);
+	if (got <= 0)
+		return (got);
+	if (above != NULL)
+		f.above = *above;
+	why = price_draft_add_part(d, &f, price);
+	return (why == NULL ? 1 : refuse(r, j->key, "%s", why));
 }
 
 static int
-read_field(const struct reader *r, struct draft *d, const struct json *j)
+read_kind(const struct reader *r, struct price_draft *d, const struct json *j,
+    const uint64_t *above)
 {
+	struct unit_price price = {0};
 	struct price_field f;
-	struct unit_price price;
+	const char *why;
 	int got;
 
 	if (!price_field_parse(j->key, &f))
 		return (0);
 	if (f.kind == USAGE_searches && j->type == JSON_OBJECT)
-		got = read_search(r, j, &price);
+		got = read_search(r, d, j, &price);
 	else
 		got = read_price(r, j->key, j, f.per, &price);
 	if (got <= 0)
 		return (got);
-	return (add_rate(r, d, j->key, &f, price));
+	if (above != NULL) {
+		f.above = *above;
+		/* The lowest tier may stand in the entry itself, too. */
+		if (price_draft_has(d, &f, price))
+			return (1);
+	}
+	why = price_draft_add(d, &f, price);
+	return (why == NULL ? 1 : refuse(r, j->key, "%s", why));
+}
+
+/* A field of an entry, or of one of its tiers above so many tokens. */
+static int
+read_field(const struct reader *r, struct price_draft *d, const struct json *j,
+    const uint64_t *above)
+{
+	struct price_field f;
+
+	if (read_kind(r, d, j, above) == -1 || read_part(r, d, j, above) == -1)
+		return (-1);
+	if (!price_field_parse(j->key, &f) && !price_part_parse(j->key, &f) &&
+	    is_charged(j))
+		d->understated |= price_kinds_unknown(j->key);
+	return (0);
+}
+
+/* A number of tokens, which files also write as 32000.0 and 1e6. */
+static bool
+read_tokens(const struct json *j, uint64_t *tokens)
+{
+	struct unit_price p;
+	u128_t v;
+
+	if (j->type != JSON_NUMBER ||
+	    unit_price_parse(&p, j->text, strlen(j->text)) == -1)
+		return (false);
+	v = (u128_t)p.hi << 64 | p.lo;
+	*tokens = (uint64_t)(v / USD);
+	return (v % USD == 0);
+}
+
+/* {"range": [from, to], prices}: they are those of prompts above from. */
+static int
+read_tier(const struct reader *r, struct price_draft *d, const struct json *j)
+{
+	const struct json *range = json_get(j, "range"), *m;
+	uint64_t from, to;
+
+	if (range == NULL || range->type != JSON_ARRAY ||
+	    range->first == NULL || range->first->next == NULL ||
+	    range->first->next->next != NULL ||
+	    !read_tokens(range->first, &from) ||
+	    !read_tokens(range->first->next, &to) || from >= to)
+		return (refuse(r, "range", "not two ascending counts"));
+	for (m = j->first; m != NULL; m = m->next) {
+		if (read_field(r, d, m, &from) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+read_tiers(const struct reader *r, struct price_draft *d, const struct json *j)
+{
+	const struct json *tier;
+
+	if (j == NULL || j->type == JSON_NULL)
+		return (0);
+	if (j->type != JSON_ARRAY)
+		return (refuse(r, j->key, "not a list"));
+	for (tier = j->first; tier != NULL; tier = tier->next) {
+		if (tier->type != JSON_OBJECT)
+			return (refuse(r, j->key, "not a list of objects"));
+		if (read_tier(r, d, tier) == -1)
+			return (-1);
+	}
+	return (0);
 }
 
 /* ---- entries ------------------------------------------------------------- */
-
-/* Drops prices of fields that an earlier one of the same kind overrules. */
-static void
-drop_overruled(struct draft *d)
-{
-	unsigned i, n = 0;
-
-	for (i = 0; i < d->nrates; i++) {
-		if (d->rates[i].field.rank == d->rank[d->rates[i].field.kind])
-			d->rates[n++] = d->rates[i];
-	}
-	d->nrates = n;
-}
-
-/* Keeps contexts ascending. -1: there is no room for another one. */
-static int
-note_context(struct draft *d, uint64_t above)
-{
-	unsigned i = 0;
-
-	while (
-	    i < PRICE_CONTEXTS && d->contexts[i] != 0 && d->contexts[i] < above)
-		i++;
-	if (i < PRICE_CONTEXTS && d->contexts[i] == above)
-		return (0);
-	if (i == PRICE_CONTEXTS || d->contexts[PRICE_CONTEXTS - 1] != 0)
-		return (-1);
-	memmove(&d->contexts[i + 1], &d->contexts[i],
-	    (PRICE_CONTEXTS - 1 - i) * sizeof(d->contexts[0]));
-	d->contexts[i] = above;
-	return (0);
-}
-
-static int
-collect_contexts(const struct reader *r, struct draft *d)
-{
-	char name[PRICE_FIELD_NAME_MAX];
-	const struct price_field *f;
-	unsigned i;
-
-	for (i = 0; i < d->nrates; i++) {
-		f = &d->rates[i].field;
-		if (f->above == 0 || note_context(d, f->above) == 0)
-			continue;
-		price_field_name(f->kind, f->tier, f->above, name);
-		return (refuse(
-		    r, name, "more than %d context sizes", PRICE_CONTEXTS));
-	}
-	return (0);
-}
-
-static unsigned
-context_index(const struct draft *d, uint64_t above)
-{
-	unsigned i = 0;
-
-	if (above == 0)
-		return (0);
-	while (d->contexts[i] != above)
-		i++;
-	return (i + 1);
-}
 
 static uint64_t
 read_count(const struct json *obj, const char *key)
@@ -250,17 +274,10 @@ copy_text(char *out, size_t cap, const struct json *obj, const char *key)
 	snprintf(out, cap, "%s", s != NULL ? s : "");
 }
 
-static struct price_entry *
-make_entry(const struct draft *d, const char *name, const struct json *obj)
+/* What the file says of the model besides its prices. */
+static void
+read_facts(struct price_entry *e, const struct json *obj)
 {
-	size_t size =
-	    sizeof(struct price_entry) + d->nrates * sizeof(struct price_rate);
-	struct price_entry *e = xcalloc(1, size);
-	unsigned i;
-
-	e->size = (uint32_t)size;
-	e->nrates = d->nrates;
-	snprintf(e->name, sizeof(e->name), "%s", name);
 	copy_text(e->provider, sizeof(e->provider), obj, "litellm_provider");
 	copy_text(e->mode, sizeof(e->mode), obj, "mode");
 	e->max_input = read_count(obj, "max_input_tokens");
@@ -268,22 +285,11 @@ make_entry(const struct draft *d, const char *name, const struct json *obj)
 	if (e->max_output == 0)
 		e->max_output = read_count(obj, "max_tokens");
 	e->reasoning_model = json_get_bool(obj, "supports_reasoning", false);
-	memcpy(e->contexts, d->contexts, sizeof(e->contexts));
-	for (i = 0; i < d->nrates; i++) {
-		e->rates[i].kind = (uint8_t)d->rates[i].field.kind;
-		e->rates[i].tier = (uint8_t)d->rates[i].field.tier;
-		e->rates[i].context =
-		    (uint8_t)context_index(d, d->rates[i].field.above);
-		e->rates[i].price = d->rates[i].price;
-	}
-	return (e);
 }
 
 static int
-read_entry(const struct reader *r, const struct json *obj)
+check_names(const struct reader *r, const struct json *obj)
 {
-	struct draft d = {0};
-	const struct json *j;
 	const char *provider;
 
 	if (obj->type != JSON_OBJECT)
@@ -295,17 +301,29 @@ read_entry(const struct reader *r, const struct json *obj)
 	if (provider != NULL && strlen(provider) >= PRICE_PROVIDER_MAX)
 		return (refuse(r, "litellm_provider", "longer than %d bytes",
 		    PRICE_PROVIDER_MAX - 1));
-	memset(d.rank, 0xff, sizeof(d.rank));
+	return (0);
+}
+
+static int
+read_entry(const struct reader *r, const struct json *obj)
+{
+	struct price_entry *e;
+	struct price_draft d;
+	const struct json *j;
+
+	if (check_names(r, obj) == -1)
+		return (-1);
+	price_draft_init(&d);
 	for (j = obj->first; j != NULL; j = j->next) {
-		if (read_field(r, &d, j) == -1)
+		if (read_field(r, &d, j, NULL) == -1)
 			return (-1);
 	}
-	drop_overruled(&d);
-	if (d.nrates == 0)
-		return (0);
-	if (collect_contexts(r, &d) == -1)
+	if (read_tiers(r, &d, json_get(obj, "tiered_pricing")) == -1)
 		return (-1);
-	price_pack_add(r->pack, make_entry(&d, obj->key, obj));
+	if ((e = price_draft_make(&d, obj->key)) == NULL)
+		return (0);
+	read_facts(e, obj);
+	price_pack_add(r->pack, e);
 	return (0);
 }
 

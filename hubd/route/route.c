@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/ids.h"
 #include "hubd/auth/auth.h"
+#include "hubd/route/plan.h"
 
 #define ROUTER_SLOTS 1024 /* cached routes; a clash replaces */
 
@@ -24,8 +24,7 @@ static const char *const speakers[DIALECT_COUNT][2] = {
 
 struct router {
 	const struct shm *shm;
-	char default_route[PRICE_NAME_MAX];
-	bool free_unpriced;
+	struct route_rules rules;
 	struct route *slot[ROUTER_SLOTS];
 };
 
@@ -57,12 +56,9 @@ router_free(struct router *r)
 }
 
 void
-router_configure(
-    struct router *r, const char *default_route, bool free_unpriced)
+router_configure(struct router *r, const struct route_rules *rules)
 {
-	snprintf(r->default_route, sizeof(r->default_route), "%s",
-	    default_route != NULL ? default_route : "");
-	r->free_unpriced = free_unpriced;
+	r->rules = *rules;
 	forget_all(r);
 }
 
@@ -76,9 +72,10 @@ route_unref(struct route *route)
 	free(route);
 }
 
+/* Walks a provider's globs until one of them, but for skip, fits. */
 static bool
-provider_serves(const struct registry_announce *a,
-    const struct registry_provider *p, const char *model)
+glob_fits(const struct registry_announce *a, const struct registry_provider *p,
+    const char *model, const char *skip)
 {
 	uint32_t at = p->globs_at;
 
@@ -88,19 +85,25 @@ provider_serves(const struct registry_announce *a,
 
 		if (n == sizeof(a->globs) - at)
 			return (false);
-		if (fnmatch(glob, model, 0) == 0)
+		if (strcmp(glob, skip) != 0 && fnmatch(glob, model, 0) == 0)
 			return (true);
 		at += (uint32_t)n + 1;
 	}
 	return (false);
 }
 
-static bool
-rights_allow(
+bool
+route_provider_serves(const struct registry_announce *a,
+    const struct registry_provider *p, const char *model)
+{
+	return (glob_fits(a, p, model, ""));
+}
+
+bool
+route_rights_allow(
     const struct pub_agent *agent, const char *provider, const char *model)
 {
-	return (!agent->revoked && !agent->draining &&
-		auth_list_allows(agent->models, model) &&
+	return (auth_list_allows(agent->models, model) &&
 		auth_list_allows(agent->providers, provider));
 }
 
@@ -120,12 +123,13 @@ pin_entry(struct route *route, const struct price_entry *entry)
 }
 
 static bool
-has_candidate(
-    const struct route *route, uint32_t agent_row, const char *provider)
+has_candidate(const struct route *route, uint32_t agent_row,
+    const char *provider, const char *model)
 {
 	for (uint32_t i = 0; i < route->n; i++)
 		if (route->c[i].agent_row == agent_row &&
-		    strcmp(route->c[i].provider, provider) == 0)
+		    strcmp(route->c[i].provider, provider) == 0 &&
+		    strcmp(route->c[i].model, model) == 0)
 			return (true);
 	return (false);
 }
@@ -143,33 +147,50 @@ struct collect {
 	const struct router *router;
 	const struct price_blob *blob; /* one version for all of a route */
 	struct route *route;
-	const char *model;
+	const struct plan_target *target;
 	bool deaf; /* some serve it who do not speak the dialect */
 };
 
-static void
+static nanousd_t
+rank_of(const struct price_entry *entry)
+{
+	struct usage u = {0};
+
+	if (entry == NULL)
+		return ((nanousd_t){0});
+	u.n[USAGE_input] = u.n[USAGE_output] = 1000;
+	return (price_hold(entry, TIER_DEFAULT, &u));
+}
+
+/* false: it has no price, or there is no room. */
+static bool
 add_candidate(const struct collect *col, uint32_t row,
-    const struct registry_announce *a, const struct registry_provider *p)
+    const struct registry_announce *a, const struct registry_provider *p,
+    const char *model)
 {
 	const struct price_blob *blob = col->blob;
 	const struct price_entry *entry = NULL;
 	struct route *route = col->route;
-	const char *model = col->model;
 	struct candidate *c;
 
-	if (route->n == ROUTE_CANDIDATES || has_candidate(route, row, p->name))
-		return;
+	if (has_candidate(route, row, p->name, model))
+		return (true);
+	if (route->n == ROUTE_CANDIDATES)
+		return (false);
 	if (blob != NULL)
 		entry = price_find(blob, span_str(p->name), span_str(p->type),
 		    span_str(model));
-	if (entry == NULL && !col->router->free_unpriced)
-		return;
+	if (entry == NULL && !col->router->rules.free_unpriced)
+		return (false);
 	c = &route->c[route->n++];
 	memset(c, 0, sizeof(*c));
 	c->agent_row = row;
 	c->agent_id = a->agent;
+	c->provider_at = (uint32_t)(p - a->providers);
 	c->capacity = a->capacity;
 	c->weight = p->weight > 0 ? p->weight : 1;
+	c->stage = col->target->stage;
+	c->rank = rank_of(entry);
 	snprintf(c->provider, sizeof(c->provider), "%s", p->name);
 	snprintf(c->model, sizeof(c->model), "%s", model);
 	if (entry != NULL) {
@@ -177,6 +198,7 @@ add_candidate(const struct collect *col, uint32_t row,
 		c->price_at =
 		    (uint32_t)((const char *)entry - (const char *)blob);
 	}
+	return (true);
 }
 
 /* Calls fn for every provider of every agent that can be reached. */
@@ -193,7 +215,8 @@ each_provider(const struct shm *shm, void *arg,
 		if (!pub_agent_read(shm, row, &agent))
 			continue;
 		for (uint32_t p = 0; p < shm->sizes.nprocs; p++) {
-			if (!registry_usable(shm, p, row) ||
+			if (agent.revoked || agent.draining ||
+			    !registry_usable(shm, p, row) ||
 			    !registry_read(shm, p, row, &a))
 				continue;
 			for (uint32_t i = 0;
@@ -203,19 +226,50 @@ each_provider(const struct shm *shm, void *arg,
 	}
 }
 
+const char *
+route_behind_prefix(const char *model, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return (n > 0 && strncmp(model, prefix, n) == 0 && model[n] == '/'
+		    ? model + n + 1
+		    : NULL);
+}
+
+/* One provider under one name of the model: true, it is a candidate. */
+static bool
+collect_name(struct collect *c, uint32_t row, const struct pub_agent *agent,
+    const struct registry_announce *a, const struct registry_provider *p,
+    const char *model)
+{
+	if (model == NULL || !route_provider_serves(a, p, model) ||
+	    !route_rights_allow(agent, p->name, model))
+		return (false);
+	/* Who takes everything has not said that there is such a model. */
+	if (glob_fits(a, p, model, "*"))
+		c->route->known = true;
+	if (!route_speaks(p->type, c->route->dialect)) {
+		c->deaf = true;
+		return (false);
+	}
+	return (add_candidate(c, row, a, p, model));
+}
+
+/* The whole name comes first: at some providers models have slashes. */
 static void
 collect_one(void *arg, uint32_t row, const struct pub_agent *agent,
     const struct registry_announce *a, const struct registry_provider *p)
 {
 	struct collect *c = arg;
+	const char *model = c->target->model;
 
-	if (!rights_allow(agent, p->name, c->model) ||
-	    !provider_serves(a, p, c->model))
+	if (collect_name(c, row, agent, a, p, model))
 		return;
-	if (route_speaks(p->type, c->route->dialect))
-		add_candidate(c, row, a, p);
-	else
-		c->deaf = true;
+	if (collect_name(
+		c, row, agent, a, p, route_behind_prefix(model, p->name)))
+		return;
+	(void)collect_name(
+	    c, row, agent, a, p, route_behind_prefix(model, p->type));
 }
 
 static bool
@@ -225,17 +279,42 @@ is_priced(const struct price_blob *blob, const char *model)
 }
 
 static void
+collect_plan(
+    struct collect *c, const struct plan *plan, size_t from, bool *priced)
+{
+	size_t i;
+
+	for (i = from; i < plan->n; i++) {
+		c->target = &plan->target[i];
+		*priced = *priced || is_priced(c->blob, c->target->model);
+		each_provider(c->router->shm, c, collect_one);
+	}
+}
+
+static void
 fill(const struct router *r, const struct price_blob *blob, struct route *route)
 {
-	struct collect c = {r, blob, route, route->model, false};
-	bool priced = is_priced(blob, route->model);
+	const struct route_rules *rules = &r->rules;
+	struct collect c = {r, blob, route, NULL, false};
+	struct plan plan;
+	bool priced = false;
+	size_t n;
 
-	each_provider(r->shm, &c, collect_one);
-	if (route->n == 0 && r->default_route[0] != '\0') {
-		c.model = r->default_route;
-		priced = priced || is_priced(blob, c.model);
-		each_provider(r->shm, &c, collect_one);
+	plan_make(&plan, rules->routes, rules->nroutes, route->model);
+	if (plan.route != NULL) {
+		route->named = true;
+		route->strategy = plan.route->strategy;
+		route->retries = plan.route->retries;
+		route->max_wait = plan.route->max_wait;
 	}
+	collect_plan(&c, &plan, 0, &priced);
+	if (route->n == 0 && rules->default_route != NULL) {
+		n = plan.n;
+		plan_append(
+		    &plan, rules->routes, rules->nroutes, rules->default_route);
+		collect_plan(&c, &plan, n, &priced);
+	}
+	route->known = route->known || priced || route->named || route->n > 0;
 	route->error = route->n > 0 ? API_OK
 		       : !priced    ? API_ERR_model_not_found
 		       : c.deaf	    ? API_ERR_wrong_api
@@ -287,51 +366,6 @@ router_find(struct router *r, const char *model, enum dialect dialect)
 	return (*slot);
 }
 
-static bool
-is_full(const struct shm *shm, const struct candidate *c, uint32_t *load)
-{
-	*load = registry_load(shm, c->agent_row);
-	return (c->capacity > 0 && *load >= c->capacity);
-}
-
-/* a before b: fewer calls for its weight. */
-static bool
-less_loaded(const struct candidate *a, uint32_t load_a,
-    const struct candidate *b, uint32_t load_b)
-{
-	return ((uint64_t)(load_a + 1) * b->weight <
-		(uint64_t)(load_b + 1) * a->weight);
-}
-
-int
-route_pick(const struct shm *shm, const struct route *route, uint32_t *tried,
-    bool *full)
-{
-	uint32_t open[ROUTE_CANDIDATES], load[ROUTE_CANDIDATES], n = 0;
-	uint32_t a, b;
-
-	for (uint32_t i = 0; i < route->n; i++) {
-		if (*tried & (UINT32_C(1) << i))
-			continue;
-		if (is_full(shm, &route->c[i], &load[n])) {
-			*full = true;
-			continue;
-		}
-		open[n++] = i;
-	}
-	if (n == 0)
-		return (-1);
-	a = random_below(n);
-	if (n > 1) {
-		b = (a + 1 + random_below(n - 1)) % n;
-		if (less_loaded(&route->c[open[b]], load[b], &route->c[open[a]],
-			load[a]))
-			a = b;
-	}
-	*tried |= UINT32_C(1) << open[a];
-	return ((int)open[a]);
-}
-
 struct offer {
 	const struct price_blob *blob;
 	const struct price_entry *entry;
@@ -348,8 +382,8 @@ offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
 
 	if (o->dialect != DIALECT_COUNT && !route_speaks(p->type, o->dialect))
 		return;
-	if (!o->found && rights_allow(agent, p->name, o->entry->name) &&
-	    provider_serves(a, p, o->entry->name) &&
+	if (!o->found && route_rights_allow(agent, p->name, o->entry->name) &&
+	    route_provider_serves(a, p, o->entry->name) &&
 	    price_find(o->blob, span_str(p->name), span_str(p->type), model) ==
 		o->entry)
 		o->found = true;

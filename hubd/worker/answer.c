@@ -1,6 +1,5 @@
 /* The provider's answer on its way to the user. */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "common/failpoint.h"
@@ -25,6 +24,8 @@ next_deadline(const struct request *r)
 	other = r->state == REQUEST_SENT
 		    ? monotime_add_ms(r->t_sent, t->first_byte)
 		    : monotime_add_ms(r->t_last, t->idle);
+	if (r->state == REQUEST_WAIT)
+		other = r->t_retry;
 	if (other.ns < d.ns)
 		d = other;
 	if (r->t_grace.ns != 0 && r->t_grace.ns < d.ns)
@@ -50,6 +51,10 @@ request_on_timer(void *arg)
 		request_arm(r);
 		return;
 	}
+	if (r->state == REQUEST_WAIT) {
+		request_again(r);
+		return;
+	}
 	/* An answer that waits for its reader is late by the reader's fault:
 	 * his own deadline (write) is the one that counts. */
 	if (r->owed > 0 && r->client != NULL &&
@@ -66,6 +71,7 @@ request_on_timer(void *arg)
 		return;
 	}
 	if (r->state == REQUEST_SENT && !monotime_reached(r->t_total, now)) {
+		retry_note_failure(r);
 		request_retry(r, API_ERR_upstream_timeout);
 		return;
 	}
@@ -201,14 +207,12 @@ send_whole(struct request *r, const char *cost)
 {
 	struct conn *conn = client_conn(r->client);
 	struct buf *out = conn_out(conn);
-	char length[24];
 
-	snprintf(length, sizeof(length), "%zu", buf_len(&r->held));
 	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
 	if (cost != NULL)
 		http1_put_field(out, "x-hub-cost", span_str(cost));
-	http1_put_field(out, "content-length", span_str(length));
+	http1_put_length(out, buf_len(&r->held));
 	http1_put_end(out);
 	buf_addspan(out, buf_span(&r->held));
 	conn_flush_later(conn);
@@ -349,16 +353,7 @@ static bool
 can_retry(const struct request *r)
 {
 	return (!r->head_sent && r->client != NULL && buf_len(&r->body) > 0 &&
-		r->attempts < r->w->conf->max_attempts);
-}
-
-static bool
-is_untried_left(const struct request *r)
-{
-	uint32_t all =
-	    r->route->n == 32 ? UINT32_MAX : (UINT32_C(1) << r->route->n) - 1;
-
-	return ((r->tried & all) != all);
+		retry_is_open(r));
 }
 
 /* Is it one that has a body? No endpoint of ours is answered without. */
@@ -424,16 +419,17 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	copy_value(r->retry_after, sizeof(r->retry_after), h.retry_after);
 	copy_value(r->content_type, sizeof(r->content_type), h.type);
 	if (r->content_type[0] == '\0')
-		snprintf(r->content_type, sizeof(r->content_type), "%s",
+		str_copy(r->content_type, sizeof(r->content_type),
 		    "application/json");
 	(void)FAILPOINT("worker.head");
+	retry_note_head(r, h.status, h.error, h.retry_after);
 	if (h.error.n > 0) {
 		request_retry(r, agent_error(h.error));
 	} else if (is_success(h.status)) {
 		begin_answer(r, &h, f, n);
 		request_arm(r);
 	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
-		   is_untried_left(r)) {
+		   (retry_has_next(r) || retry_may_wait(r))) {
 		request_retry(r, API_ERR_upstream_error);
 	} else {
 		r->state = REQUEST_REFUSAL;
@@ -511,6 +507,7 @@ on_data(struct upstream *up, struct span bytes)
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
 	case REQUEST_SENT:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -591,8 +588,7 @@ end_refusal(struct request *r)
 	}
 	buf_fini(&r->held);
 	r->held = body;
-	snprintf(
-	    r->content_type, sizeof(r->content_type), "%s", "application/json");
+	str_copy(r->content_type, sizeof(r->content_type), "application/json");
 	if (r->client != NULL)
 		r->user_status = r->status;
 	request_finish(
@@ -622,6 +618,7 @@ on_end(struct upstream *up)
 		break;
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
+	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
@@ -640,8 +637,11 @@ on_close(struct upstream *up, uint32_t code)
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
 	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
 		r->attempts--; /* nothing was done there: it costs nothing */
+		r->spent[r->candidate->stage]--;
 		request_retry(r, API_OK);
 	} else {
+		if (code == H2_INTERNAL_ERROR)
+			retry_note_failure(r);
 		request_retry(r, API_ERR_agent_lost);
 	}
 }
@@ -696,7 +696,7 @@ request_user_gone(struct request *r)
 		/* Only the usage is still to come: read it, or leaving at
 		 * the last word would dodge the exact bill. */
 		r->t_grace = monotime_add_ms(loop_now(r->w->loop), GRACE_MS);
-	} else if (!goes_on(r)) {
+	} else if (r->state == REQUEST_WAIT || !goes_on(r)) {
 		request_finish(r, OUTCOME_CANCELLED, cost);
 		request_free(r);
 		return;

@@ -1,7 +1,6 @@
 /* The end of a call: usage, cost, FINAL, and the wait for BOOKED. */
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -162,7 +161,7 @@ usage_of(const struct request *r, struct call_progress *p)
 		return;
 	method = estimate_usage(learn_of(r->w->learn, r->api.model),
 	    r->endpoint, &r->api, m, &p->usage);
-	snprintf(p->estimated, sizeof(p->estimated), "%s", method);
+	str_copy(p->estimated, sizeof(p->estimated), method);
 }
 
 static void
@@ -230,7 +229,7 @@ request_finish(struct request *r, enum call_outcome outcome, char *cost)
 	price_progress(r, &p);
 	p.end_ms = walltime_ms();
 	if (amount_format(w->sum, cost) == -1)
-		snprintf(cost, AMOUNT_TEXT_MAX, "0");
+		str_copy(cost, AMOUNT_TEXT_MAX, "0");
 	access_finish(r->access, outcome, &p, cost);
 	/* What is billed is in the row before the hold shrinks to it. */
 	call_set_progress(r->row, &p);

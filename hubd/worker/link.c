@@ -200,6 +200,18 @@ supersede(struct link *fresh)
 	}
 }
 
+/* A provider that checks the time of signatures would refuse such an agent. */
+static void
+warn_of_clock(const struct link *l)
+{
+	int64_t ms = l->said.clock_skew_ms;
+
+	if (ms > LINK_CLOCK_MS || ms < -LINK_CLOCK_MS)
+		log_warnx("agent %s: its clock is %lld s %s ours", l->name,
+		    llabs((long long)(ms / 1000)),
+		    ms > 0 ? "ahead of" : "behind");
+}
+
 static void
 take_announcement(struct link *l, struct span text)
 {
@@ -229,6 +241,7 @@ take_announcement(struct link *l, struct span text)
 		 "clock %+lld ms",
 	    l->name, l->peer, l->said.version, l->said.nproviders,
 	    (long long)l->said.clock_skew_ms);
+	warn_of_clock(l);
 }
 
 static void
@@ -372,8 +385,8 @@ start_link(struct worker *w, struct client *c, uint32_t row,
 	    "upgrade: websocket\r\nconnection: upgrade\r\n"
 	    "sec-websocket-accept: %s\r\n"
 	    "sec-websocket-protocol: " LINK_SUBPROTOCOL "\r\n"
-	    "x-request-id: %s\r\n\r\n",
-	    accept, id);
+	    "date: %s\r\nx-request-id: %s\r\n\r\n",
+	    accept, reply_date(w), id);
 	l->w = w;
 	l->agent_row = row;
 	l->agent_id = agent->id;

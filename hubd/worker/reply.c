@@ -5,9 +5,9 @@
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
 
-/* The Date field's text, made once a second (RFC 9110 6.6.1). */
-static const char *
-http_date(struct worker *w)
+/* Made once a second. */
+const char *
+reply_date(struct worker *w)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -39,19 +39,10 @@ reply_head(struct worker *w, struct buf *out, enum dialect d, int status,
 
 	count_status(w, status);
 	http1_put_status(out, status);
-	http1_put_field(out, "date", span_str(http_date(w)));
+	http1_put_field(out, "date", span_str(reply_date(w)));
 	http1_put_field(out, "x-request-id", span_str(id));
 	if (field != NULL)
 		http1_put_field(out, field, span_str(id));
-}
-
-static void
-put_length(struct buf *out, size_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%zu", n);
-	http1_put_field(out, "content-length", span_str(text));
 }
 
 static void
@@ -60,7 +51,7 @@ put_rest(struct client *c, struct buf *out, struct span type, struct span body,
 {
 	http1_put_field(out, "content-type", type);
 	buf_addspan(out, buf_span(client_fields(c)));
-	put_length(out, body.n);
+	http1_put_length(out, body.n);
 	if (close)
 		http1_put_field(out, "connection", SPAN("close"));
 	http1_put_end(out);

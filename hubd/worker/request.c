@@ -1,11 +1,11 @@
 /* A request, from a whole body over admission to its attempts. */
 #include <assert.h>
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/digits.h"
 #include "common/failpoint.h"
 #include "hubd/worker/access.h"
 #include "hubd/worker/worker.h"
@@ -48,7 +48,7 @@ request_new(struct client *c, const struct api_target *target,
 	r->up.owner = r;
 	r->credit = (struct loop_work){.fn = request_on_credit, .arg = r};
 	r->timer = loop_timer_new(w->loop, request_on_timer, r);
-	r->upstream_us = -1;
+	r->upstream_us = r->retry_ms = -1;
 	LIST_INSERT_HEAD(&w->requests, r, entry);
 	w->nrequests++;
 	return (r);
@@ -218,9 +218,9 @@ note_route(struct request *r)
 	    .price_at = r->candidate->price_at,
 	};
 
-	snprintf(route.provider, sizeof(route.provider), "%s",
-	    r->candidate->provider);
-	snprintf(route.model, sizeof(route.model), "%s", r->candidate->model);
+	str_copy(
+	    route.provider, sizeof(route.provider), r->candidate->provider);
+	str_copy(route.model, sizeof(route.model), r->candidate->model);
 	call_set_route(r->row, &route);
 }
 
@@ -255,18 +255,23 @@ put_forwards(const struct request *r, struct h2_field *fields, size_t *n)
 	}
 }
 
+/* text is the value's place; ms are not negative. */
+static void
+put_number(struct h2_field *fields, size_t *n, const char *name,
+    char text[DIGITS_MAX], int64_t ms)
+{
+	fields[(*n)++] = (struct h2_field){
+	    span_str(name), span_of(text, digits_put(text, (uint64_t)ms))};
+}
+
 static int
 send_attempt(struct request *r)
 {
 	const struct hub_timeouts *t = &r->w->conf->timeout;
 	const struct candidate *c = r->candidate;
 	struct h2_field fields[LINK_FIELDS_MAX];
-	char total[24], first[24], idle[24];
+	char total[DIGITS_MAX], first[DIGITS_MAX], idle[DIGITS_MAX];
 	size_t n = 0;
-
-	snprintf(total, sizeof(total), "%lld", (long long)left_ms(r));
-	snprintf(first, sizeof(first), "%lld", (long long)t->first_byte);
-	snprintf(idle, sizeof(idle), "%lld", (long long)t->idle);
 
 	put_field(fields, &n, ":method", "POST");
 	put_field(fields, &n, ":path", LINK_CALL);
@@ -276,9 +281,9 @@ send_attempt(struct request *r)
 	put_field(fields, &n, LINK_F_MODEL, c->model);
 	put_field(fields, &n, LINK_F_REQUEST_ID, r->id_text);
 	put_field(fields, &n, LINK_F_STREAM, r->api.stream ? "1" : "0");
-	put_field(fields, &n, LINK_F_DEADLINE, total);
-	put_field(fields, &n, LINK_F_FIRST, first);
-	put_field(fields, &n, LINK_F_IDLE, idle);
+	put_number(fields, &n, LINK_F_DEADLINE, total, left_ms(r));
+	put_number(fields, &n, LINK_F_FIRST, first, t->first_byte);
+	put_number(fields, &n, LINK_F_IDLE, idle, t->idle);
 	put_field(fields, &n, LINK_F_ALT, api_alt_str(r->target.alt));
 	put_field(fields, &n, LINK_F_API_VERSION, r->target.version);
 	put_field(fields, &n, LINK_F_OBJECT, r->target.object);
@@ -291,10 +296,7 @@ send_attempt(struct request *r)
 static bool
 may_try_again(const struct request *r)
 {
-	return (r->attempts < r->w->conf->max_attempts &&
-		buf_len(&r->body) > 0 &&
-		!monotime_reached(r->t_total, loop_now(r->w->loop)) &&
-		r->client != NULL);
+	return (retry_is_open(r) && buf_len(&r->body) > 0 && r->client != NULL);
 }
 
 static void
@@ -326,6 +328,7 @@ try_candidate(struct request *r, const struct candidate *c)
 	r->attempts++;
 	note_route(r);
 	if (send_attempt(r) == 0) {
+		r->spent[c->stage]++;
 		begin_attempt(r);
 		return (true);
 	}
@@ -344,9 +347,15 @@ try_next(struct request *r)
 	int i;
 
 	while (may_try_again(r) &&
-	       (i = route_pick(r->w->shm, r->route, &r->tried, &full)) != -1)
-		if (try_candidate(r, &r->route->c[i]))
+	       (i = route_pick(r->w->shm, r->route, loop_now(r->w->loop),
+		    &r->tried, &full)) != -1)
+		if (retry_may_ask(r, &r->route->c[i]) &&
+		    try_candidate(r, &r->route->c[i]))
 			return;
+	if (may_try_again(r) && retry_may_wait(r)) {
+		retry_wait(r);
+		return;
+	}
 	if (r->last_error == API_OK)
 		r->last_error = full ? API_ERR_overloaded : API_ERR_no_agent;
 	if (r->candidate != NULL)
@@ -355,6 +364,13 @@ try_next(struct request *r)
 	    r->user_left				? OUTCOME_CANCELLED
 	    : r->last_error == API_ERR_upstream_timeout ? OUTCOME_TIMED_OUT
 							: OUTCOME_FAILED);
+}
+
+void
+request_again(struct request *r)
+{
+	r->tried = 0;
+	try_next(r);
 }
 
 /* Nothing of an attempt that failed reaches the next one, or the bill. */
@@ -406,7 +422,7 @@ open_call(struct request *r)
 	    .stream = r->api.stream,
 	};
 
-	snprintf(fixed.endpoint, sizeof(fixed.endpoint), "%s", r->endpoint->id);
+	str_copy(fixed.endpoint, sizeof(fixed.endpoint), r->endpoint->id);
 	call_open(r->row, &fixed);
 	r->opened = true;
 	counter_add(r->w->count, COUNT_admitted, 1);
@@ -438,6 +454,7 @@ on_admitted(struct admission *a, enum api_error error)
 	tell_limits(r);
 	r->t_total =
 	    monotime_add_ms(loop_now(r->w->loop), r->w->conf->timeout.total);
+	r->t_wait = monotime_add_ms(loop_now(r->w->loop), r->route->max_wait);
 	try_next(r);
 }
 
@@ -485,7 +502,7 @@ static enum api_error
 find_route(struct request *r, const struct pub_key *key)
 {
 	r->route = router_find(r->w->router, r->api.model, r->dialect);
-	if (r->route->error == API_ERR_model_not_found)
+	if (!r->route->known)
 		return (API_ERR_model_not_found);
 	if (!auth_list_allows(key->models, r->api.model))
 		return (API_ERR_model_not_allowed);

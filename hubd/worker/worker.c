@@ -49,8 +49,14 @@ on_wake(void *arg, int what)
 static void
 configure(struct worker *w)
 {
-	router_configure(w->router, w->conf->default_route,
-	    w->conf->unpriced == UNPRICED_FREE);
+	const struct route_rules rules = {
+	    .routes = w->conf->routes,
+	    .nroutes = w->conf->nroutes,
+	    .default_route = w->conf->default_route,
+	    .free_unpriced = w->conf->unpriced == UNPRICED_FREE,
+	};
+
+	router_configure(w->router, &rules);
 }
 
 static void

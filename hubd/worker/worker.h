@@ -140,6 +140,9 @@ struct conn *client_detach(struct client *);
 
 /* ---- reply.c: heads and small replies ------------------------------------ */
 
+/* The value of Date now (RFC 9110 6.6.1), as long as nothing returns to the
+ * loop. */
+const char *reply_date(struct worker *);
 /* Status line, date, request id, also where the dialect's clients look for
  * it. More fields and an empty line follow. */
 void reply_head(
@@ -159,6 +162,7 @@ enum request_state {
 	REQUEST_BODY,	 /* its body is being read */
 	REQUEST_ADMIT,	 /* the limiter is asked */
 	REQUEST_SENT,	 /* an attempt is under way, no head yet */
+	REQUEST_WAIT,	 /* all have failed; another round later */
 	REQUEST_STREAM,	 /* 2xx, the head has gone to the user */
 	REQUEST_HOLD,	 /* 2xx, plain: held back to know its cost */
 	REQUEST_REFUSAL, /* the provider's refusal is being read */
@@ -224,6 +228,9 @@ struct request {
 	bool ask_usage;			/* we added include_usage */
 	const struct candidate *no_ask; /* that must not be asked for it */
 	enum api_error last_error;	/* of the attempts so far */
+	int64_t retry_ms; /* that the last one asked for; -1: it did not */
+	uint32_t rounds;  /* of waiting */
+	uint8_t spent[ROUTE_STAGES]; /* attempts in each of the route's */
 
 	struct meter *meter;
 	struct buf held;	/* a held answer or a refusal */
@@ -243,6 +250,8 @@ struct request {
 	monotime_t t_chunk; /* last read of a stream; 0: none */
 	monotime_t t_last;  /* last byte of the answer */
 	monotime_t t_total; /* deadline of everything */
+	monotime_t t_wait;  /* end of waiting for another round */
+	monotime_t t_retry; /* when the next round begins */
 	monotime_t t_grace; /* deadline after the user left; 0 none */
 	struct loop_timer *timer;
 	struct loop_work credit;
@@ -265,6 +274,8 @@ bool request_count_body(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* All have been tried: once more from the first. */
+void request_again(struct request *);
 /* There will be no further attempt: the body is not kept for one. */
 void request_body_done(struct request *);
 /* The session has room for more of the body. */
@@ -273,6 +284,23 @@ void request_feed(struct request *);
 void request_free(struct request *);
 /* Keys or accounts changed: cuts requests of keys revoked with cut. */
 void requests_recheck(struct worker *);
+
+/* ---- retry.c: how attempts went, and when to make another ---------------- */
+
+/* May the request cost another attempt; at that candidate? */
+bool retry_is_open(const struct request *);
+bool retry_may_ask(const struct request *, const struct candidate *);
+/* Is there one that has not been tried in this round? */
+bool retry_has_next(const struct request *);
+/* The head of an answer has come; for a refusal with its retry-after. */
+void retry_note_head(struct request *, int status, struct span agent_error,
+    struct span retry_after);
+/* There was none, in time or at all. */
+void retry_note_failure(struct request *);
+/* Nobody is left untried: may there be another round, and begins the wait
+ * for it. */
+bool retry_may_wait(const struct request *);
+void retry_wait(struct request *);
 
 /* ---- answer.c: the provider's answer on its way to the user -------------- */
 

@@ -1,421 +1,254 @@
-"""make bench: what a request and a chunk cost, beside nginx in the same run.
+"""make bench: what a request, a chunk and a stream cost, beside nginx and
+HAProxy in the same run.
 
-Rounds alternate between the candidates; every figure is a median over the
-rounds. What is measured is pinned to one core, the load generator and the
-simulator to the other. CPU is that of the candidate's own processes, from
-/proc/PID/task/*/schedstat. A row during which the generator used more than
-80 % of its core is not reported: it would measure the generator.
+The hub has all that it has in service: keys with limits, metering, an access
+log, a store that commits to the disk. The proxies beside it check, count and
+write nothing. Rounds alternate between the candidates; every figure is a
+median over the rounds. CPU is that of the candidate's own processes. A row
+during which the generator used more than 80 % of its core, or saw an error,
+is not reported: it would measure the generator.
+
+HAProxy's reverse HTTP needs 2.9; where the pair of the hub's shape cannot be
+had, two hops of nginx stand for it.
+
+BENCH_QUICK=1 is for a look: fewer rounds, requests and streams.
+BENCH_ONLY=many,one,... takes only those rows.
 """
 
-import glob
-import html
 import json
 import os
-import pwd
+import re
 import shutil
-import socket
-import statistics
+import signal
 import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))))
-BUILD = os.path.join(ROOT, "build")
-OUT = os.path.join(BUILD, "bench")
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-CORES = sorted(os.sched_getaffinity(0))
-THERE, HERE = CORES[0], CORES[-1]  # the measured; generator and simulator
+import report
+from measure import CORES, HERE, cpu_ns, median, rss_kib, spawn
+from sites import BUILD, OUT, PACED, PLAIN, SLOW, Site, fetch, wait_until
 
-PLAIN, PACED, SLOW = "sim-chat", "sim-c50-d20", "sim-c12-d1000"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def spawn(core, *argv, **kw):
-    return subprocess.Popen(["taskset", "-c", str(core), *argv], **kw)
+QUICK = os.environ.get("BENCH_QUICK", "") != ""
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1" if QUICK else "3"))
+SLOWS = 500 if QUICK else 2000
+STREAMS = 500 if QUICK else 5000
+ABORTS = 200 if QUICK else 900
+NAMES = {  # memory first: later there is some that earlier rows left behind
+    "memory": f"memory an open stream, {STREAMS:,} streams",
+    "many": "plain request, 64 at once",
+    "one": "plain request, one at a time",
+    "paced": "200 streams, 50 chunks 20 ms apart, per chunk",
+    "slow": f"{SLOWS:,} streams, a chunk a second each, per chunk",
+    "abort": "a user's leaving to the provider's end of it",
+}
+ONLY = os.environ.get("BENCH_ONLY", ",".join(NAMES) + ",durable").split(",")
 
 
-def family(pid):
-    """The process and its descendants."""
-    pids, queue = [], [pid]
-    while queue:
-        p = queue.pop()
-        pids.append(p)
-        for path in glob.glob(f"/proc/{p}/task/*/children"):
-            try:
-                with open(path) as f:
-                    queue += [int(x) for x in f.read().split()]
-            except OSError:
-                pass
-    return pids
+def generator(candidate, *argv):
+    return spawn(HERE, f"{BUILD}/load", "-a", f"127.0.0.1:{candidate.port}",
+                 "-k", candidate.key, *(["-T"] if candidate.tls else []),
+                 *argv, stdout=subprocess.PIPE, text=True)
 
 
-def cpu_ns(pids):
-    total = 0
-    for pid in pids:
-        for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
-            try:
-                with open(path) as f:
-                    total += int(f.read().split()[0])
-            except OSError:
-                pass
-    return total
+def result(process, site, sim_ns):
+    """What the generator says, and how busy its core was."""
+    text = process.communicate()[0]
+    if not text:
+        raise SystemExit("the load generator failed")
+    r = json.loads(text)
+    r["generator"] = r["cpu_us"] / r["us"]
+    r["simulator"] = (cpu_ns(site.sim) - sim_ns) / 1000 / r["us"]
+    return r
 
 
-def rss_kib(pids):
-    """Memory of its own: shared mappings are not counted per process."""
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/smaps_rollup") as f:
-                for line in f:
-                    if line.startswith(("Private_Clean:", "Private_Dirty:")):
-                        total += int(line.split()[1])
-        except OSError:
-            pass
-    return total
+def requests(per, *argv):
+    """Some load, and CPU by what it is counted in."""
+    def measure(site, candidate):
+        before = {k: cpu_ns(v) for k, v in candidate.parts.items()}
+        sim_ns = cpu_ns(site.sim)
+        r = result(generator(candidate, *argv), site, sim_ns)
+        r["rate"] = r["requests"] * 1e6 / r["us"]
+        for part, pids in candidate.parts.items():
+            used = cpu_ns(pids) - before[part]
+            yield part, {**r, "cpu": used / 1000 / max(1, r[per])}
+    return measure
 
 
-def wait_http(port, path="/readyz"):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}",
-                                   timeout=2).read()
-            return
-        except urllib.error.HTTPError as e:
-            if path == "/":
-                return e
-        except OSError:
-            pass
-        time.sleep(0.05)
-    raise SystemExit(f"nothing answers on port {port}")
+def streams(n, ramp_s, look_s):
+    """Many streams, a chunk a second each; looked at when all are open."""
+    def measure(site, candidate):
+        idle = {k: rss_kib(v) for k, v in candidate.parts.items()}
+        sim_ns = cpu_ns(site.sim)
+        p = generator(candidate, "-m", SLOW, "-s", "-c", str(n), "-n",
+                      str(n), "-r", str(ramp_s * 1000))
+        time.sleep(ramp_s + 2)
+        seen, t0 = {}, time.monotonic()
+        before = {k: cpu_ns(v) for k, v in candidate.parts.items()}
+        time.sleep(look_s)
+        chunks = n * (time.monotonic() - t0)
+        for part, pids in candidate.parts.items():
+            used = cpu_ns(pids) - before[part]
+            seen[part] = {"cpu": used / 1000 / chunks,
+                          "kib": (rss_kib(pids) - idle[part]) / n}
+        r = result(p, site, sim_ns)
+        for part, found in seen.items():
+            yield part, {**r, **found}
+    return measure
 
 
-class Bench:
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="hubd-bench-", dir="/dev/shm")
-        self.procs = []
-        self.candidates = {}  # name -> (port, key, {part: pids})
-
-    def add(self, p):
-        self.procs.append(p)
-        return p
-
-    def sim(self):
-        p = self.add(spawn(HERE, f"{BUILD}/provsim", "-l", "127.0.0.1:0",
-                           "-d", f"{ROOT}/tests/sim/data",
-                           stdout=subprocess.PIPE, text=True))
-        self.sim_port = int(p.stdout.readline().rsplit(":", 1)[1])
-        self.candidates["direct"] = (self.sim_port, "x", {})
-
-    def nginx(self, name, upstream):
-        port = free_port()
-        home = os.path.join(self.dir, name)
-        os.makedirs(home)
-        with open(f"{home}/nginx.conf", "w") as f:
-            f.write(f"""
-daemon off; worker_processes 1; pid {home}/pid;
-error_log {home}/error.log;
-events {{ worker_connections 20000; }}
-http {{
-  access_log off; keepalive_requests 100000000;
-  client_body_temp_path {home}/b; proxy_temp_path {home}/p;
-  fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u;
-  scgi_temp_path {home}/s;
-  upstream up {{ server 127.0.0.1:{upstream}; keepalive 2048;
-                 keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{port} backlog=4096;
-    location / {{ proxy_pass http://up; proxy_http_version 1.1;
-      proxy_set_header Connection ""; proxy_buffering off; }} }}
-}}
-""")
-        p = self.add(spawn(THERE, "nginx", "-c", f"{home}/nginx.conf",
-                           "-e", f"{home}/error.log"))
-        time.sleep(0.3)
-        return port, p.pid
-
-    def nginxes(self):
-        one, pid1 = self.nginx("nginx1", self.sim_port)
-        inner, pid2 = self.nginx("nginx2", self.sim_port)
-        outer, pid3 = self.nginx("nginx3", inner)
-        self.candidates["nginx, one hop"] = (
-            one, "x", {"all": family(pid1)})
-        self.candidates["nginx, two hops"] = (
-            outer, "x", {"all": family(pid2) + family(pid3)})
-
-    def ctl(self, *argv):
-        out = subprocess.run([f"{BUILD}/hubctl", "-j", "-f", self.conf,
-                              *argv], capture_output=True, text=True,
-                             check=True)
-        return json.loads(out.stdout)
-
-    def hub(self):
-        port, self.admin = free_port(), free_port()
-        price = {m: {"litellm_provider": "openai", "mode": "chat",
-                     "input_cost_per_token": 2.5e-6,
-                     "output_cost_per_token": 1e-5}
-                 for m in (PLAIN, PACED, SLOW)}
-        with open(f"{self.dir}/prices.json", "w") as f:
-            json.dump(price, f)
-        self.conf = f"{self.dir}/hubd.conf"
-        with open(self.conf, "w") as f:
-            f.write(f"""listen = {{"127.0.0.1:{port}"}}
-admin_listen = "127.0.0.1:{self.admin}"
-workers = 1
-state_dir = "{OUT}/state"
-run_dir = "{self.dir}/run"
-prices = {{"{self.dir}/prices.json"}}
-user = "{pwd.getpwuid(os.getuid()).pw_name}"
-""")
-        log = open(f"{OUT}/hubd.log", "w")
-        hub = self.add(spawn(THERE, f"{BUILD}/hubd", "-d", "-f", self.conf,
-                             stderr=log))
-        wait_http(self.admin, "/healthz")
-        self.ctl("account", "add", "bench", "credit", "1000000")
-        key = self.ctl("key", "add", "bench")["key"]
-        token = self.ctl("agent", "add", "bench-1")["token"]
-        with open(f"{self.dir}/agentd.conf", "w") as f:
-            f.write(f"""name = "bench-1"
-hubs = {{"ws://127.0.0.1:{port}"}}
-token = "{token}"
-links = 1
-capacity = 4096
-provider "sim" {{ type = "openai"
- base_url = "http://127.0.0.1:{self.sim_port}/v1"
- api_key = "x" models = {{"*"}} }}
-""")
-        alog = open(f"{OUT}/agentd.log", "w")
-        agent = self.add(spawn(THERE, f"{BUILD}/agentd", "-d", "-f",
-                               f"{self.dir}/agentd.conf", stderr=alog))
-        wait_http(self.admin, "/readyz")
-        hub_pids, agent_pids = family(hub.pid), family(agent.pid)
-        self.candidates["hub and agent"] = (
-            port, key, {"hub": hub_pids, "all": hub_pids + agent_pids})
-
-    def load(self, name, *argv):
-        """One run; the generator's figures and CPU of the candidate."""
-        port, key, parts = self.candidates[name]
-        before = {k: cpu_ns(v) for k, v in parts.items()}
-        out = subprocess.run(
-            ["taskset", "-c", str(HERE), f"{BUILD}/load", "-a",
-             f"127.0.0.1:{port}", "-k", key, *argv],
-            capture_output=True, text=True)
-        if not out.stdout:
-            raise SystemExit(f"load: {out.stderr}")
-        r = json.loads(out.stdout)
-        r["cpu"] = {k: cpu_ns(v) - before[k] for k, v in parts.items()}
-        r["busy"] = r["cpu_us"] / r["us"]
-        return r
-
-    def memory(self, name):
-        """KiB an open stream, beyond idle, with 2,000 of them."""
-        port, key, parts = self.candidates[name]
-        idle = {k: rss_kib(v) for k, v in parts.items()}
-        p = spawn(HERE, f"{BUILD}/load", "-a", f"127.0.0.1:{port}", "-k",
-                  key, "-m", SLOW, "-s", "-c", "2000", "-n", "2000", "-r",
-                  "2000", stdout=subprocess.PIPE, text=True)
-        before = {k: cpu_ns(v) for k, v in parts.items()}
-        time.sleep(6)
-        open_kib = {k: rss_kib(v) - idle[k] for k, v in parts.items()}
-        r = json.loads(p.communicate()[0])
-        r["cpu"] = {k: cpu_ns(v) - before[k] for k, v in parts.items()}
-        r["kib"] = {k: v / 2000 for k, v in open_kib.items()}
-        r["busy"] = r["cpu_us"] / r["us"]
-        return r
-
-    def close(self):
-        for p in reversed(self.procs):
-            p.terminate()
-        for p in reversed(self.procs):
-            try:
-                p.wait(20)
-            except subprocess.TimeoutExpired:
-                p.kill()
-        shutil.rmtree(self.dir, ignore_errors=True)
-
-
-def median(values):
-    return statistics.median(values) if values else None
-
-
-def rounds(b, label, per, *argv):
-    """One row a candidate: CPU per unit, medians over the rounds."""
-    runs = {name: [] for name in b.candidates}
-    for _ in range(ROUNDS):
-        for name in b.candidates:
-            runs[name].append(b.load(name, *argv))
-    rows = []
-    for name, rs in runs.items():
-        busy = max(r["busy"] for r in rs)
-        errors = sum(r["errors"] for r in rs)
-        row = {"what": label, "candidate": name, "generator": busy,
-               "errors": errors, "valid": busy <= 0.8 and errors == 0,
-               "p50": median([r["p50_us"] for r in rs]),
-               "p99": median([r["p99_us"] for r in rs]),
-               "first_p50": median([r["first_p50_us"] for r in rs]),
-               "lag_p50": median([r["lag_p50_us"] for r in rs]),
-               "lag_p99": median([r["lag_p99_us"] for r in rs]),
-               "rate": median([r["requests"] * 1e6 / r["us"] for r in rs])}
-        for part in rs[0]["cpu"]:
-            row["cpu_" + part] = median(
-                [r["cpu"][part] / 1000 / max(1, r[per]) for r in rs])
-        rows.append(row)
-    return rows
-
-
-def memory_rows(b):
-    rows = []
-    for name in b.candidates:
-        if name == "direct":
-            continue
-        r = b.memory(name)
-        row = {"what": "2,000 streams, a chunk a second", "candidate": name,
-               "generator": r["busy"], "errors": r["errors"],
-               "valid": r["busy"] <= 0.8 and r["errors"] == 0,
-               "lag_p50": r["lag_p50_us"], "lag_p99": r["lag_p99_us"]}
-        for part, kib in r["kib"].items():
-            row["kib_" + part] = kib
-            row["cpu_" + part] = r["cpu"][part] / 1000 / max(1, r["chunks"])
-        rows.append(row)
-    return rows
-
-
-def booked(b):
-    text = urllib.request.urlopen(
-        f"http://127.0.0.1:{b.admin}/metrics").read().decode()
-    for line in text.splitlines():
-        if line.startswith("hubd_rows_booked_total"):
-            return int(line.split()[-1])
-    return 0
-
-
-def durable(b):
-    """Rows a second into the store while calls come as fast as they can."""
-    start, t0 = booked(b), time.monotonic()
-    r = b.load("hub and agent", "-m", PLAIN, "-c", "64", "-n", "40000")
-    deadline = time.monotonic() + 60
-    while booked(b) - start < r["requests"]:
-        if time.monotonic() > deadline:
-            raise SystemExit("rows are missing from the store")
-        time.sleep(0.01)
-    return r["requests"] / (time.monotonic() - t0)
-
-
-def fmt(v, digits=1):
-    return "-" if v is None else f"{v:.{digits}f}"
-
-
-COLUMNS = [("cpu_hub", "hub us", 1), ("cpu_all", "all us", 1),
-           ("p50", "p50 us", 0), ("p99", "p99 us", 0),
-           ("lag_p50", "lag p50", 0), ("lag_p99", "lag p99", 0),
-           ("kib_hub", "hub KiB", 1), ("kib_all", "all KiB", 1),
-           ("rate", "per s", 0), ("generator", "gen %", 1)]
-
-
-def groups(rows):
-    """Rows by what was done, in order."""
+def journal(site):
+    """When the simulator saw each request's end, by its number."""
     found = {}
-    for row in rows:
-        found.setdefault(row["what"], []).append(row)
-    return found.items()
+    for text in fetch(site.sim_port, "/_sim/log").splitlines():
+        entry = json.loads(text)
+        number = re.search(r"This is number (\d+)", entry["body"])
+        if number and entry["ended"]:
+            found[int(number[1])] = entry["end_ns"]
+    return found
 
 
-def line(row, columns):
-    name = f"{row['candidate']:<16}"
-    if not row["valid"]:
-        return (f"{name}not reported: generator at "
-                f"{row['generator'] * 100:.0f} % of its core, "
-                f"{row['errors']} errors")
-    values = {**row, "generator": row["generator"] * 100}
-    return name + "".join(f"{fmt(values.get(k), digits):>8}"
-                          for k, _, digits in columns)
+def aborts(site, candidate):
+    """Ten users at a time leave at their first chunk."""
+    subprocess.run(["curl", "-s", "-d", "{}", "-o", "/dev/null",
+                    f"http://127.0.0.1:{site.sim_port}/_sim/reset"],
+                   check=True)
+    sim_ns = cpu_ns(site.sim)
+    r = result(generator(candidate, "-m", PACED, "-s", "-x", "-c", "10",
+                         "-n", str(ABORTS)), site, sim_ns)
+    wait_until("the provider to see every abort",
+               lambda: len(journal(site)) == ABORTS)
+    ends = journal(site)
+    took = sorted((ends[i] - t) / 1e6 for i, t in enumerate(r["left"]))
+    del r["left"]
+    for part in candidate.parts:
+        yield part, {**r, "abort_p50": took[ABORTS // 2],
+                     "abort_p99": took[ABORTS * 99 // 100]}
 
 
-def table(rows, events):
-    """Each group with the columns that it has something in."""
-    lines = []
-    for what, group in groups(rows):
-        columns = [c for c in COLUMNS
-                   if any(r["valid"] and r.get(c[0]) for r in group)]
-        lines += [what, f"{'':<16}" + "".join(f"{h:>8}"
-                                              for _, h, _ in columns)]
-        lines += [line(row, columns) for row in group] + [""]
-    lines += [f"durable events: {events:.0f} rows a second committed",
-              "while serving, all on one core with hub and agent"]
-    return "\n".join(lines) + "\n"
+ROWS = {
+    "many": (requests("requests", "-m", PLAIN, "-c", "64", "-n",
+                      "5000" if QUICK else "20000"),
+             "cpu p50 p99 rate"),
+    "one": (requests("requests", "-m", PLAIN, "-c", "1", "-n",
+                     "1000" if QUICK else "5000"),
+            "cpu p50 p99"),
+    "paced": (requests("chunks", "-m", PACED, "-s", "-c", "200", "-n",
+                       "200" if QUICK else "600", "-r", "20"),
+              "cpu lag_p50 lag_p99"),
+    "slow": (streams(SLOWS, 2, 6), "cpu lag_p50 lag_p99"),
+    "memory": (streams(STREAMS, STREAMS // 1000 + 1, 1), "kib"),
+    "abort": (aborts, "abort_p50 abort_p99"),
+}
+LATENCY = {"p50": "p50_us", "p99": "p99_us", "lag_p50": "lag_p50_us",
+           "lag_p99": "lag_p99_us"}
 
 
-def svg_group(out, y, what, bars):
-    """One group of bars with a scale of its own; where it ends."""
-    top = max(v for _, v in bars) or 1
-    out.append(f'<text x="10" y="{y}" font-weight="bold">'
-               f'{html.escape(what)}</text>')
-    for name, v in bars:
-        y += 22
-        colour = "#2563a8" if "hub" in name else "#9aa5b1"
-        out.append(f'<text x="130" y="{y}" text-anchor="end">'
-                   f'{html.escape(name)}</text>'
-                   f'<rect x="140" y="{y - 13}" width="{400 * v / top:.1f}" '
-                   f'height="17" fill="{colour}"/>'
-                   f'<text x="{146 + 400 * v / top:.1f}" y="{y}">'
-                   f'{v:.1f}</text>')
-    return y + 38
+def rounds(site, name):
+    """One row a part of a candidate, medians over the rounds."""
+    measure, fields = ROWS[name]
+    runs, tls = {}, {}
+    for _ in range(1 if name == "memory" else ROUNDS):
+        for c in site.candidates:
+            if name != "one" and "direct" in c.parts:
+                continue
+            for part, r in measure(site, c):
+                runs.setdefault((c.tls, part), []).append(r)
+    for (tls, part), rs in runs.items():
+        row = {"what": NAMES[name], "part": part, "tls": tls,
+               "errors": sum(r["errors"] for r in rs),
+               "generator": max(r["generator"] for r in rs),
+               "simulator": max(r["simulator"] for r in rs)}
+        for field in fields.split():
+            row[field] = median([r[LATENCY.get(field, field)] for r in rs])
+        yield row
 
 
-def svg(rows):
-    out, y = [], 56
-    for what, group in groups(rows):
-        bars = [(r["candidate"], r["cpu_all"]) for r in group
-                if r["valid"] and r.get("cpu_all") is not None]
-        if bars:
-            y = svg_group(out, y, what, bars)
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="620" '
-            f'height="{y - 16}" font-family="sans-serif" font-size="12">'
-            '<rect width="100%" height="100%" fill="white"/>'
-            '<text x="10" y="24" font-size="15">CPU per request or chunk, '
-            'microseconds</text>\n' + "\n".join(out) + "\n</svg>\n")
+def add_latency(rows):
+    """What a candidate adds to the provider's own time, one at a time."""
+    mine = [r for r in rows if r["what"] == NAMES["one"]]
+    direct = next((r for r in mine if r["part"] == "direct"), None)
+    for r in mine:
+        for p in ("p50", "p99"):
+            r["added_" + p] = None if r is direct else r[p] - direct[p]
+    if direct:
+        direct["cpu"] = None
+
+
+def burst(site, n):
+    r = result(generator(site.hub.candidate, "-m", PLAIN, "-c", "64", "-n",
+                         str(n)), site, 0)
+    if r["errors"]:
+        raise SystemExit(f"{r['errors']} errors before the store")
+
+
+def durable_serving(site, n):
+    """Rows a second into the store, on one core with all that makes them."""
+    start, t0 = site.hub.booked(), time.monotonic()
+    burst(site, n)
+    wait_until("rows", lambda: site.hub.booked() - start >= n)
+    return n / (time.monotonic() - t0)
+
+
+def durable_backlog(site, n):
+    """Rows a second that billing alone commits: a backlog, let go."""
+    start, pid = site.hub.booked(), site.hub.billing()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        burst(site, n)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    t0 = time.monotonic()
+    wait_until("rows", lambda: site.hub.booked() - start >= n)
+    return n / (time.monotonic() - t0)
+
+
+def durable(site):
+    n = 10000 if QUICK else 40000
+    backlog = [durable_backlog(site, n) for _ in range(ROUNDS)]
+    serving = [durable_serving(site, n) for _ in range(ROUNDS)]
+    return median(backlog), median(serving)
+
+
+def run(site):
+    for c in site.candidates:  # warm up
+        generator(c, "-m", PLAIN, "-c", "64", "-n", "3000").communicate()
+    rows = []
+    for name in NAMES:
+        if name in ONLY:
+            print(f"measuring: {NAMES[name]}", flush=True)
+            rows += rounds(site, name)
+    add_latency(rows)
+    events = durable(site) if "durable" in ONLY else (None, None)
+    return rows, events
+
+
+def publish(rows, events):
+    found = report.targets(rows, NAMES, events[0])
+    text = report.table(rows)
+    if events[0]:
+        text += (f"\ndurable events a second: {events[0]:.0f} from a backlog,"
+                 f" {events[1]:.0f} while serving,\nall of the hub and its "
+                 "agent on one core\n")
+    text += "\n" + report.target_table(found)
+    with open(f"{OUT}/table.txt", "w") as f:
+        f.write(text)
+    with open(f"{OUT}/rows.json", "w") as f:
+        json.dump({"rows": rows, "durable_per_s": events}, f, indent=1)
+    with open(f"{OUT}/bench.svg", "w") as f:
+        f.write(report.svg(rows))
+    print(text + f"written: {OUT}/table.txt, rows.json, bench.svg")
 
 
 def main():
-    shutil.rmtree(OUT, ignore_errors=True)
-    os.makedirs(OUT)
     if len(CORES) < 2:
         raise SystemExit("make bench needs two cores")
-    b = Bench()
+    shutil.rmtree(OUT, ignore_errors=True)
+    os.makedirs(OUT)
+    site = Site()
     try:
-        b.sim()
-        b.nginxes()
-        b.hub()
-        for name in b.candidates:  # warm up
-            b.load(name, "-m", PLAIN, "-c", "64", "-n", "5000")
-        rows = rounds(b, "plain request, 64 at once", "requests",
-                      "-m", PLAIN, "-c", "64", "-n", "20000")
-        rows += rounds(b, "plain request, one at a time", "requests",
-                       "-m", PLAIN, "-c", "1", "-n", "5000")
-        rows += rounds(b, "200 streams, 50 chunks 20 ms apart, per chunk",
-                       "chunks", "-m", PACED, "-s", "-c", "200", "-n", "600",
-                       "-r", "20")
-        rows += memory_rows(b)
-        events = durable(b)
-        text = table(rows, events)
-        with open(f"{OUT}/table.txt", "w") as f:
-            f.write(text)
-        with open(f"{OUT}/rows.json", "w") as f:
-            json.dump({"rows": rows, "durable_per_s": events}, f, indent=1)
-        with open(f"{OUT}/cpu.svg", "w") as f:
-            f.write(svg(rows))
-        sys.stdout.write(text)
-        print(f"written: {OUT}/table.txt, rows.json, cpu.svg")
+        site.start()
+        publish(*run(site))
     finally:
-        b.close()
+        site.close()
 
 
 main()

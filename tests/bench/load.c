@@ -4,12 +4,17 @@
  * too: a row whose generator was busy says little about the server.
  *
  *	load -a HOST:PORT -m MODEL [-k KEY] [-c CONNS] [-n REQUESTS] [-s]
- *	     [-r RAMP_MS] [-p PATH]
+ *	     [-r RAMP_MS] [-p PATH] [-T] [-x]
+ *
+ * -s asks for streams; -T speaks TLS and believes any certificate; -x leaves
+ * each stream at its first chunk: "left" then says when, by the number that
+ * stands in the request behind "number ".
  */
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +29,7 @@
 #define IN_MAX	  65536
 #define SAMPLES	  (1 << 20)
 #define TIME_TEXT 19 /* digits of a time in a chunk */
+#define NUMBER	  "0000000"
 
 struct peer {
 	int fd;
@@ -31,6 +37,8 @@ struct peer {
 	size_t left; /* of a body with a length */
 	size_t len;
 	int64_t started;
+	uint64_t number;
+	SSL *ssl; /* NULL without TLS */
 	char in[IN_MAX];
 };
 
@@ -42,11 +50,13 @@ struct samples {
 static struct sockaddr_in server;
 static const char *model = "sim-chat", *key = "",
 		  *path = "/v1/chat/completions";
-static bool streamed;
+static bool streamed, leaving;
 static uint64_t wanted = 1000, started, finished, errors, chunks;
 static struct samples latency, lag, first;
-static char request[2048];
+static char request[2048], *request_number;
 static size_t request_len;
+static int64_t *left_ns; /* by number, with -x */
+static SSL_CTX *tls;
 static int ep;
 
 static int64_t
@@ -97,7 +107,8 @@ make_request(void)
 	    "{\"model\":\"%s\",\"messages\":[{\"role\":\"system\",\"content\":"
 	    "\"You are a helpful assistant that answers in short sentences.\"}"
 	    ",{\"role\":\"user\",\"content\":\"Say something about the weather "
-	    "in a town by the sea, please.\"}],\"max_tokens\":64%s}",
+	    "in a town by the sea, please. This is number " NUMBER ".\"}],"
+	    "\"max_tokens\":64%s}",
 	    model,
 	    streamed ? ",\"stream\":true,\"stream_options\":"
 		       "{\"include_usage\":true}"
@@ -110,7 +121,60 @@ make_request(void)
 	if (n < 0 || (size_t)n >= sizeof(request))
 		errx(1, "request too long");
 	request_len = (size_t)n;
+	request_number = strstr(request, " number " NUMBER) + 8;
 }
+
+/* ---- plain or TLS -------------------------------------------------------- */
+
+static void
+set_up_tls(void)
+{
+	tls = SSL_CTX_new(TLS_client_method());
+	if (tls == NULL)
+		errx(1, "no TLS");
+	/* A ticket alone must not make SSL_read() wait for data. */
+	SSL_CTX_clear_mode(tls, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS);
+}
+
+static void
+shake_hands(struct peer *p)
+{
+	p->ssl = SSL_new(tls);
+	if (p->ssl == NULL || SSL_set_fd(p->ssl, p->fd) != 1 ||
+	    SSL_connect(p->ssl) != 1)
+		errx(1, "TLS handshake");
+}
+
+static bool
+put(struct peer *p)
+{
+	if (p->ssl != NULL)
+		return (SSL_write(p->ssl, request, (int)request_len) ==
+			(int)request_len);
+	return (send(p->fd, request, request_len, MSG_NOSIGNAL) ==
+		(ssize_t)request_len);
+}
+
+/* Bytes read; 0: nothing yet; -1: the connection is over. */
+static ssize_t
+get(struct peer *p)
+{
+	char *at = p->in + p->len;
+	size_t room = IN_MAX - 1 - p->len;
+	ssize_t n;
+
+	if (p->ssl == NULL) {
+		n = recv(p->fd, at, room, 0);
+		return (n == 0 ? -1 : n);
+	}
+	n = SSL_read(p->ssl, at, (int)room);
+	if (n > 0)
+		return (n);
+	return (SSL_get_error(p->ssl, (int)n) == SSL_ERROR_WANT_READ ? 0 : -1);
+}
+
+/* ---- requests ------------------------------------------------------------ */
 
 static void
 dial(struct peer *p)
@@ -123,6 +187,8 @@ dial(struct peer *p)
 	    connect(p->fd, (struct sockaddr *)&server, sizeof(server)) == -1)
 		err(1, "connect");
 	setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (tls != NULL)
+		shake_hands(p);
 	if (epoll_ctl(ep, EPOLL_CTL_ADD, p->fd, &ev) == -1)
 		err(1, "epoll_ctl");
 }
@@ -130,15 +196,19 @@ dial(struct peer *p)
 static void
 begin(struct peer *p)
 {
+	char digits[sizeof(NUMBER)];
+
 	if (started >= wanted)
 		return;
-	started++;
+	p->number = started++;
+	snprintf(
+	    digits, sizeof(digits), "%07u", (unsigned)(p->number % 10000000));
+	memcpy(request_number, digits, sizeof(NUMBER) - 1);
 	p->busy = true;
 	p->head_done = p->chunked = p->failed = false;
 	p->len = 0;
 	p->started = now_ns();
-	if (send(p->fd, request, request_len, MSG_NOSIGNAL) !=
-	    (ssize_t)request_len)
+	if (!put(p))
 		err(1, "send");
 }
 
@@ -153,17 +223,35 @@ end(struct peer *p, bool good)
 	begin(p);
 }
 
+/* Closes the connection and goes on with another. */
+static void
+renew(struct peer *p)
+{
+	if (p->ssl != NULL)
+		SSL_free(p->ssl);
+	p->ssl = NULL;
+	close(p->fd);
+	if (p->busy)
+		finished++;
+	p->busy = false;
+	dial(p);
+	begin(p);
+}
+
 static void
 lost(struct peer *p)
 {
-	close(p->fd);
-	if (p->busy) {
+	if (p->busy)
 		errors++;
-		finished++;
-		p->busy = false;
-	}
-	dial(p);
-	begin(p);
+	renew(p);
+}
+
+/* The user goes away in the middle of a stream. */
+static void
+leave(struct peer *p)
+{
+	left_ns[p->number] = now_ns();
+	renew(p);
 }
 
 /* Chunks carry the time at which they were sent, behind "t=". */
@@ -218,6 +306,10 @@ take(struct peer *p)
 		return;
 	}
 	count_chunks(p->in, p->len);
+	if (leaving && memmem(p->in, p->len, " t=", 3) != NULL) {
+		leave(p);
+		return;
+	}
 	if (p->len >= 5 && memcmp(p->in + p->len - 5, "0\r\n\r\n", 5) == 0) {
 		p->len = 0;
 		end(p, true);
@@ -233,14 +325,17 @@ take(struct peer *p)
 static void
 on_ready(struct peer *p)
 {
-	ssize_t n = recv(p->fd, p->in + p->len, IN_MAX - 1 - p->len, 0);
+	ssize_t n;
 
-	if (n <= 0) {
-		lost(p);
-		return;
-	}
-	p->len += (size_t)n;
-	take(p);
+	do {
+		if ((n = get(p)) == -1) {
+			lost(p);
+			return;
+		}
+		p->len += (size_t)n;
+		if (n > 0)
+			take(p);
+	} while (p->ssl != NULL && SSL_pending(p->ssl) > 0);
 }
 
 static void
@@ -271,6 +366,15 @@ run(struct peer *peers, size_t n, int64_t ramp_ms)
 }
 
 static void
+report_left(void)
+{
+	printf("\"left\":[");
+	for (uint64_t i = 0; i < wanted; i++)
+		printf("%s%jd", i ? "," : "", (intmax_t)left_ns[i]);
+	printf("],");
+}
+
+static void
 report(int64_t ns)
 {
 	struct rusage ru;
@@ -279,7 +383,10 @@ report(int64_t ns)
 	getrusage(RUSAGE_SELF, &ru);
 	cpu = (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * INT64_C(1000000) +
 	      ru.ru_utime.tv_usec + ru.ru_stime.tv_usec;
-	printf("{\"requests\":%ju,\"errors\":%ju,\"us\":%jd,\"cpu_us\":%jd,"
+	printf("{");
+	if (leaving)
+		report_left();
+	printf("\"requests\":%ju,\"errors\":%ju,\"us\":%jd,\"cpu_us\":%jd,"
 	       "\"p50_us\":%u,\"p99_us\":%u,\"first_p50_us\":%u,"
 	       "\"first_p99_us\":%u,\"chunks\":%ju,\"lag_p50_us\":%u,"
 	       "\"lag_p99_us\":%u}\n",
@@ -313,7 +420,7 @@ main(int argc, char **argv)
 	size_t conns = 64;
 	int c;
 
-	while ((c = getopt(argc, argv, "a:m:k:c:n:sr:p:")) != -1) {
+	while ((c = getopt(argc, argv, "a:m:k:c:n:sr:p:Tx")) != -1) {
 		switch (c) {
 		case 'a':
 			set_server(optarg);
@@ -339,6 +446,12 @@ main(int argc, char **argv)
 		case 'p':
 			path = optarg;
 			break;
+		case 'T':
+			set_up_tls();
+			break;
+		case 'x':
+			leaving = true;
+			break;
 		default:
 			errx(1, "usage: load -a HOST:PORT -m MODEL ...");
 		}
@@ -349,8 +462,9 @@ main(int argc, char **argv)
 	latency.us = calloc(SAMPLES, sizeof(uint32_t));
 	lag.us = calloc(SAMPLES, sizeof(uint32_t));
 	first.us = calloc(SAMPLES, sizeof(uint32_t));
+	left_ns = calloc(wanted, sizeof(*left_ns));
 	if (ep == -1 || peers == NULL || latency.us == NULL || lag.us == NULL ||
-	    first.us == NULL)
+	    first.us == NULL || left_ns == NULL)
 		err(1, "setting up");
 	t0 = now_ns();
 	run(peers, conns, ramp_ms);

@@ -42,12 +42,12 @@ def compare(what, known, documented, where):
 # ---- what the program has --------------------------------------------------
 
 def hub_options():
-    return re.findall(r"^(?:OPTION|TIMEOUT|TLS)\((\w+)",
+    return re.findall(r"^(?:OPTION|TIMEOUT|TLS|ROUTE)\((\w+)",
                       source("hubd/options.def"), re.M)
 
 
 def agent_options():
-    text = source("agentd/agent_conf.c")
+    text = source("agentd/agent_options.c")
     tables = re.findall(
         r"struct conf_option \w+\[\] = \{(.*?)^\};", text, re.M | re.S)
     return [n for t in tables for n in re.findall(r'\.name = "(\w+)"', t)]

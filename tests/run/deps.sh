@@ -10,21 +10,55 @@ packages="
 	haproxy
 	procps strace openssl
 "
-missing=
-for p in $packages; do
-	s=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) || s=
-	[ "$s" = installed ] || missing="$missing $p"
-done
-[ -n "$missing" ] || exit 0
-as=
-if [ "$(id -u)" != 0 ]; then
-	as=$(command -v sudo) || {
-		echo "make deps: root or sudo is needed for:$missing" >&2
-		exit 1
-	}
-fi
-echo "make deps: installing$missing"
+tools=$(cd "$(dirname "$0")/../.." && pwd)/build/tools
 export DEBIAN_FRONTEND=noninteractive
-$as apt-get update -qq
-# shellcheck disable=SC2086
-$as apt-get install -y -qq --no-install-recommends $missing >/dev/null
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		echo "make deps: root or sudo is needed for: $*" >&2
+		exit 1
+	fi
+}
+
+missing() {
+	for p in $packages; do
+		s=$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) ||
+		    s=
+		[ "$s" = installed ] || echo "$p"
+	done
+}
+
+install_missing() {
+	# shellcheck disable=SC2046
+	set -- $(missing)
+	if [ $# -eq 0 ]; then return; fi
+	echo "make deps: installing $*"
+	as_root apt-get update -qq
+	as_root apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Of the package prometheus the checker alone: installed whole, it would start
+# a server on this machine.
+download() {
+	apt-get download -qq -o APT::Sandbox::User="$(id -un)" prometheus
+}
+
+fetch_promtool() {
+	if command -v promtool >/dev/null || [ -x "$tools/promtool" ]; then
+		return
+	fi
+	echo "make deps: taking promtool out of its package"
+	mkdir -p "$tools"
+	cd "$tools"
+	download 2>/dev/null || { as_root apt-get update -qq && download; }
+	dpkg-deb --fsys-tarfile prometheus_*.deb |
+	    tar -xf - --strip-components=3 ./usr/bin/promtool
+	rm prometheus_*.deb
+}
+
+install_missing
+fetch_promtool

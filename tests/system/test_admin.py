@@ -158,6 +158,12 @@ def test_prices_are_reloaded(sites):
          if f["x-hub-cost"] == "0.00105"), None))
     row = site.hub.row(fields["x-request-id"])
     assert row["price_version"] > old
+    shown = site.hub.ctl("show", "prices", "sim-chat")
+    assert shown["before"] == old
+    assert {"model": "sim-chat", "change": "changed", "kind": "output",
+            "tier": "default",
+            "old": priced.PRICES["sim-chat"]["output_cost_per_token"],
+            "new": "0.00001"} in shown["changes"]
 
 
 def test_admin_answers_while_no_worker_does(sites):

@@ -55,6 +55,9 @@ def test_both_candidates_are_used(pair):
     key = pair.key()
     for sim in (pair.sim, pair.other):
         sim.bind(MODEL, ANSWER, first_ms=100)
+    await_("nobody is left alone for what was before", lambda: not any(
+        c["cooling_ms"] for c in pair.hub.ctl("explain", MODEL)["candidates"]),
+        70)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda _: pair.chat(key, MODEL), range(24)))
     rows = pair.hub.rows([r[1]["x-request-id"] for r in replies])

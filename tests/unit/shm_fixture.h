@@ -87,7 +87,7 @@ fixture_main(const char *name, void (*add)(TCase *))
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 300);
 	tcase_add_checked_fixture(tc, fixture_set_up, fixture_tear_down);
 	add(tc);
 	suite_add_tcase(suite, tc);

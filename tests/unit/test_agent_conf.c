@@ -6,6 +6,7 @@
 #include "agentd/agent_conf.h"
 #include "agentd/provider.h"
 #include "common/buf.h"
+#include "tests/unit/upstream_fake.h"
 
 #define HEAD "name = \"edge-1\"\ntoken = \"agt-1\"\n"
 #define HUBS "hubs = {\"wss://hub.example.com\"}\n"
@@ -74,9 +75,6 @@ static const struct {
     {HEAD "hubs = {\"ws://localhost.evil.example\"}\n" PROVIDER, "plaintext"},
     {HEAD "hubs = {\"ws://user@127.0.0.1\"}\n" PROVIDER, "characters"},
     {HEAD "hubs = {\"wss://\"}\n" PROVIDER, "host"},
-    {HEAD HUBS "provider \"x\" {\n type = \"azure\"\n"
-	       " models = {\"*\"}\n}\n",
-	"not in this version"},
     {HEAD HUBS "provider \"x\" {\n type = \"acme\"\n models = {\"*\"}\n}\n",
 	"no provider type"},
     {HEAD HUBS "provider \"x\" {\n type = \"openai\"\n"
@@ -88,6 +86,27 @@ static const struct {
     {HEAD HUBS "provider \"x\" {\n type = \"openai\"\n"
 	       " base_url = \"https://h\"\n}\n",
 	"models"},
+#define FOREIGN(line)                                           \
+	HEAD HUBS "provider \"x\" {\n type = \"openai\"\n" line \
+		  "\n base_url = \"https://h\"\n models = {\"*\"}\n}\n"
+    {FOREIGN("tenant = \"t\""), "has tenant, which type openai has not"},
+    {FOREIGN("client_id = \"t\""), "has client_id"},
+    {FOREIGN("client_secret = \"t\""), "has client_secret"},
+    {FOREIGN("authority = \"t\""), "has authority"},
+    {FOREIGN("api_version = \"t\""), "has api_version"},
+    {FOREIGN("project = \"t\""), "has project"},
+    {FOREIGN("location = \"t\""), "has location"},
+    {FOREIGN("service_account = \"/dev/null\""), "has service_account"},
+    {FOREIGN("metadata = true"), "has metadata"},
+    {FOREIGN("region = \"t\""), "has region"},
+    {FOREIGN("access_key = \"t\""), "has access_key"},
+    {FOREIGN("secret_key = \"t\""), "has secret_key"},
+    {FOREIGN("session_token = \"t\""), "has session_token"},
+    {FOREIGN("bearer = \"t\""), "has bearer"},
+    {FOREIGN("location = \"a/b\""), "location"},
+    {FOREIGN("region = \"a.evil.example\""), "region"},
+    {FOREIGN("tenant = \"a/b\""), "tenant"},
+    {FOREIGN("service_account = \"/nonexistent\""), "cannot be read"},
     {HEAD HUBS "provider \"x y\" {\n type = \"openai\"\n"
 	       " base_url = \"https://h\"\n models = {\"*\"}\n}\n",
 	"x y"},
@@ -152,6 +171,50 @@ START_TEST(a_hub_url_is_completed_or_refused)
 }
 END_TEST
 
+/* A section of each type, and what it lacks; NULL: nothing. */
+static const struct {
+	const char *text, *why;
+} typed[] = {
+    {"type = \"azure\"\n base_url = \"https://h\"\n api_key = \"k\"", NULL},
+    {"type = \"azure\"\n base_url = \"https://h\"\n tenant = \"t\"\n"
+     " client_id = \"i\"\n client_secret = \"s\"\n"
+     " api_version = \"2024-10-21\"\n authority = \"http://127.0.0.1:1\"",
+	NULL},
+    {"type = \"azure\"\n base_url = \"https://h\"", "neither api_key"},
+    {"type = \"azure\"\n base_url = \"https://h\"\n api_key = \"k\"\n"
+     " project = \"p\"",
+	"project, which type azure has not"},
+    {"type = \"anthropic\"\n api_key = \"k\"", NULL},
+    {"type = \"anthropic\"", "api_key is missing"},
+    {"type = \"google\"\n api_key = \"k\"", NULL},
+    {"type = \"google\"\n metadata = true\n project = \"p\"\n"
+     " location = \"global\"",
+	NULL},
+    {"type = \"google\"", "none of api_key"},
+    {"type = \"google\"\n service_account = \"/dev/null\"",
+	"service_account is not JSON"},
+};
+
+START_TEST(a_section_has_what_its_type_wants)
+{
+	struct buf b = {0};
+	struct agent_conf *c;
+
+	buf_addf(&b, HEAD HUBS "provider \"x\" {\n %s\n models = {\"*\"}\n}\n",
+	    typed[_i].text);
+	c = parse(buf_cstr(&b));
+	if (typed[_i].why == NULL) {
+		ck_assert_msg(c != NULL, "%s", error);
+	} else {
+		ck_assert_ptr_null(c);
+		ck_assert_msg(
+		    strstr(error, typed[_i].why) != NULL, "%s", error);
+	}
+	agent_conf_unref(c);
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(the_sample_file_is_valid)
 {
 	struct agent_conf *c;
@@ -178,6 +241,8 @@ main(void)
 	tcase_add_test(t, a_refused_secret_is_not_repeated);
 	tcase_add_loop_test(t, a_hub_url_is_completed_or_refused, 0,
 	    sizeof(hubs) / sizeof(hubs[0]));
+	tcase_add_loop_test(t, a_section_has_what_its_type_wants, 0,
+	    sizeof(typed) / sizeof(typed[0]));
 	tcase_add_test(t, the_sample_file_is_valid);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -392,6 +392,45 @@ START_TEST(prices_are_shown_exactly)
 }
 END_TEST
 
+static const struct json *
+changes_of(struct json *answer)
+{
+	return (json_get(data_of(answer), "changes"));
+}
+
+START_TEST(prices_are_shown_with_what_they_changed)
+{
+	struct json *answer = ask("{\"cmd\":\"show prices\",\"args\":{}}");
+	const struct json *change;
+	char error[200];
+
+	ck_assert_ptr_null(changes_of(answer)); /* nothing was before */
+	json_free(answer);
+	write_prices("{\"m\":{\"input_cost_per_token\":\"1.6e-06\","
+		     "\"output_cost_per_token\":1},"
+		     "\"other\":{\"input_cost_per_token\":1}}");
+	ck_assert_int_eq(
+	    prices_reload(&billing, 0, true, error, sizeof(error)), 0);
+	answer = ask("{\"cmd\":\"show prices\",\"args\":{}}");
+	ck_assert_int_eq(json_get_int(data_of(answer), "price_version", 0), 2);
+	ck_assert_int_eq(json_get_int(data_of(answer), "before", 0), 1);
+	change = changes_of(answer)->first;
+	member_is(change, "model", "m");
+	member_is(change, "change", "changed");
+	member_is(change, "kind", "input");
+	member_is(change, "old", "0.0000015");
+	member_is(change, "new", "0.0000016");
+	json_free(answer);
+	answer =
+	    ask("{\"cmd\":\"show prices\",\"args\":{\"model\":\"other\"}}");
+	change = changes_of(answer)->first;
+	member_is(change, "model", "other");
+	member_is(change, "change", "added");
+	ck_assert_ptr_null(change->next);
+	json_free(answer);
+}
+END_TEST
+
 START_TEST(a_reload_asks_the_master_and_is_answered_later)
 {
 	struct json *answer;
@@ -529,6 +568,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, a_revoked_agents_name_may_be_given_again);
 	tcase_add_test(t, ledger_rows_have_the_shape_of_the_contract);
 	tcase_add_test(t, prices_are_shown_exactly);
+	tcase_add_test(t, prices_are_shown_with_what_they_changed);
 	tcase_add_test(t, a_reload_asks_the_master_and_is_answered_later);
 	tcase_add_test(t, an_audit_of_clean_books_is_clean);
 	tcase_add_test(t, requests_that_are_none_are_refused);

@@ -262,7 +262,9 @@ START_TEST(another_process_gets_its_part)
 	struct buf text = {0};
 
 	take("text = \"a\\\\=\\n+b\" list = {\"\", \"x=y\"} flag = off\n"
-	     "timeout { header = 3 }");
+	     "timeout { header = 3 }\n"
+	     "part \"one\" { secret = \"s\" models = {\"a\", \"b\"} }\n"
+	     "part \"t]=.o\" { secret = \"z\" weight = 3 }");
 	conf_serialise(
 	    &schema, &got, all_but_n, (void *)(uintptr_t) "n", &text);
 	ck_assert_int_eq(conf_deserialise(&schema, buf_span(&text), &back), 0);
@@ -274,12 +276,27 @@ START_TEST(another_process_gets_its_part)
 	ck_assert_uint_eq(back.n, 0);
 	ck_assert(back.flag_set && !back.flag);
 	ck_assert_int_eq(back.header, 3000);
+	ck_assert_uint_eq(back.nparts, 2);
+	ck_assert_str_eq(back.parts[0].name, "one");
+	ck_assert_uint_eq(back.parts[0].weight, 1);
+	ck_assert_uint_eq(back.parts[0].models.n, 2);
+	ck_assert_str_eq(back.parts[0].models.item[1], "b");
+	ck_assert_str_eq(back.parts[1].name, "t]=.o");
+	ck_assert_str_eq(back.parts[1].secret, "z");
+	ck_assert_uint_eq(back.parts[1].weight, 3);
 	conf_free(&schema, &back);
 	done();
 	buf_reset(&text, 0);
 	ck_assert_int_eq(conf_deserialise(&schema, SPAN("n=x\n"), &back), -1);
 	ck_assert_int_eq(conf_deserialise(&schema, SPAN("n=1"), &back), -1);
 	ck_assert_int_eq(conf_deserialise(&schema, SPAN("no=1\n"), &back), -1);
+	ck_assert_int_eq(
+	    conf_deserialise(&schema, SPAN("part[1]=x\n"), &back), -1);
+	ck_assert_int_eq(
+	    conf_deserialise(&schema, SPAN("part[0].weight=1\n"), &back), -1);
+	ck_assert_int_eq(
+	    conf_deserialise(&schema, SPAN("part[0]=x\npart[0].no=1\n"), &back),
+	    -1);
 	buf_fini(&text);
 }
 END_TEST

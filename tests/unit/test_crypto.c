@@ -20,6 +20,20 @@ START_TEST(sha256_matches_fips_180)
 }
 END_TEST
 
+START_TEST(hmac_matches_rfc_4231)
+{
+	/* test case 2 */
+	static const uint8_t want[SHA256_SIZE] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf,
+	    0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7,
+	    0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83, 0x9d, 0xec, 0x58,
+	    0xb9, 0x64, 0xec, 0x38, 0x43};
+	uint8_t out[SHA256_SIZE];
+
+	hmac_sha256(SPAN("Jefe"), SPAN("what do ya want for nothing?"), out);
+	ck_assert(crypto_equal(out, want, sizeof(out)));
+}
+END_TEST
+
 START_TEST(tokens_have_their_prefix_and_differ)
 {
 	char a[TOKEN_MAX], b[TOKEN_MAX];
@@ -44,6 +58,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(t, sha256_matches_fips_180);
+	tcase_add_test(t, hmac_matches_rfc_4231);
 	tcase_add_test(t, tokens_have_their_prefix_and_differ);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -30,6 +30,7 @@ static const struct {
     {"show ledger", "ledger"},
     {"show suspense", "suspense"},
     {"explain", "explain"},
+    {"show routes", "routes"},
     {"agent drain", "agent_drain"},
     {"key add", "key_add"},
     {"account credit", "done"},

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/buf.h"
 #include "hubd/price/price.h"
 
 #define PUBLISHED "../shared/prices/model_prices_and_context_window.json"
@@ -67,6 +68,31 @@ static const char table[] =
     "    \"input_cost_per_token_cache_hit\": 99 },\n"
     "  \"free\": { \"input_cost_per_token\": 0,\n"
     "    \"output_cost_per_token\": 0.0 },\n"
+    "  \"graded\": { \"output_cost_per_token\": 9e-06, \"tiered_pricing\": [\n"
+    "    {\"range\": [0, 32000.0], \"input_cost_per_token\": 1e-06,\n"
+    "      \"cache_read_input_token_cost\": 1e-07,\n"
+    "      \"output_cost_per_token\": 9e-06},\n"
+    "    {\"range\": [32e3, 128000], \"input_cost_per_token\": 2e-06,\n"
+    "      \"cache_read_input_token_cost\": 2e-07,\n"
+    "      \"output_cost_per_token\": 1.2e-05},\n"
+    "    {\"range\": [128000, 1000000], \"input_cost_per_token\": 4e-06,\n"
+    "      \"output_cost_per_token\": 2.4e-05}] },\n"
+    "  \"cinema\": { \"input_cost_per_token\": 1e-06,\n"
+    "    \"output_cost_per_token\": 9e-06,\n"
+    "    \"output_cost_per_video_token\": 1.75e-05,\n"
+    "    \"input_cost_per_audio_token\": 3e-06,\n"
+    "    \"input_cost_per_audio_per_second\": 0.00016,\n"
+    "    \"input_cost_per_video_per_second\": 0.00079 },\n"
+    "  \"talker\": { \"input_cost_per_token\": 6e-07,\n"
+    "    \"cache_read_input_token_cost\": 6e-08,\n"
+    "    \"cache_read_input_audio_token_cost\": 3e-07,\n"
+    "    \"cache_creation_input_audio_token_cost\": 3e-07 },\n"
+    "  \"novel\": { \"input_cost_per_token\": 1e-06,\n"
+    "    \"input_dbu_cost_per_token\": 1, \"free_cost\": 0.0,\n"
+    "    \"output_cost_per_image_above_512_pixels\": 0.1,\n"
+    "    \"output_cost_per_image\": 0.05 },\n"
+    "  \"odd\": { \"input_cost_per_token\": 1e-06,\n"
+    "    \"citation_cost_per_token\": 2e-06 },\n"
     "  \"priceless\": { \"mode\": \"chat\", \"max_tokens\": 5,\n"
     "    \"input_cost_per_pixel\": 1e-8 }\n"
     "}\n";
@@ -200,7 +226,8 @@ static const struct {
     {"tiers", TIER_DEFAULT, "cache_write=2 cache_write_1h=3", "0.0000125",
 	false},
     {"tiers", TIER_DEFAULT, "audio_output=1 image_output=1", "0.00002", false},
-    {"cached", TIER_DEFAULT, "searches=3", "0.075", false},
+    /* Medium; large ones cost more, and nobody says which it was. */
+    {"cached", TIER_DEFAULT, "searches=3", "0.075", true},
     {"cached", TIER_DEFAULT, "input=1 requests=1", "0.000003", true},
     {"cached", TIER_DEFAULT, "", "0", false},
     /* Service tiers; what has no price there is billed at the base. */
@@ -230,6 +257,24 @@ static const struct {
     {"files", TIER_DEFAULT, "input=1 tool_calls=1", "0.002501", false},
     {"tiny", TIER_DEFAULT, "cache_read=1", "0.000000003625", false},
     {"free", TIER_DEFAULT, "input=1000000 output=1000000", "0", false},
+    /* Tiers by ranges re-price the whole request, too. */
+    {"graded", TIER_DEFAULT, "input=32000 output=10", "0.03209", false},
+    {"graded", TIER_DEFAULT, "input=32001 output=10", "0.064122", false},
+    {"graded", TIER_DEFAULT, "input=1 cache_read=32000", "0.006402", false},
+    {"graded", TIER_FLEX, "input=128001 output=1000", "0.536004", false},
+    {"graded", TIER_DEFAULT, "input=1 cache_read=128000", "0.025604", false},
+    {"graded", TIER_DEFAULT, "input=2000000", "8", false},
+    /* What a kind's count does not tell apart is flagged where it may be
+     * dearer than it is billed. */
+    {"cinema", TIER_DEFAULT, "input=1 audio_input=1", "0.000004", false},
+    {"cinema", TIER_DEFAULT, "output=2", "0.000018", true},
+    {"cinema", TIER_DEFAULT, "image_input=1", "0.000001", true},
+    {"talker", TIER_DEFAULT, "input=10", "0.000006", false},
+    {"talker", TIER_DEFAULT, "cache_write=10", "0.000006", false},
+    {"talker", TIER_DEFAULT, "cache_read=10", "0.0000006", true},
+    {"novel", TIER_DEFAULT, "input=10", "0.00001", false},
+    {"novel", TIER_DEFAULT, "images=1", "0.05", true},
+    {"odd", TIER_DEFAULT, "input=10", "0.00001", true},
 };
 
 START_TEST(costs_are_what_was_computed_by_hand)
@@ -332,7 +377,7 @@ START_TEST(entries_carry_what_the_file_says_of_the_model)
 	for (e = NULL; (e = price_blob_next(b, e)) != NULL; n++)
 		ck_assert_ptr_eq(price_blob_find(b, span_str(e->name)), e);
 	ck_assert_uint_eq(n, b->nentries);
-	ck_assert_uint_eq(n, 11);
+	ck_assert_uint_eq(n, 16);
 	ck_assert_uint_eq(b->version, 0);
 	free(b);
 }
@@ -362,7 +407,7 @@ START_TEST(the_published_file_loads_whole)
 	expect_cost(b, "gpt-4o-audio-preview", TIER_DEFAULT,
 	    "input=20 audio_input=30 output=5 audio_output=40", "0.0045", true);
 	expect_cost(b, "gpt-4o-search-preview", TIER_DEFAULT,
-	    "input=10 searches=2 output=1", "0.070035", true);
+	    "input=10 searches=2 output=1", "0.070035", false);
 	expect_cost(b, "gpt-realtime-whisper", TIER_DEFAULT, "milliseconds=1",
 	    "0.0000002833333333333333", true);
 	expect_cost(b, "gpt-5.4", TIER_DEFAULT, "input=272001 output=10",
@@ -447,6 +492,21 @@ static const struct {
     {"{\"m\":{\"input_cost_per_token\":1},\"m\":{}}", {"\"m\"", "twice"}},
     {"{\"m\":3}", {"\"m\"", "not an object"}},
     {"{\"\":{\"input_cost_per_token\":1}}", {"name"}},
+    {"{\"m\":{\"tiered_pricing\":{}}}",
+	{"\"m\"", "\"tiered_pricing\"", "list"}},
+    {"{\"m\":{\"tiered_pricing\":[3]}}",
+	{"\"m\"", "\"tiered_pricing\"", "objects"}},
+    {"{\"m\":{\"tiered_pricing\":[{\"input_cost_per_token\":1}]}}",
+	{"\"m\"", "\"range\"", "ascending"}},
+    {"{\"m\":{\"tiered_pricing\":[{\"range\":[0,1.5]}]}}",
+	{"\"m\"", "\"range\"", "ascending"}},
+    {"{\"m\":{\"tiered_pricing\":[{\"range\":[7,7]}]}}",
+	{"\"m\"", "\"range\"", "ascending"}},
+    {"{\"m\":{\"tiered_pricing\":[{\"range\":[0,7,9]}]}}",
+	{"\"m\"", "\"range\"", "ascending"}},
+    {"{\"m\":{\"input_cost_per_token\":2,\"tiered_pricing\":"
+     "[{\"range\":[0,7],\"input_cost_per_token\":3}]}}",
+	{"\"m\"", "\"input_cost_per_token\"", "twice"}},
     {"[]", {"not an object"}},
     {"{\"m\":{\"input_cost_per_token\":1}", {"line 1"}},
     {"{\"m\":{\"input_cost_per_token\":1e}}", {"line 1"}},
@@ -545,6 +605,62 @@ START_TEST(more_than_tenfold_is_a_jump)
 		ck_assert_msg(
 		    strstr(error, jumps[_i].field) != NULL, "%s", error);
 	}
+	free(old);
+	free(new);
+}
+END_TEST
+
+/* Differences as lines, "model kind/tier/above was is". */
+static void
+note_difference(void *arg, const struct price_difference *d)
+{
+	const struct price_rate *r = d->is != NULL ? d->is : d->was;
+	char was[AMOUNT_TEXT_MAX] = "-", is[AMOUNT_TEXT_MAX] = "-";
+
+	if (d->was != NULL)
+		unit_price_format(d->was->price, was);
+	if (d->is != NULL)
+		unit_price_format(d->is->price, is);
+	if (r == NULL)
+		buf_addf(arg, "%s %s\n", d->entry->name,
+		    d->change == PRICE_ADDED ? "added" : "removed");
+	else
+		buf_addf(arg, "%s %s/%s/%u %s %s\n", d->entry->name,
+		    usage_kind_str(r->kind), service_tier_str(r->tier),
+		    (unsigned)d->above, was, is);
+}
+
+START_TEST(differences_are_told_rate_by_rate)
+{
+	struct price_blob *old = load(
+	    "{\"same\":{\"input_cost_per_token\":1},"
+	    "\"goes\":{\"input_cost_per_token\":1},"
+	    "\"m\":{\"input_cost_per_token\":1,\"output_cost_per_token\":2,"
+	    "\"input_cost_per_token_above_200k_tokens\":3,"
+	    "\"input_cost_per_token_flex\":4}}");
+	struct price_blob *new = load(
+	    "{\"m\":{\"output_cost_per_token\":2.5,\"input_cost_per_token\":1,"
+	    "\"input_cost_per_token_above_128k_tokens\":7,"
+	    "\"input_cost_per_token_above_200k_tokens\":3,"
+	    "\"input_cost_per_token_flex\":4.5},"
+	    "\"comes\":{\"input_cost_per_token\":1},"
+	    "\"same\":{\"input_cost_per_token\":1.0}}");
+	struct buf lines = {0};
+
+	price_diff(old, new, note_difference, &lines);
+	ck_assert_str_eq(buf_cstr(&lines), "m output/default/0 2 2.5\n"
+					   "m input/default/128000 - 7\n"
+					   "m input/flex/0 4 4.5\n"
+					   "comes added\n"
+					   "goes removed\n");
+	buf_reset(&lines, 0);
+	price_diff(new, old, note_difference, &lines);
+	ck_assert_ptr_nonnull(
+	    strstr(buf_cstr(&lines), "m input/default/128000 7 -\n"));
+	buf_reset(&lines, 0);
+	price_diff(new, new, note_difference, &lines);
+	ck_assert_uint_eq(buf_len(&lines), 0);
+	buf_fini(&lines);
 	free(old);
 	free(new);
 }
@@ -718,6 +834,7 @@ main(void)
 	tcase_add_loop_test(tc, more_than_tenfold_is_a_jump, 0,
 	    sizeof(jumps) / sizeof(jumps[0]));
 	tcase_add_test(tc, models_that_come_and_go_are_no_jumps);
+	tcase_add_test(tc, differences_are_told_rate_by_rate);
 	tcase_add_loop_test(tc, the_nearest_entry_prices_a_model, 0,
 	    sizeof(finds) / sizeof(finds[0]));
 	tcase_add_test(tc, a_name_longer_than_any_entry_finds_nothing);

@@ -6,6 +6,7 @@
 #include "agentd/provider.h"
 #include "agentd/provider_openai.h"
 #include "common/buf.h"
+#include "tests/unit/upstream_fake.h"
 
 static const struct {
 	const char *base, *url; /* NULL: refused */
@@ -64,7 +65,9 @@ static struct provider_conf conf = {
 
 START_TEST(a_request_carries_our_key_and_the_content_type)
 {
-	struct provider_call call = {"embeddings", "model", "application/json"};
+	struct provider_call call = {.endpoint = "embeddings",
+	    .model = "model",
+	    .content_type = "application/json"};
 	struct provider_request r = {0};
 
 	ck_assert(provider_openai.make(&conf, &call, &r));
@@ -81,7 +84,9 @@ END_TEST
 START_TEST(without_a_key_no_authorization_is_sent)
 {
 	struct provider_conf bare = {.base_url = conf.base_url};
-	struct provider_call call = {"chat.completions", "model", ""};
+	struct provider_call call = {.endpoint = "chat.completions",
+	    .model = "model",
+	    .content_type = ""};
 	struct provider_request r = {0};
 
 	ck_assert(provider_openai.make(&bare, &call, &r));
@@ -95,7 +100,7 @@ START_TEST(an_unknown_endpoint_is_refused)
 {
 	static const char *const ids[] = {
 	    "", "models", "/chat/completions", "chat.completions/../x"};
-	struct provider_call call = {NULL, "model", ""};
+	struct provider_call call = {.model = "model", .content_type = ""};
 	struct provider_request r = {0};
 	size_t i;
 

@@ -231,26 +231,6 @@ START_TEST(models_are_priced_and_served)
 }
 END_TEST
 
-static void
-explain_other(const struct shm *shm, struct jout *j)
-{
-	show_explain(shm, "o1-mini", j);
-}
-
-START_TEST(explain_says_why_a_place_does_not_serve)
-{
-	struct json *s;
-
-	hub();
-	s = document(explain_other);
-	ck_assert_str_eq(
-	    json_get_str(nth(s, "candidates", 0), "serves"), "no price");
-	ck_assert_str_eq(
-	    json_get_str(nth(s, "candidates", 1), "serves"), "not announced");
-	json_free(s);
-}
-END_TEST
-
 START_TEST(limits_tell_what_is_left)
 {
 	struct json *s;
@@ -328,7 +308,6 @@ add(TCase *tc)
 	tcase_add_test(tc, agents_are_known_ones_with_their_state);
 	tcase_add_test(tc, calls_are_shown_while_they_live);
 	tcase_add_test(tc, models_are_priced_and_served);
-	tcase_add_test(tc, explain_says_why_a_place_does_not_serve);
 	tcase_add_test(tc, limits_tell_what_is_left);
 	tcase_add_test(tc, workers_show_the_dead_until_they_are_settled);
 	tcase_add_test(

@@ -4,12 +4,12 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
-UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c \
-	hubd/price/price_field.c hubd/price/price_file.c \
+UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
+	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
@@ -59,6 +59,10 @@ UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
+UNIT_sigv4 = agentd/base_url.c agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_skew = agentd/skew.c common/httpdate.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
 CONF_FOR_UNIT = common/conf.c common/conf_expand.c common/conf_scan.c \
 	common/conf_serial.c common/conf_value.c common/buf.c common/alloc.c \
@@ -76,7 +80,7 @@ UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
 UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	hubd/ctl/show_agents.c hubd/ctl/show_limits.c hubd/ctl/show_models.c \
 	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_field.c hubd/price/price_file.c \
+	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
 	shm/call.c shm/cells.c shm/counters.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
@@ -87,26 +91,31 @@ UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c hubd/auth/auth.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
 	common/failpoint.c common/buf.c
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/route.c hubd/auth/auth.c \
-	hubd/price/amount.c hubd/price/cost.c hubd/price/price_field.c \
+UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
+	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
+	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
 	shm/usage.c common/crypto.c common/ids.c common/json.c \
 	common/jscan.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
-	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c hubd/billing/cmd_show.c \
+	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
+	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
+	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
 	hubd/ledger/ledger_null.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_check.c hubd/price/price_field.c \
+	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/call.c shm/cells.c \
 	shm/counters.c shm/layout.c shm/pricetab.c shm/process.c \
-	shm/pubtab.c shm/shm.c shm/usage.c common/alloc.c common/buf.c \
+	shm/pubtab.c shm/registry.c shm/shm.c shm/usage.c hubd/auth/auth.c \
+	hubd/route/explain.c hubd/route/plan.c hubd/route/route.c \
+	common/alloc.c common/buf.c \
 	common/crc32.c common/crypto.c common/failpoint.c common/ids.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
@@ -131,12 +140,38 @@ FUZZ_multipart = $(UNIT_multipart)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
-UNIT_provider_openai = agentd/provider_openai.c agentd/provider.c \
-	common/buf.c common/alloc.c common/log.c
-UNIT_agent_conf = agentd/agent_conf.c agentd/provider.c \
-	agentd/provider_openai.c common/conf.c common/conf_expand.c \
-	common/conf_scan.c common/conf_serial.c common/conf_value.c \
-	common/crypto.c common/ids.c common/buf.c common/alloc.c common/log.c
+# The provider types know each other through their table. Their tests bring
+# an upstream of their own (tests/unit/upstream_fake.h).
+PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c agentd/azure_url.c \
+	agentd/base_url.c agentd/google_key.c agentd/google_url.c \
+	agentd/oauth.c agentd/provider.c agentd/provider_anthropic.c \
+	agentd/provider_aws.c agentd/provider_azure.c \
+	agentd/provider_google.c agentd/provider_openai.c agentd/sigv4.c \
+	agentd/skew.c agentd/token.c common/crypto.c common/httpdate.c \
+	common/ids.c common/json.c common/json_write.c common/jscan.c \
+	common/loop.c common/rsa.c common/buf.c common/alloc.c common/log.c
+UNIT_provider_anthropic = $(PROVIDER_LINKS)
+UNIT_provider_google = $(PROVIDER_LINKS)
+UNIT_google_key = $(PROVIDER_LINKS)
+UNIT_google_url = agentd/google_url.c $(UNIT_base_url)
+UNIT_aws_keys = agentd/aws_keys.c common/crypto.c common/ids.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
+UNIT_provider_aws = $(PROVIDER_LINKS)
+UNIT_provider_azure = $(PROVIDER_LINKS)
+UNIT_base_url = agentd/base_url.c common/buf.c common/alloc.c common/log.c
+UNIT_oauth = $(PROVIDER_LINKS)
+UNIT_azure_url = agentd/azure_url.c $(UNIT_base_url)
+FUZZ_azure_url = $(UNIT_azure_url)
+UNIT_provider_openai = $(PROVIDER_LINKS)
+UNIT_token = $(PROVIDER_LINKS)
+UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
+	$(PROVIDER_LINKS) common/conf.c \
+	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
+	common/conf_value.c
+UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
+	$(UNIT_agent_conf)
+UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
