@@ -154,7 +154,7 @@ usage_of(const struct request *r, struct call_progress *p)
 		if (m->partial && !m->failed)
 			method = estimate_rest(
 			    learn_of(r->w->learn, r->api.model), m, &p->usage);
-		snprintf(p->estimated, sizeof(p->estimated), "%s", method);
+		str_copy(p->estimated, sizeof(p->estimated), method);
 		return;
 	}
 	if (m->failed && m->text_bytes == 0)
