@@ -64,6 +64,15 @@ api_carries(enum dialect d, int status, struct span name)
 		(status == 429 && listed(ops->carries_429, name)));
 }
 
+struct span
+api_carried_value(enum dialect d, struct span name, struct span value)
+{
+	const struct dialect_ops *ops = dialect_ops(d);
+
+	return (ops->carried_value != NULL ? ops->carried_value(name, value)
+					   : value);
+}
+
 void
 api_models(
     struct buf *out, enum dialect d, const struct api_model *list, size_t n)

@@ -124,6 +124,9 @@ struct span api_key_of(const struct api_target *, const struct http1_head *);
 bool api_forwards(enum dialect, struct span name);
 /* Does that field of a provider's answer of that status go to the user? */
 bool api_carries(enum dialect, int status, struct span name);
+/* ... and what of its value; n = 0: nothing. */
+struct span api_carried_value(
+    enum dialect, struct span name, struct span value);
 /* The field, next to x-request-id, in which the dialect's clients look for
  * the request's id; NULL: there is none. */
 const char *api_id_field(enum dialect);

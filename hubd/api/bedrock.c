@@ -137,14 +137,29 @@ error_scrub(struct buf *out, struct span body)
 	return (good);
 }
 
+/* The name of an exception; where it is from follows a colon. */
+static struct span
+carried_value(struct span name, struct span value)
+{
+	size_t n;
+
+	if (!span_eq(name, SPAN("x-amzn-errortype")))
+		return (value);
+	for (n = 0; n < value.n && isalnum((unsigned char)value.p[n]); n++)
+		;
+	return (span_of(value.p, n == value.n || value.p[n] == ':' ? n : 0));
+}
+
 static const char *const forwards[] = {"x-amzn-bedrock-", NULL};
-static const char *const carries[] = {"x-amzn-bedrock-", NULL};
+static const char *const carries[] = {
+    "x-amzn-bedrock-", "x-amzn-errortype", NULL};
 
 const struct dialect_ops dialect_bedrock = {
     .name = "bedrock",
     .id_field = "x-amzn-requestid",
     .forwards = forwards,
     .carries = carries,
+    .carried_value = carried_value,
     .inspect = bedrock_inspect,
     .error_body = error_body,
     .error_fields = error_fields,

@@ -19,6 +19,8 @@ struct dialect_ops {
 	/* Fields of answers; "-" at an end: all that begin so. */
 	const char *const *carries;
 	const char *const *carries_429; /* of refusals for now, as well */
+	/* NULL: values go on whole. */
+	struct span (*carried_value)(struct span name, struct span value);
 	/* NULL: no endpoint of that dialect has a body. */
 	enum api_error (*inspect)(const struct endpoint *, struct span body,
 	    struct api_request *, const char **why);

@@ -330,14 +330,20 @@ static void
 note_carried(struct request *r, const struct h2_field *f, size_t n)
 {
 	char value[CARRIED_MAX];
+	struct span v;
 
 	buf_reset(&r->carried, 512);
 	for (size_t i = 0; i < n; i++) {
-		if (!is_carried(r, f[i].name) || f[i].value.n >= CARRIED_MAX)
+		if (!is_carried(r, f[i].name))
 			continue;
-		copy_value(value, sizeof(value), f[i].value);
-		buf_addf(&r->carried, "%.*s: %s\r\n", (int)f[i].name.n,
-		    f[i].name.p, value);
+		v = api_carried_value(r->dialect, f[i].name, f[i].value);
+		if (v.n == 0 || v.n >= CARRIED_MAX)
+			continue;
+		copy_value(value, sizeof(value), v);
+		buf_addspan(&r->carried, f[i].name);
+		buf_addstr(&r->carried, ": ");
+		buf_addstr(&r->carried, value);
+		buf_addstr(&r->carried, "\r\n");
 	}
 }
 

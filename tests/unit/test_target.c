@@ -373,6 +373,17 @@ START_TEST(only_listed_fields_pass)
 	ck_assert(!api_carries(
 	    DIALECT_ANTHROPIC, 429, SPAN("anthropic-organization-id")));
 	ck_assert(!api_carries(DIALECT_GEMINI, 429, SPAN("server-timing")));
+	ck_assert(
+	    span_eq(api_carried_value(DIALECT_BEDROCK, SPAN("x-amzn-errortype"),
+			SPAN("ValidationException:http://internal.example/")),
+		SPAN("ValidationException")));
+	ck_assert_uint_eq(api_carried_value(DIALECT_BEDROCK,
+			      SPAN("x-amzn-errortype"), SPAN("http/internal"))
+			      .n,
+	    0);
+	ck_assert(
+	    span_eq(api_carried_value(DIALECT_OPENAI, SPAN("x"), SPAN("a:b")),
+		SPAN("a:b")));
 	ck_assert_str_eq(api_id_field(DIALECT_ANTHROPIC), "request-id");
 	ck_assert_ptr_null(api_id_field(DIALECT_OPENAI));
 }
