@@ -59,7 +59,6 @@ void openai_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
 void openai_models(struct jout *, const struct api_model *, size_t n);
 void openai_model(struct jout *, const struct api_model *);
-bool openai_error_scrub(struct buf *, struct span provider_body);
 extern const char *const openai_forwards[], *const openai_carries[],
 						*const openai_carries_429[];
 

@@ -197,12 +197,11 @@ take_row(void *arg, const struct hit *h)
 			       ? &f->best
 			       : &f->other;
 
-	if (slot->endpoint == NULL ||
-	    (h->endpoint->dialect == f->search->prefers &&
-		slot->endpoint->dialect != f->search->prefers))
+	if (slot->endpoint == NULL || (h->dialect == f->search->prefers &&
+					  slot->dialect != f->search->prefers))
 		*slot = *h;
-	return (f->best.endpoint == NULL ||
-		f->best.endpoint->dialect != f->search->prefers);
+	return (
+	    f->best.endpoint == NULL || f->best.dialect != f->search->prefers);
 }
 
 static enum dialect

@@ -265,6 +265,9 @@ START_TEST(an_answer_reports_usage_beside_its_caches)
 	ck_usage(&r, 11, 7, 1000, 21, 22);
 	ck_assert(r.finished && r.tier_reported && r.tier == TIER_PRIORITY);
 	ck_assert_uint_eq(r.text_bytes, 5);
+	r = meter("bedrock.converse", FRAME_WHOLE,
+	    SPAN("{\"message\":\"The model returned an error.\"}"));
+	ck_assert(r.failed && !r.has_usage);
 }
 END_TEST
 

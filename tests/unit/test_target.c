@@ -538,6 +538,64 @@ START_TEST(refusals_of_providers_keep_what_is_the_users)
 	    "{\"error\":{\"code\":\"DeploymentNotFound\",\"message\":\"No.\"}}",
 	    "{\"error\":{\"message\":\"No.\",\"type\":null,\"param\":null,"
 	    "\"code\":\"DeploymentNotFound\"}}");
+	ck_scrubbed(DIALECT_AZURE, 400,
+	    "{\"error\":{\"message\":\"Filtered.\",\"type\":null,\"param\":"
+	    "\"prompt\",\"code\":\"content_filter\",\"status\":400,"
+	    "\"innererror\":{\"code\":\"Policy\",\"content_filter_result\":{"
+	    "\"hate\":{\"filtered\":true,\"severity\":\"high\"},"
+	    "\"a b\":{}}}}}",
+	    "{\"error\":{\"message\":\"Filtered.\",\"type\":null,\"param\":"
+	    "\"prompt\",\"code\":\"content_filter\",\"innererror\":{"
+	    "\"code\":\"Policy\",\"content_filter_result\":{\"hate\":{"
+	    "\"filtered\":true,\"severity\":\"high\"}}}}}");
+}
+END_TEST
+
+/* What must not leave the house, in every member that may. */
+static const char *const secrets[] = {"10.1.2.3", "db.inside.example.com",
+    "/srv/agent/key.pem", "sk-live-0123456789abcdef", "123456789012",
+    "https://inside.example.com/x", "ops@inside.example.com"};
+
+static void
+ck_hidden(enum dialect d, const char *format)
+{
+	char body[2000], text[400] = "";
+	struct buf b = {0};
+	size_t i, n = 0;
+
+	for (i = 0; i < ROWS(secrets); i++)
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, "at %s, ", secrets[i]);
+	snprintf(body, sizeof(body), format, text, text, text, text);
+	ck_assert_msg(api_error_scrub(&b, d, 400, span_str(body)), "%s", body);
+	for (i = 0; i < ROWS(secrets); i++)
+		ck_assert_msg(strstr(buf_cstr(&b), secrets[i]) == NULL,
+		    "%s: %s", secrets[i], buf_cstr(&b));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "[removed]"));
+	buf_fini(&b);
+}
+
+START_TEST(d20_refusals_in_every_shape_leak_nothing)
+{
+	ck_hidden(DIALECT_OPENAI,
+	    "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":"
+	    "\"%s\",\"code\":\"%s\"}}");
+	ck_hidden(DIALECT_AZURE,
+	    "{\"error\":{\"message\":\"%s\",\"code\":\"%s\",\"innererror\":"
+	    "{\"code\":\"%s\",\"content_filter_result\":{\"a\":{"
+	    "\"severity\":\"%s\"}}}}}");
+	ck_hidden(DIALECT_ANTHROPIC,
+	    "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"details\":{"
+	    "\"error_code\":\"%s\"}},\"request_id\":\"%s\"}");
+	ck_hidden(DIALECT_GEMINI,
+	    "{\"error\":{\"message\":\"%s\",\"status\":\"%s\",\"details\":["
+	    "{\"@type\":\"type.googleapis.com/google.rpc.BadRequest\","
+	    "\"fieldViolations\":[{\"field\":\"%s\",\"description\":\"x\"}"
+	    "]},{\"@type\":\"type.googleapis.com/google.rpc.DebugInfo\","
+	    "\"detail\":\"%s\"}]}}");
+	ck_hidden(DIALECT_BEDROCK,
+	    "{\"message\":\"%s\",\"__type\":\"%s\",\"originalMessage\":"
+	    "\"%s\",\"resourceName\":\"%s\"}");
 }
 END_TEST
 
@@ -640,6 +698,7 @@ main(void)
 	tcase_add_test(tc, models_are_listed_in_each_shape);
 	tcase_add_test(tc, errors_have_each_apis_shape);
 	tcase_add_test(tc, refusals_of_providers_keep_what_is_the_users);
+	tcase_add_test(tc, d20_refusals_in_every_shape_leak_nothing);
 	tcase_add_test(tc, a_deployment_names_the_model);
 	tcase_add_test(tc, old_azure_versions_are_not_asked_for_usage);
 	tcase_add_test(tc, a_form_without_a_model_gets_one);
