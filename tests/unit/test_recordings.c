@@ -259,6 +259,56 @@ source_of(const struct json *entry)
 	return (NULL);
 }
 
+/* ---- requests ------------------------------------------------------------- */
+
+/* A form or gzip among the requests is not for this reader. */
+static bool
+is_json_request(const struct buf *b)
+{
+	return (buf_len(b) > 0 && *buf_ptr(b) == '{');
+}
+
+/* What was really sent leads to the endpoint, and is understood. */
+static void
+check_request(const struct json *entry, const struct source *source)
+{
+	const char *file = json_get_str(entry, "request_body");
+	const char *url = json_get_str(entry, "url"), *path, *query;
+	const struct json *model = json_get(entry, "request_model");
+	struct http1_head h = {.method = SPAN("POST")};
+	struct api_target t;
+	struct api_request r;
+	const char *why = NULL;
+	char name[512];
+	struct buf body;
+
+	if (file == NULL || json_get_int(entry, "status", 0) != 200 ||
+	    strstr(url, "://") == NULL)
+		return;
+	path = strchr(strstr(url, "://") + 3, '/');
+	query = strchr(path, '?');
+	h.path = query != NULL ? span_of(path, (size_t)(query - path))
+			       : span_str(path);
+	if (query != NULL)
+		h.query = span_str(query + 1);
+	api_target(&h, &t);
+	ck_assert_msg(t.error == API_OK, "%s: %s", url, t.why);
+	ck_assert_msg(strcmp(t.endpoint->id, source->id) == 0, "%s: %s", url,
+	    t.endpoint->id);
+	snprintf(name, sizeof(name), RECORDINGS "%s", file);
+	body = slurp(name);
+	if (is_json_request(&body)) {
+		ck_assert_msg(
+		    api_inspect(&t, buf_span(&body), &r, &why) == API_OK,
+		    "%s: %s", file, why);
+		if (t.model[0] == '\0')
+			ck_assert_str_eq(
+			    r.model, json_get_str(model, "body"));
+		ck_assert_msg(r.text_bytes + r.media > 0, "%s", file);
+	}
+	buf_fini(&body);
+}
+
 /* ---- metering -------------------------------------------------------------
  */
 
@@ -420,6 +470,7 @@ START_TEST(recordings_are_metered_as_reported)
 	for (entry = manifest->first; entry != NULL; entry = entry->next) {
 		if ((source = source_of(entry)) == NULL)
 			continue;
+		check_request(entry, source);
 		check_recording(entry, source);
 		n++;
 	}
