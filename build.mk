@@ -46,6 +46,9 @@ SHM_SRCS = \
 	shm/cells.c \
 	shm/counters.c \
 	shm/layout.c \
+	shm/object.c \
+	shm/objtab.c \
+	shm/older.c \
 	shm/pricetab.c \
 	shm/process.c \
 	shm/pubtab.c \
@@ -80,11 +83,13 @@ API_SRCS = \
 	hubd/api/kind_gemini.c \
 	hubd/api/kind_image.c \
 	hubd/api/kind_message.c \
+	hubd/api/kind_object.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
 	hubd/api/openai.c \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
+	hubd/api/openai_object.c \
 	hubd/api/openai_usage.c \
 	hubd/api/path.c \
 	hubd/api/reader.c \
@@ -119,10 +124,12 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
 
@@ -166,6 +173,7 @@ WORKER_SRCS = \
 	hubd/worker/learn.c \
 	hubd/worker/link.c \
 	hubd/worker/local.c \
+	hubd/worker/objects.c \
 	hubd/worker/pipe.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
@@ -190,6 +198,7 @@ BILLING_SRCS = \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
 	hubd/billing/intake.c \
+	hubd/billing/objects.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
@@ -277,6 +286,7 @@ PROVSIM_SRCS = \
 	tests/sim/control.c \
 	tests/sim/journal.c \
 	tests/sim/main.c \
+	tests/sim/objects.c \
 	tests/sim/peer.c \
 	tests/sim/play.c \
 	tests/sim/request.c \

@@ -249,7 +249,7 @@ bool
 aws_keys_answer(
     struct aws_keys *k, struct span body, int64_t now_ms, int64_t *life_ms)
 {
-	struct json *j = json_parse(body, NULL, 0), *m;
+	struct json *j = json_parse(body, NULL, 0);
 	struct span access = member(j, "AccessKeyId");
 	struct span secret = member(j, "SecretAccessKey");
 	struct span token = member(j, "Token");
@@ -262,10 +262,7 @@ aws_keys_answer(
 		aws_keys_set(k, access, secret, token);
 		*life_ms = end - now_ms;
 	}
-	for (m = j != NULL ? j->first : NULL; m != NULL; m = m->next)
-		if (m->text != NULL)
-			crypto_wipe(m->text, strlen(m->text));
-	json_free(j);
+	json_wipe(j);
 	return (good);
 }
 

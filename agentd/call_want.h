@@ -16,6 +16,7 @@ struct call_want {
 	char id[64], endpoint[64], provider[WANT_TEXT_MAX];
 	char model[WANT_TEXT_MAX], content_type[WANT_TEXT_MAX];
 	char dialect[16], alt[16], api_version[64], object[160];
+	char after[160], limit[16], order[8];
 	bool stream;
 	int64_t total_ms, first_ms, idle_ms;
 	struct provider_field fields[PROVIDER_MAX_FIELDS];

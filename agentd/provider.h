@@ -38,6 +38,9 @@ struct provider_call {
 	const char *dialect;  /* "openai": in which the user speaks */
 	const char *model;
 	const char *object; /* the id in the path of a stateful endpoint */
+	/* Which part of the list that lies there, as in OpenAI's queries; NULL
+	 * is "". */
+	const char *after, *limit, *order;
 	const char *content_type;
 	const char *alt;	 /* gemini: "sse", "json" or "enum" */
 	const char *api_version; /* azure: as the user asked for */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agentd/agent_conf.h"
 #include "agentd/aws_keys.h"
@@ -237,6 +238,15 @@ take_own(
 	return (true);
 }
 
+/* For machines that are no instances, where asking only takes time. */
+static bool
+is_instance_off(void)
+{
+	const char *s = variable("AWS_EC2_METADATA_DISABLED");
+
+	return (s != NULL && strcasecmp(s, "true") == 0);
+}
+
 /* Else where AWS's own clients would look. *why stays NULL if all is well. */
 static void
 take_found(struct aws_state *s, const char **why)
@@ -261,6 +271,8 @@ take_found(struct aws_state *s, const char **why)
 	s->source = aws_is_container() ? CONTAINER : INSTANCE;
 	if (s->source == CONTAINER && !aws_check_container(&wrong))
 		*why = wrong;
+	if (s->source == INSTANCE && is_instance_off())
+		*why = "has no keys and finds none";
 }
 
 static bool

@@ -168,6 +168,23 @@ azure_credential(
 }
 
 static bool
+put_url(const struct provider_conf *conf, const struct provider_call *call,
+    const struct openai_endpoint *e, struct buf *url)
+{
+	struct buf path = {0};
+	bool ok;
+
+	ok = provider_openai_path(call, e, &path) &&
+	     azure_url(conf->base_url, call->model, conf->api_version,
+		 call->api_version, buf_cstr(&path), e->azure == AZURE_SCOPED,
+		 url);
+	buf_fini(&path);
+	if (ok)
+		provider_openai_query(call, url);
+	return (ok);
+}
+
+static bool
 azure_make(const struct provider_conf *conf, const struct provider_call *call,
     struct provider_request *r)
 {
@@ -176,8 +193,7 @@ azure_make(const struct provider_conf *conf, const struct provider_call *call,
 	if (!provider_openai_endpoint(call, &e) || e.azure == AZURE_NONE)
 		return (false);
 	r->method = e.method;
-	if (!azure_url(conf->base_url, call->model, conf->api_version,
-		call->api_version, e.path, e.azure == AZURE_SCOPED, &r->url))
+	if (!put_url(conf, call, &e, &r->url))
 		return (false);
 	if (conf->credential != NULL)
 		provider_request_add2(r, "Authorization", "Bearer ",

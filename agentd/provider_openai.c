@@ -20,6 +20,17 @@ static const struct openai_endpoint endpoints[] = {
     {"audio.speech", "POST", "/audio/speech", AZURE_SCOPED},
     {"audio.transcriptions", "POST", "/audio/transcriptions", AZURE_SCOPED},
     {"audio.translations", "POST", "/audio/translations", AZURE_SCOPED},
+    {"files.create", "POST", "/files", AZURE_OPEN},
+    {"files.retrieve", "GET", "/files/{id}", AZURE_OPEN},
+    {"files.content", "GET", "/files/{id}/content", AZURE_OPEN},
+    {"files.delete", "DELETE", "/files/{id}", AZURE_OPEN},
+    {"batches.create", "POST", "/batches", AZURE_OPEN},
+    {"batches.retrieve", "GET", "/batches/{id}", AZURE_OPEN},
+    {"batches.cancel", "POST", "/batches/{id}/cancel", AZURE_OPEN},
+    {"responses.retrieve", "GET", "/responses/{id}", AZURE_OPEN},
+    {"responses.delete", "DELETE", "/responses/{id}", AZURE_OPEN},
+    {"responses.cancel", "POST", "/responses/{id}/cancel", AZURE_OPEN},
+    {"responses.input_items", "GET", "/responses/{id}/input_items", AZURE_OPEN},
 };
 
 /* What users' clients read, and what hubs learn from. */
@@ -138,6 +149,67 @@ provider_openai_endpoint(
 	return (false);
 }
 
+/* One segment of a path, and never another one. */
+static bool
+is_object(const char *id)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	return (id[0] != '\0' && id[0] != '.' && id[strspn(id, good)] == '\0');
+}
+
+bool
+provider_openai_path(const struct provider_call *call,
+    const struct openai_endpoint *e, struct buf *out)
+{
+	const char *mark = strstr(e->path, "{id}");
+
+	if (mark == NULL) {
+		buf_addstr(out, e->path);
+		return (true);
+	}
+	if (!is_object(call->object))
+		return (false);
+	buf_add(out, e->path, (size_t)(mark - e->path));
+	buf_addstr(out, call->object);
+	buf_addstr(out, mark + strlen("{id}"));
+	return (true);
+}
+
+static void
+put_query(struct buf *url, const char *name, const char *value)
+{
+	if (value == NULL || !is_object(value))
+		return;
+	buf_addf(url, "%c%s=%s",
+	    memchr(buf_ptr(url), '?', buf_len(url)) != NULL ? '&' : '?', name,
+	    value);
+}
+
+void
+provider_openai_query(const struct provider_call *call, struct buf *url)
+{
+	put_query(url, "after", call->after);
+	put_query(url, "limit", call->limit);
+	put_query(url, "order", call->order);
+}
+
+static bool
+put_url(const struct provider_conf *conf, const struct provider_call *call,
+    const struct openai_endpoint *e, struct buf *url)
+{
+	struct buf path = {0};
+	bool ok;
+
+	ok = provider_openai_path(call, e, &path) &&
+	     provider_openai_url(conf->base_url, buf_cstr(&path), url);
+	buf_fini(&path);
+	if (ok)
+		provider_openai_query(call, url);
+	return (ok);
+}
+
 static bool
 openai_make(const struct provider_conf *conf, const struct provider_call *call,
     struct provider_request *r)
@@ -145,7 +217,7 @@ openai_make(const struct provider_conf *conf, const struct provider_call *call,
 	struct openai_endpoint e;
 
 	if (!provider_openai_endpoint(call, &e) ||
-	    !provider_openai_url(conf->base_url, e.path, &r->url))
+	    !put_url(conf, call, &e, &r->url))
 		return (false);
 	r->method = e.method;
 	/* A model server of one's own may want no key. */

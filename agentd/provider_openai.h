@@ -17,13 +17,19 @@ enum azure_place {
 
 struct openai_endpoint {
 	const char *id, *method;
-	const char *path; /* below the version: "/chat/completions" */
+	const char *path; /* below the version: "/files/{id}" */
 	enum azure_place azure;
 };
 
 /* The endpoint that a call asks for; false if there is none. */
 bool provider_openai_endpoint(
     const struct provider_call *, struct openai_endpoint *);
+
+/* Appends its path, with the call's object in it. false: that is no id. */
+bool provider_openai_path(const struct provider_call *,
+    const struct openai_endpoint *, struct buf *out);
+/* Appends which part of a list the call asks for to a URL, if it does. */
+void provider_openai_query(const struct provider_call *, struct buf *url);
 
 /*
  * Appends the URL of path ("/chat/completions") under a base URL as people

@@ -65,27 +65,6 @@ buf_commit(struct buf *b, size_t n)
 }
 
 void
-buf_add(struct buf *b, const void *p, size_t n)
-{
-	if (n == 0)
-		return;
-	memcpy(buf_reserve(b, n), p, n);
-	b->end += n;
-}
-
-void
-buf_addspan(struct buf *b, struct span s)
-{
-	buf_add(b, s.p, s.n);
-}
-
-void
-buf_addstr(struct buf *b, const char *s)
-{
-	buf_add(b, s, strlen(s));
-}
-
-void
 buf_adduint(struct buf *b, uint64_t n)
 {
 	b->end += digits_put(buf_reserve(b, DIGITS_MAX), n);

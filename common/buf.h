@@ -30,9 +30,6 @@ void buf_reset(struct buf *, size_t keep);
 char *buf_reserve(struct buf *, size_t n);
 void buf_commit(struct buf *, size_t n);
 
-void buf_add(struct buf *, const void *, size_t);
-void buf_addspan(struct buf *, struct span);
-void buf_addstr(struct buf *, const char *);
 /* In decimal. */
 void buf_adduint(struct buf *, uint64_t);
 void buf_addf(struct buf *, const char *fmt, ...)
@@ -44,6 +41,31 @@ void buf_consume(struct buf *, size_t n);
 void buf_splice(struct buf *, size_t at, size_t len, const void *p, size_t n);
 /* A terminated copy-free view: adds a NUL behind the end, uncounted. */
 char *buf_cstr(struct buf *);
+
+/* Inline, for most pieces are small, of a known size, and have room. */
+static inline void
+buf_add(struct buf *b, const void *p, size_t n)
+{
+	char *to;
+
+	if (n == 0)
+		return;
+	to = b->cap - b->end >= n ? b->mem + b->end : buf_reserve(b, n);
+	memcpy(to, p, n);
+	b->end += n;
+}
+
+static inline void
+buf_addspan(struct buf *b, struct span s)
+{
+	buf_add(b, s.p, s.n);
+}
+
+static inline void
+buf_addstr(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
 
 static inline size_t
 buf_len(const struct buf *b)

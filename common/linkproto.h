@@ -21,6 +21,8 @@
  *		hub-api-version	that an Azure user named
  *		hub-object	the id in the path of what is kept at the
  *				provider
+ *		hub-after, hub-limit, hub-order
+ *				which part of what is listed there
  *		content-type	of the body
  *		fields of the user's head, under their own names, of an
  *				allow-list for the dialect (hublink(7))
@@ -77,6 +79,9 @@
 #define LINK_F_ALT	   "hub-alt"
 #define LINK_F_API_VERSION "hub-api-version"
 #define LINK_F_OBJECT	   "hub-object"
+#define LINK_F_AFTER	   "hub-after"
+#define LINK_F_LIMIT	   "hub-limit"
+#define LINK_F_ORDER	   "hub-order"
 #define LINK_F_AGENT	   "hub-agent"
 #define LINK_F_ERROR	   "hub-error"
 #define LINK_F_UPSTREAM_US "hub-upstream-us"

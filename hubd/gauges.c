@@ -62,9 +62,9 @@ uint32_t
 hub_calls_open(const struct shm *shm)
 {
 	struct call_row *rows = call_rows(shm);
-	uint32_t i, n = 0;
+	uint32_t i, n = 0, used = call_rows_used(shm);
 
-	for (i = 0; i < shm->sizes.max_calls; i++)
+	for (i = 0; i < used; i++)
 		n += call_word_state(atomic_load_explicit(
 			 &rows[i].word, memory_order_relaxed)) == CALL_OPEN;
 	return (n);

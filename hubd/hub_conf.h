@@ -67,7 +67,8 @@ struct hub_conf {
 	struct hub_route *routes;
 	size_t nroutes;
 	uint64_t max_body, buffer_memory, retry_memory, body_memory;
-	uint32_t max_calls, max_keys, max_accounts, max_agents;
+	bool objects; /* files, batches and stored responses are offered */
+	uint32_t max_calls, max_keys, max_accounts, max_agents, max_objects;
 	uint32_t max_attempts;
 	int64_t link_max_age;
 	int64_t ledger_keep;		   /* ms; 0: for ever */

@@ -62,14 +62,45 @@ call_rows(const struct shm *shm)
 	return (shm_table(shm, SHM_T_CALL));
 }
 
+/* By the size that rows have in that file. */
+static struct call_row *
+row_at(const struct shm *shm, uint32_t index)
+{
+	char *table = shm_table(shm, SHM_T_CALL);
+
+	assert(index < shm->sizes.max_calls);
+	return ((struct call_row *)(void *)(table + (size_t)index *
+							shm->call_row_size));
+}
+
 struct call_row *
 call_at(const struct shm *shm, call_ref_t ref)
 {
-	assert(ref.index < shm->sizes.max_calls);
-	return (&call_rows(shm)[ref.index]);
+	return (row_at(shm, ref.index));
+}
+
+uint32_t
+call_rows_used(const struct shm *shm)
+{
+	uint32_t top = atomic_load(&shm_run_state(shm)->calls_top);
+
+	return (top == 0 || top > shm->sizes.max_calls ? shm->sizes.max_calls
+						       : top);
 }
 
 /* ---- the worker's side --------------------------------------------------- */
+
+/* Before a row is taken: nobody may overlook it. */
+static void
+raise_top(const struct shm *shm, uint32_t top)
+{
+	_Atomic uint32_t *at = &shm_run_state(shm)->calls_top;
+	uint32_t seen = atomic_load_explicit(at, memory_order_relaxed);
+
+	while (seen != 0 && seen < top &&
+	       !atomic_compare_exchange_weak(at, &seen, top))
+		;
+}
 
 bool
 call_take(
@@ -87,12 +118,14 @@ call_take(
 		word = atomic_load_explicit(&row->word, memory_order_relaxed);
 		if (call_word_state(word) != CALL_FREE)
 			continue;
+		raise_top(shm, at + 1);
 		taken =
 		    make_word(call_word_generation(word), owner, CALL_TAKEN);
 		if (!atomic_compare_exchange_strong(&row->word, &word, taken))
 			continue;
 		atomic_store(&row->route_seq, 0);
 		atomic_store(&row->progress_seq, 0);
+		atomic_store(&row->object_is_set, 0);
 		*hint = (at + 1) % n;
 		*ref = (call_ref_t){at, call_word_generation(word)};
 		return (true);
@@ -148,6 +181,18 @@ call_set_progress(struct call_row *row, const struct call_progress *progress)
 }
 
 void
+call_set_object(struct call_row *row, const struct call_object *object)
+{
+	assert(call_word_state(atomic_load(&row->word)) == CALL_OPEN);
+	atomic_store(&row->object_is_set, 0);
+	if (object == NULL)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	row->object = *object;
+	atomic_store_explicit(&row->object_is_set, 1, memory_order_release);
+}
+
+void
 call_final(struct call_row *row, const struct call_progress *progress)
 {
 	assert(progress->outcome != OUTCOME_NONE);
@@ -164,6 +209,14 @@ call_free(struct call_row *row)
 	owner_moves(row, from, CALL_FREE);
 }
 
+void
+call_give_back(const struct shm *shm, uint32_t *hint, call_ref_t ref)
+{
+	call_free(call_at(shm, ref));
+	if (ref.index < *hint)
+		*hint = ref.index;
+}
+
 bool
 call_is_booked(const struct call_row *row)
 {
@@ -173,10 +226,12 @@ call_is_booked(const struct call_row *row)
 /* ---- everyone's ---------------------------------------------------------- */
 
 static void
-copy_once(const struct call_row *row, struct call_copy *c)
+copy_once(
+    const struct shm *shm, const struct call_row *row, struct call_copy *c)
 {
 	memset(&c->route, 0, sizeof(c->route));
 	memset(&c->progress, 0, sizeof(c->progress));
+	memset(&c->object, 0, sizeof(c->object));
 	c->fixed = row->fixed;
 	if (twocopy_read(
 		&row->route_seq, row->route, sizeof(c->route), &c->route) == 0)
@@ -184,6 +239,11 @@ copy_once(const struct call_row *row, struct call_copy *c)
 	if (twocopy_read(&row->progress_seq, row->progress, sizeof(c->progress),
 		&c->progress) == 0)
 		memset(&c->progress, 0, sizeof(c->progress));
+	/* Its writer is done, or dead, wherever it is believed: an open call
+	 * of the living is only looked at. */
+	if (shm->call_row_size == sizeof(*row) &&
+	    atomic_load(&row->object_is_set) == 1)
+		c->object = row->object;
 }
 
 bool
@@ -192,8 +252,7 @@ call_copy(const struct shm *shm, uint32_t index, struct call_copy *c)
 	const struct call_row *row;
 	uint64_t word, again;
 
-	assert(index < shm->sizes.max_calls);
-	row = &call_rows(shm)[index];
+	row = row_at(shm, index);
 	word = atomic_load(&row->word);
 	for (;;) {
 		memset(c, 0, sizeof(*c));
@@ -201,7 +260,7 @@ call_copy(const struct shm *shm, uint32_t index, struct call_copy *c)
 		c->state = call_word_state(word);
 		c->owner = call_word_owner(word);
 		if (c->state != CALL_FREE && c->state != CALL_TAKEN)
-			copy_once(row, c);
+			copy_once(shm, row, c);
 		atomic_thread_fence(memory_order_acquire);
 		again = atomic_load(&row->word);
 		if (again == word)
@@ -223,7 +282,8 @@ fixed_wrong(const struct call_fixed *f)
 {
 	if (f->magic != CALL_MAGIC)
 		return ("wrong magic");
-	if (f->version != CALL_VERSION || f->size != sizeof(*f))
+	if (f->version == 0 || f->version > CALL_VERSION ||
+	    f->size != sizeof(*f))
 		return ("unknown version");
 	if (f->crc != fixed_crc(f))
 		return ("wrong checksum");
@@ -272,6 +332,8 @@ call_copy_valid(const struct call_copy *c, const char **why)
 	else if (!ended(r->provider, sizeof(r->provider)) ||
 		 !ended(r->model, sizeof(r->model)))
 		*why = "route without an end";
+	else if (!call_object_ok(&c->object))
+		*why = "object out of range";
 	return (*why == NULL);
 }
 

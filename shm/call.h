@@ -28,13 +28,14 @@
 
 #include "common/ids.h"
 #include "common/money.h"
+#include "shm/object.h"
 #include "shm/pricetab.h"
 #include "shm/process.h"
 #include "shm/shm.h"
 #include "shm/usage.h"
 
 #define CALL_MAGIC   0x4c4c4143u /* "CALL" */
-#define CALL_VERSION 1
+#define CALL_VERSION 2		 /* 1: without object */
 
 enum call_state { CALL_FREE, CALL_TAKEN, CALL_OPEN, CALL_FINAL, CALL_BOOKED };
 const char *call_state_str(enum call_state);
@@ -103,12 +104,15 @@ struct call_row {
 	struct call_fixed fixed;
 	struct call_route route[2];
 	struct call_progress progress[2];
+	/* What it did to an object: one copy, whole if object_is_set. */
+	_Atomic uint32_t object_is_set;
+	struct call_object object;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct call_fixed) == 112, "recovery record");
 _Static_assert(sizeof(struct call_route) == 176, "recovery record");
 _Static_assert(sizeof(struct call_progress) == 168, "recovery record");
-_Static_assert(sizeof(struct call_row) == 832, "recovery record");
+_Static_assert(sizeof(struct call_row) == 960, "recovery record");
 
 /* Names a row for ever: the row may be used again, the name is not. */
 typedef struct {
@@ -133,12 +137,14 @@ call_word_generation(uint64_t word)
 }
 
 struct call_row *call_rows(const struct shm *); /* sizes.max_calls */
+/* Those from this on were never taken: who looks at all may stop here. */
+uint32_t call_rows_used(const struct shm *);
 
 /* ---- the worker's side --------------------------------------------------- */
 
 /*
  * Takes a FREE row for the process in row owner. hint is the worker's own
- * memory of where to look, 0 at first. false: the table is full.
+ * memory of where to look. false: the table is full.
  */
 bool call_take(
     const struct shm *, uint32_t owner, uint32_t *hint, call_ref_t *);
@@ -148,10 +154,15 @@ void call_open(struct call_row *, const struct call_fixed *);
 /* Owner only, while OPEN. */
 void call_set_route(struct call_row *, const struct call_route *);
 void call_set_progress(struct call_row *, const struct call_progress *);
+/* NULL: it has not touched any (a new attempt begins). */
+void call_set_object(struct call_row *, const struct call_object *);
 /* The last progress, then FINAL. */
 void call_final(struct call_row *, const struct call_progress *);
 /* TAKEN or BOOKED -> FREE, generation + 1. */
 void call_free(struct call_row *);
+/* The same, and the next is looked for there if that is further in front:
+ * the table in use stays small, and rows are in the caches still. */
+void call_give_back(const struct shm *, uint32_t *hint, call_ref_t);
 bool call_is_booked(const struct call_row *);
 
 /* ---- everyone's ---------------------------------------------------------- */
@@ -164,6 +175,7 @@ struct call_copy {
 	struct call_fixed fixed;
 	struct call_route route;
 	struct call_progress progress;
+	struct call_object object;
 };
 /* false: the row changed hands meanwhile. */
 bool call_copy(const struct shm *, uint32_t index, struct call_copy *);

@@ -4,19 +4,22 @@
 #include "shm/call.h"
 #include "shm/cells.h"
 #include "shm/counters.h"
+#include "shm/objtab.h"
 #include "shm/pricetab.h"
 #include "shm/process.h"
 #include "shm/pubtab.h"
 #include "shm/registry.h"
 
 /* Checked here, once, that no struct changes without its layout number. */
-_Static_assert(sizeof(struct shm_header) == 240, "shared layout");
+_Static_assert(sizeof(struct shm_header) == 264, "shared layout");
 _Static_assert(sizeof(struct run_state) == 64, "shared layout");
 _Static_assert(sizeof(struct pub_state) == 64, "shared layout");
 _Static_assert(sizeof(struct registry_row) == 4608, "shared layout");
 _Static_assert(sizeof(struct pub_key_row) == 832, "shared layout");
 _Static_assert(sizeof(struct pub_account_row) == 768, "shared layout");
 _Static_assert(sizeof(struct pub_agent_row) == 896, "shared layout");
+_Static_assert(sizeof(struct pub_object_row) == 320, "shared layout");
+_Static_assert(sizeof(struct object_index) == 64, "shared layout");
 _Static_assert(sizeof(struct bucket) == 8, "shared layout");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "shared words are lock-free");
 
@@ -33,6 +36,16 @@ shm_key_slots(const struct shm_sizes *s)
 
 	/* a key and its predecessor, and never more than half full */
 	while (n < 4 * s->max_keys)
+		n *= 2;
+	return (n);
+}
+
+uint32_t
+shm_object_heads(const struct shm_sizes *s)
+{
+	uint32_t n = 1;
+
+	while (n < s->max_objects)
 		n *= 2;
 	return (n);
 }
@@ -68,6 +81,11 @@ shm_table_bytes(const struct shm_sizes *s, enum shm_table t)
 		return (s->max_accounts * sizeof(struct pub_account_row));
 	case SHM_T_AGENTS:
 		return (s->max_agents * sizeof(struct pub_agent_row));
+	case SHM_T_OBJECTS:
+		return (s->max_objects * sizeof(struct pub_object_row));
+	case SHM_T_OBJECT_INDEX:
+		return (sizeof(struct object_index) +
+			shm_object_heads(s) * sizeof(uint32_t));
 	case SHM_T_PUB_STATE:
 		return (sizeof(struct pub_state));
 	case SHM_TABLES:

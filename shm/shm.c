@@ -13,6 +13,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/monotime.h"
+#include "shm/call.h"
 #include "shm/layout.h"
 
 #define WORKERS_MAX 64
@@ -31,7 +32,7 @@ sizes_ok(const struct shm_sizes *s)
 		s->max_calls <= 1u << 22 && s->max_keys >= 1 &&
 		s->max_keys <= 1u << 20 && s->max_accounts >= 1 &&
 		s->max_accounts <= 1u << 20 && s->max_agents >= 1 &&
-		s->max_agents <= 1u << 14);
+		s->max_agents <= 1u << 14 && s->max_objects <= 1u << 22);
 }
 
 static bool
@@ -134,6 +135,7 @@ set_tables(struct shm *shm)
 {
 	unsigned t;
 
+	shm->call_row_size = sizeof(struct call_row);
 	for (t = 0; t < SHM_TABLES; t++) {
 		struct shm_header *h =
 		    in_pub((enum shm_table)t) ? shm->pub : shm->run;
@@ -150,6 +152,7 @@ set_constants(struct shm *shm)
 	struct pub_state *ps = shm_pub_state(shm);
 
 	rs->started_ms = walltime_ms();
+	atomic_store(&rs->calls_top, 1); /* kept from the first row on */
 	rs->started_mono_ns = monotime_now().ns;
 	atomic_store(&ps->epoch, 1); /* 0 in a process row: it sleeps */
 	atomic_store(&ps->price_current, PUB_NO_PRICES);
@@ -214,9 +217,9 @@ header_wrong(const struct shm_header *h, bool pub, uint64_t size)
 	return (NULL);
 }
 
-/* Maps a whole file and checks it. NULL with errno and a reason. */
+/* Maps a whole file. NULL with errno and a reason. */
 static struct shm_header *
-map_file(int fd, bool pub, bool writable, const char **why)
+map_whole(int fd, bool writable, uint64_t *size, const char **why)
 {
 	int prot = PROT_READ | (writable ? PROT_WRITE : 0);
 	struct shm_header *h;
@@ -230,11 +233,22 @@ map_file(int fd, bool pub, bool writable, const char **why)
 		errno = ENOEXEC;
 		return (NULL);
 	}
-	h = mmap(NULL, (size_t)st.st_size, prot, MAP_SHARED, fd, 0);
-	if (h == MAP_FAILED)
+	*size = (uint64_t)st.st_size;
+	h = mmap(NULL, *size, prot, MAP_SHARED, fd, 0);
+	return (h == MAP_FAILED ? NULL : h);
+}
+
+/* The same, and checks it. */
+static struct shm_header *
+map_file(int fd, bool pub, bool writable, const char **why)
+{
+	uint64_t size;
+	struct shm_header *h = map_whole(fd, writable, &size, why);
+
+	if (h == NULL)
 		return (NULL);
-	if ((*why = header_wrong(h, pub, (uint64_t)st.st_size)) != NULL) {
-		munmap(h, (size_t)st.st_size);
+	if ((*why = header_wrong(h, pub, size)) != NULL) {
+		munmap(h, size);
 		errno = ENOEXEC;
 		return (NULL);
 	}
@@ -316,9 +330,9 @@ shm_detach(struct shm *shm)
 	if (shm == NULL)
 		return;
 	if (shm->run != NULL)
-		munmap(shm->run, shm_run_bytes(&shm->run->sizes));
+		munmap(shm->run, shm->run->file_size);
 	if (shm->pub != NULL)
-		munmap(shm->pub, shm_pub_bytes(&shm->pub->sizes));
+		munmap(shm->pub, shm->pub->file_size);
 	if (shm->run_fd != -1)
 		close(shm->run_fd);
 	if (shm->pub_fd != -1)
@@ -326,10 +340,22 @@ shm_detach(struct shm *shm)
 	free(shm);
 }
 
+/* Its tables as this hubd, or an older one, has laid them out. */
+static bool
+find_old_tables(struct shm *shm, uint64_t size)
+{
+	if (header_wrong(shm->run, false, size) != NULL)
+		return (shm_map_older(shm, size));
+	shm->sizes = shm->run->sizes;
+	set_tables(shm);
+	return (true);
+}
+
 struct shm *
 shm_open_old(const char *path)
 {
 	struct shm *shm = xcalloc(1, sizeof(*shm));
+	uint64_t size;
 	const char *why;
 	int error;
 
@@ -337,12 +363,16 @@ shm_open_old(const char *path)
 	shm->run_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (shm->run_fd == -1)
 		goto fail;
-	shm->run = map_file(shm->run_fd, false, true, &why);
+	shm->run = map_whole(shm->run_fd, true, &size, &why);
 	if (shm->run == NULL)
 		goto fail;
-	shm->sizes = shm->run->sizes;
+	if (!find_old_tables(shm, size)) {
+		munmap(shm->run, size);
+		shm->run = NULL;
+		errno = ENOEXEC;
+		goto fail;
+	}
 	shm->run_writable = true;
-	set_tables(shm);
 	shm_all_died(shm);
 	return (shm);
 fail:

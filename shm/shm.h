@@ -33,6 +33,8 @@ enum shm_table {
 	SHM_T_KEY_INDEX,
 	SHM_T_ACCOUNTS,
 	SHM_T_AGENTS,
+	SHM_T_OBJECTS,
+	SHM_T_OBJECT_INDEX,
 	SHM_T_PUB_STATE,
 	SHM_TABLES
 };
@@ -45,6 +47,7 @@ struct shm_sizes {
 	uint32_t max_keys;
 	uint32_t max_accounts;
 	uint32_t max_agents;
+	uint32_t max_objects; /* 0: none are kept */
 };
 
 struct shm_header {
@@ -66,7 +69,8 @@ struct shm {
 	struct shm_header *run; /* NULL if only pub is mapped */
 	struct shm_header *pub;
 	struct shm_sizes sizes;
-	int run_fd, pub_fd; /* owned: shm_detach() closes them */
+	uint32_t call_row_size; /* smaller in an old file */
+	int run_fd, pub_fd;	/* owned: shm_detach() closes them */
 	bool run_writable, pub_writable;
 	void *table[SHM_TABLES]; /* checked addresses */
 };
@@ -126,7 +130,8 @@ struct run_state {
 	_Atomic uint32_t draining;	   /* the hub is going down */
 	_Atomic uint32_t spawned;	   /* children started so far */
 	_Atomic uint32_t restarts;	   /* of children that died */
-	uint32_t pad;
+	_Atomic uint32_t calls_top; /* rows from here on were never taken;
+				       0: nobody has kept it */
 	int64_t started_ms;
 	int64_t started_mono_ns;
 	_Atomic uint64_t pending; /* finished calls not booked: billing */

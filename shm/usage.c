@@ -18,6 +18,7 @@ static const char *const tiers[TIER_COUNT] = {
     [TIER_FLEX] = "flex",
     [TIER_PRIORITY] = "priority",
     [TIER_BATCH] = "batch",
+    [TIER_FAST] = "fast",
 };
 
 const char *

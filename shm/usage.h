@@ -33,6 +33,7 @@ enum service_tier {
 	TIER_FLEX,
 	TIER_PRIORITY,
 	TIER_BATCH,
+	TIER_FAST, /* Anthropic's speed "fast" */
 	TIER_COUNT
 };
 const char *service_tier_str(enum service_tier); /* "default", "flex", ... */

@@ -162,6 +162,10 @@ api_inspect(const struct api_target *t, struct span body,
 	assert(dialect_ops(t->dialect)->inspect != NULL);
 	if ((*why = begin_request(t, req)) != NULL)
 		return (API_ERR_invalid_request);
+	if (t->endpoint->bodiless)
+		return (openai_inspect_nothing(body, req, why));
+	if (t->endpoint->use == USE_CREATE)
+		return (openai_inspect_batch(body, req, why));
 	return (dialect_ops(t->dialect)->inspect(t->endpoint, body, req, why));
 }
 
@@ -181,13 +185,15 @@ api_inspect_form(const struct api_target *t, struct span boundary,
 	assert(t->endpoint->form && ops->inspect_form != NULL);
 	if ((*why = begin_request(t, req)) != NULL)
 		return (API_ERR_invalid_request);
+	if (t->endpoint->use == USE_CREATE)
+		return (openai_inspect_upload(boundary, body, req, why));
 	return (ops->inspect_form(boundary, body, req, why));
 }
 
 bool
 api_prepares(const struct api_request *req, struct span model, bool ask_usage)
 {
-	return (dialect_ops(req->dialect)->prepare != NULL &&
+	return (dialect_ops(req->dialect)->prepare != NULL && !req->no_model &&
 		(ask_usage || req->model_differs ||
 		    !span_eq(model, span_str(req->model))));
 }

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/http1.h"
 #include "common/span.h"
+#include "shm/object.h"
 #include "shm/usage.h"
 
 #define API_MODEL_MAX 128 /* bytes of a model name, terminator included */
@@ -55,7 +56,19 @@ enum meter_kind {
 	METER_GEMINI_EMBED,
 	METER_CONVERSE, /* Bedrock's */
 	METER_INVOKE,
+	METER_OBJECT, /* a file, or a batch that begins: free */
+	METER_BATCH,  /* a batch: its usage when it has ended */
+	METER_RAW,    /* not read: free */
 	METER_KINDS
+};
+
+/* What an endpoint does to an object. */
+enum object_use {
+	USE_NONE, /* it is about none */
+	USE_CREATE,
+	USE_READ, /* or cancel: it stays */
+	USE_DELETE,
+	USE_LIST,
 };
 
 struct endpoint {
@@ -64,9 +77,14 @@ struct endpoint {
 	const char *path;   /* "/v1/chat/completions"; endpoints.def */
 	enum dialect dialect;
 	enum meter_kind meter;
-	bool local;  /* answered by the hub itself (models) */
-	bool form;   /* the body is multipart/form-data, not JSON */
-	bool stream; /* it is answered by a stream, whatever the body says */
+	bool local;    /* answered by the hub itself (models) */
+	bool form;     /* the body is multipart/form-data, not JSON */
+	bool bodiless; /* there is none */
+	bool stream;   /* it is answered by a stream, whatever the body says */
+	/* Of what is kept at the provider: which kind, and what is done. A
+	 * kind with USE_NONE: what is answered may be kept. */
+	enum object_kind object;
+	enum object_use use;
 };
 
 /* By id, for rows and agents; NULL if there is none. */
@@ -107,11 +125,21 @@ struct api_target {
  * method alone is method_not_allowed; percent-encoding that is broken, and
  * names with NUL, control characters or dot segments in them are
  * invalid_request. Of the query alt, $alt, key and api-version are taken,
- * all others are dropped.
+ * all others are dropped. objects: those are offered.
  */
-void api_target(const struct http1_head *, struct api_target *);
+void api_target(const struct http1_head *, bool objects, struct api_target *);
 /* Appends the methods that the request's path takes: "GET, POST". */
-void api_target_methods(const struct http1_head *, struct buf *);
+void api_target_methods(const struct http1_head *, bool objects, struct buf *);
+
+/* Which part of a list is asked for (OpenAI's API reference, "limit", "after"
+ * and "order"). */
+struct api_list {
+	char after[OBJECT_ID_MAX]; /* "": from the beginning */
+	uint32_t limit;		   /* 0: as many as is usual */
+	bool ascending, descending;
+};
+/* What a query says of that. False: a value of it is wrong. */
+bool api_list_query(struct span query, struct api_list *);
 
 /*
  * The key that the dialect's clients present, in a field or in the query;
@@ -172,6 +200,13 @@ struct api_place {
 	uint64_t begin, end; /* end = 0: not there */
 };
 
+/* An object that a body names by its id. */
+struct api_ref {
+	struct api_place at; /* of the id, as it is written, without quotes */
+	enum object_kind kind;
+};
+#define API_REFS_MAX 16
+
 struct api_request {
 	enum dialect dialect;
 	char model[API_MODEL_MAX]; /* as the user named it, decoded */
@@ -197,9 +232,14 @@ struct api_request {
 	uint64_t media;		     /* image parts and the like */
 	enum service_tier tier;	     /* asked for */
 	bool form;		     /* places are in a form, not in JSON */
-	uint64_t characters;	     /* of the text to be spoken */
-	uint64_t media_bytes;	     /* of the files of a form */
-	uint32_t sound_rate;	     /* bytes a second of sound; 0: unknown */
+	bool no_model;		     /* none is asked for */
+	bool no_store;		     /* the response is not to be kept */
+	bool batch;		     /* it is, or is a file for, a batch */
+	uint32_t nrefs;		     /* may be more than there is room for */
+	struct api_ref refs[API_REFS_MAX];
+	uint64_t characters;  /* of the text to be spoken */
+	uint64_t media_bytes; /* of the files of a form */
+	uint32_t sound_rate;  /* bytes a second of sound; 0: unknown */
 	/* Bit i: whoever answers has a price for kind i itself. Set once
 	 * that is known; estimates count what has one. */
 	uint32_t priced;
@@ -245,6 +285,14 @@ bool api_prepares(
 
 struct meter;
 
+/* What an answer says of an object; "" what it does not. */
+struct meter_object {
+	char id[OBJECT_ID_MAX];
+	char files[2][OBJECT_ID_MAX]; /* what came out of a batch */
+	char model[API_MODEL_MAX];    /* of a batch */
+	bool ended;		      /* nothing of the batch changes now */
+};
+
 struct meter_report {
 	struct usage usage;
 	bool has_usage; /* the provider reported it */
@@ -260,6 +308,7 @@ struct meter_report {
 	uint64_t bytes;	      /* of the answer as it came */
 	uint64_t images;      /* finished ones in it */
 	uint64_t duration_ms; /* of sound, where it is said beside the usage */
+	struct meter_object object;
 };
 
 /* How the documents of an answer are strung together. */

@@ -81,6 +81,14 @@ void gemini_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
 enum api_error bedrock_inspect(const struct endpoint *, struct span body,
     struct api_request *, const char **why);
+/* Those of requests about objects, in which no model is (openai_object.c). */
+enum api_error openai_inspect_upload(struct span boundary, struct span body,
+    struct api_request *, const char **why);
+enum api_error openai_inspect_batch(
+    struct span body, struct api_request *, const char **why);
+/* Clients send "{}" where nothing is to be said. */
+enum api_error openai_inspect_nothing(
+    struct span body, struct api_request *, const char **why);
 
 /* errors.def: the members that dialects put into their own shapes. */
 const char *api_error_type(enum api_error);

@@ -17,6 +17,9 @@ static const struct kind *const kinds[METER_KINDS] = {
     [METER_GEMINI_EMBED] = &kind_gemini_embed,
     [METER_CONVERSE] = &kind_converse,
     [METER_INVOKE] = &kind_invoke,
+    [METER_OBJECT] = &kind_object,
+    [METER_BATCH] = &kind_batch,
+    [METER_RAW] = &kind_raw,
 };
 
 const struct kind *

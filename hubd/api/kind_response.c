@@ -6,6 +6,7 @@
 #include "hubd/api/reader.h"
 
 static const struct member top[] = {
+    {SPAN("id"), N_PLAIN_ID},
     {SPAN("type"), N_TYPE},
     {SPAN("response"), N_RESPONSE},
     {SPAN("delta"), N_TEXT},
@@ -17,6 +18,7 @@ static const struct member top[] = {
 };
 /* Its output was already seen, delta by delta. */
 static const struct member response[] = {
+    {SPAN("id"), N_ID},
     {SPAN("usage"), N_USAGE},
     {SPAN("error"), N_ERROR},
     {SPAN("service_tier"), N_TIER},

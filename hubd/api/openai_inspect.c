@@ -8,6 +8,8 @@
 #define BYTES_PER_GIVEN_TOKEN 4
 /* Keys of a part of a message's content are that deep. */
 #define PART_DEPTH 5
+/* And those of the container of one of the tools. */
+#define CONTAINER_DEPTH 4
 
 enum field {
 	F_MODEL,
@@ -75,6 +77,8 @@ struct inspector {
 	uint64_t prompts;
 	uint64_t best_of;
 	enum meter_kind meter;
+	bool in_tools, in_store;
+	enum object_kind ref; /* strings are ids of those, until the next key */
 };
 
 static bool
@@ -144,6 +148,38 @@ top_key(struct inspector *in, struct span key, bool escaped)
 	return (true);
 }
 
+/*
+ * Where ids of objects are: the response before this one, files in parts of
+ * the input, however deep (what a tool answers may hold some), and those
+ * that a tool's container begins with. Arguments of functions are texts, and
+ * their schemas hold no ids.
+ */
+static enum object_kind
+ref_of(const struct inspector *in, unsigned depth, struct span key)
+{
+	if (depth == 1)
+		return (span_eq(key, SPAN("previous_response_id"))
+			    ? OBJECT_RESPONSE
+			    : OBJECT_NONE);
+	if (in->field == F_MESSAGES && span_eq(key, SPAN("file_id")))
+		return (OBJECT_FILE);
+	if (in->in_tools && depth == CONTAINER_DEPTH &&
+	    span_eq(key, SPAN("file_ids")))
+		return (OBJECT_FILE);
+	return (OBJECT_NONE);
+}
+
+static void
+take_ref(struct inspector *in, const struct jscan_value *v)
+{
+	struct api_request *req = in->req;
+
+	if (req->nrefs < API_REFS_MAX)
+		req->refs[req->nrefs] =
+		    (struct api_ref){{v->begin + 1, v->end - 1}, in->ref};
+	req->nrefs++;
+}
+
 static bool
 on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
     bool escaped, uint64_t begin)
@@ -151,6 +187,11 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 	struct inspector *in = arg;
 
 	(void)s, (void)begin;
+	if (depth == 1) {
+		in->in_tools = span_eq(key, SPAN("tools"));
+		in->in_store = span_eq(key, SPAN("store"));
+	}
+	in->ref = ref_of(in, depth, key);
 	if (depth <= in->media_depth)
 		in->media_depth = 0;
 	if (depth == 1) {
@@ -359,8 +400,12 @@ on_value(
 			    ? true
 			    : refuse(in, "The body is not a JSON object."));
 	}
+	if (in->ref != OBJECT_NONE && v->type == JSCAN_STRING)
+		take_ref(in, v);
 	if (depth == 1 && in->field < F_ROUTING)
 		return (top_value(in, v));
+	if (depth == 1 && in->in_store)
+		in->req->no_store = v->type == JSCAN_FALSE;
 	if (depth == 2 && in->inner == F_INCLUDE) {
 		in->req->include_at = (struct api_place){v->begin, v->end};
 		return (take_bool(in, F_INCLUDE, v, &in->req->asked_usage));

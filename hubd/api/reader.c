@@ -372,6 +372,48 @@ take_traffic(struct reader *r, struct span name)
 	}
 }
 
+/* The first one counts; one that does not fit is none. */
+static void
+copy_text(char *to, size_t cap, const struct jscan_value *v)
+{
+	if (to[0] != '\0' || v->cut || v->text.n >= cap)
+		return;
+	memcpy(to, v->text.p, v->text.n);
+	to[v->text.n] = '\0';
+}
+
+/* completed, failed, expired and cancelled are final (OpenAI's API reference,
+ * the batch object). */
+static bool
+is_final(struct span status)
+{
+	static const char *const final[] = {
+	    "completed", "failed", "expired", "cancelled"};
+	size_t i;
+
+	for (i = 0; i < sizeof(final) / sizeof(final[0]); i++)
+		if (span_eq(status, span_str(final[i])))
+			return (true);
+	return (false);
+}
+
+static void
+take_object(struct reader *r, enum node node, const struct jscan_value *v)
+{
+	struct meter_object *o = &r->report->object;
+
+	if (node == (r->stream ? N_ID : N_PLAIN_ID))
+		copy_text(o->id, sizeof(o->id), v);
+	else if (node == N_STATUS)
+		o->ended = !v->cut && is_final(v->text);
+	else if (node == N_MODEL)
+		copy_text(o->model, sizeof(o->model), v);
+	else if (node == N_OUTPUT_FILE)
+		copy_text(o->files[0], sizeof(o->files[0]), v);
+	else if (node == N_ERROR_FILE)
+		copy_text(o->files[1], sizeof(o->files[1]), v);
+}
+
 static void
 take_string(struct reader *r, enum node node, const struct jscan_value *v)
 {
@@ -393,6 +435,8 @@ take_string(struct reader *r, enum node node, const struct jscan_value *v)
 	else if (node == N_TIER && !v->cut) {
 		r->report->tier = service_tier_parse(v->text.p, v->text.n);
 		r->report->tier_reported = true;
+	} else if (node >= N_ID && node <= N_ERROR_FILE) {
+		take_object(r, node, v);
 	}
 }
 

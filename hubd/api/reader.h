@@ -96,6 +96,12 @@ enum node {
 	N_TRAFFIC,    /* Vertex AI's name of the tier */
 	N_SHARE_OF,
 	N_SHARE_COUNT,
+	N_ID,	    /* of the response in an event */
+	N_PLAIN_ID, /* of what the whole answer is */
+	N_STATUS,   /* of a batch, as what follows */
+	N_MODEL,
+	N_OUTPUT_FILE,
+	N_ERROR_FILE,
 	N_RAW, /* + enum raw_count */
 };
 
@@ -155,7 +161,8 @@ const struct kind *kind_of(enum meter_kind);
 extern const struct kind kind_chat, kind_completion, kind_embedding,
     kind_response, kind_count, kind_moderation, kind_image, kind_speech,
     kind_transcript, kind_message, kind_gemini, kind_gemini_stream,
-    kind_gemini_embed, kind_converse, kind_invoke;
+    kind_gemini_embed, kind_converse, kind_invoke, kind_object, kind_batch,
+    kind_raw;
 
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */

@@ -59,6 +59,7 @@ static const struct {
  */
 
 struct search {
+	bool objects;
 	struct span path;     /* without a provider's prefix */
 	enum dialect only;    /* that the prefix has named; COUNT: any */
 	enum dialect prefers; /* where one path is several dialects' */
@@ -88,11 +89,12 @@ hint(const struct http1_head *head)
 }
 
 static void
-search_init(struct search *s, const struct http1_head *head)
+search_init(struct search *s, const struct http1_head *head, bool objects)
 {
 	struct span name, rest;
 	size_t i;
 
+	s->objects = objects;
 	s->path = head->path;
 	s->only = DIALECT_COUNT;
 	s->prefers = hint(head);
@@ -125,7 +127,8 @@ spoken(const struct search *s, const struct front *f, const struct endpoint *e)
 static bool
 is_open(const struct search *s, const struct endpoint *e, enum dialect d)
 {
-	return ((d == e->dialect ||
+	return ((s->objects || e->use == USE_NONE) &&
+		(d == e->dialect ||
 		    (d == DIALECT_AZURE && e->dialect == DIALECT_OPENAI)) &&
 		(s->only == DIALECT_COUNT || s->only == d));
 }
@@ -148,7 +151,7 @@ row_fits(const struct front *f, const struct endpoint *e, struct span rest,
 	    !path_fits(e->path + n, rest, &own))
 		return (false);
 	/* One name a path; lists of models are nobody's deployment. */
-	if (h->deployed && (own.n != 0 || e->local))
+	if (h->deployed && (own.n != 0 || e->local || e->use != USE_NONE))
 		return (false);
 	if (!h->deployed)
 		h->name = own;
@@ -384,12 +387,12 @@ take_path(struct api_target *t, const struct search *s, struct span method)
 }
 
 void
-api_target(const struct http1_head *head, struct api_target *t)
+api_target(const struct http1_head *head, bool objects, struct api_target *t)
 {
 	struct search s;
 
 	memset(t, 0, sizeof(*t));
-	search_init(&s, head);
+	search_init(&s, head, objects);
 	take_path(t, &s, head->method);
 	take_query(t, head->query);
 }
@@ -406,12 +409,12 @@ put_method(void *arg, const struct hit *h)
 }
 
 void
-api_target_methods(const struct http1_head *head, struct buf *out)
+api_target_methods(const struct http1_head *head, bool objects, struct buf *out)
 {
 	struct buf methods = {0};
 	struct search s;
 
-	search_init(&s, head);
+	search_init(&s, head, objects);
 	each_row(&s, &methods, put_method);
 	buf_addspan(out, buf_span(&methods));
 	buf_fini(&methods);

@@ -21,8 +21,8 @@
 #include "hubd/ledger/ledger.h"
 #include "shm/counters.h"
 
-#define BATCH_ROWS	  200 /* of one transaction, at most */
-#define GATHER_MS	  5   /* how long rows gather behind a commit */
+#define BATCH_ROWS	  400 /* of one transaction, at most */
+#define GATHER_MS	  20  /* how long rows gather behind a commit */
 #define SWEEP_MS	  100
 #define CHECKPOINT_MS	  2000
 #define BACKOFF_MIN	  100 /* ms */
@@ -147,6 +147,14 @@ bool publish_key(struct billing *, const struct ledger_key *, bool cut);
 bool publish_agent(struct billing *, const struct ledger_agent *);
 /* Reads an account anew and publishes it. */
 enum ledger_result publish_balance(struct billing *, uint32_t account);
+
+/* ---- objects.c ----------------------------------------------------------- */
+
+/* Publishes the newest of the store, and takes back what it does not know. */
+enum ledger_result objects_load(struct billing *);
+/* Publishes what the store says of each object of a row. */
+enum ledger_result publish_row_objects(
+    struct billing *, const struct ledger_row *);
 
 /* ---- prices.c ------------------------------------------------------------ */
 

@@ -172,6 +172,8 @@ book_count(struct billing *b, const struct ledger_row *r, nanousd_t cost)
 	_Static_assert(COUNT_tok_image_output - COUNT_tok_input ==
 			   USAGE_image_output - USAGE_input,
 	    "counters and kinds have the same order");
+	if (r->again)
+		cost.n = 0;
 	counter_add(b->count, COUNT_booked, 1);
 	counter_add(b->count, COUNT_cost_nano, (uint64_t)cost.n);
 	for (k = USAGE_input; k <= USAGE_image_output; k++)
@@ -222,8 +224,10 @@ publish_batch(struct billing *b)
 	size_t i;
 
 	for (i = 0; i < batch->n; i++)
-		if (first_of_account(batch, i) &&
-		    publish_balance(b, batch->rows[i].account) == LEDGER_DOWN)
+		if ((first_of_account(batch, i) &&
+			publish_balance(b, batch->rows[i].account) ==
+			    LEDGER_DOWN) ||
+		    publish_row_objects(b, &batch->rows[i]) == LEDGER_DOWN)
 			return (false);
 	return (true);
 }

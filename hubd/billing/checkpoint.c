@@ -81,7 +81,7 @@ checkpoint_all(struct billing *b, struct chunk *c)
 	uint64_t word, sight;
 	uint32_t i;
 
-	for (i = 0; i < b->shm->sizes.max_calls; i++) {
+	for (i = 0; i < call_rows_used(b->shm); i++) {
 		word = atomic_load(&rows[i].word);
 		if (!is_long_open(&rows[i], word, now))
 			continue;
@@ -150,7 +150,7 @@ on_checkpoint(void *arg, const struct ledger_row *row)
 }
 
 static enum ledger_result
-bill_leftover(struct billing *b, const struct ledger_row *row)
+bill_leftover(struct billing *b, struct ledger_row *row)
 {
 	enum ledger_result r = LEDGER_OK;
 

@@ -174,7 +174,7 @@ void
 intake_sweep(struct billing *b)
 {
 	const struct call_row *rows = call_rows(b->shm);
-	uint32_t i, n = b->shm->sizes.max_calls;
+	uint32_t i, n = call_rows_used(b->shm);
 	struct sweep s = {0};
 	uint64_t word;
 

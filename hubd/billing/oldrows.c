@@ -45,7 +45,8 @@ count_row(struct old *o, size_t i)
 		    "a row of a hub before, which the store refuses"));
 	book_count(b, &o->rows[i], o->cost[i]);
 	atomic_fetch_add(&shm_run_state(b->shm)->old_rows_billed, 1);
-	return (publish_balance(b, o->rows[i].account) != LEDGER_DOWN);
+	return (publish_balance(b, o->rows[i].account) != LEDGER_DOWN &&
+		publish_row_objects(b, &o->rows[i]) != LEDGER_DOWN);
 }
 
 static bool

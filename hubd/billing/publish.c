@@ -241,6 +241,8 @@ publish_load(struct billing *b)
 		LEDGER_OK)
 		return (LEDGER_DOWN);
 	revoke_strangers(b);
+	if (objects_load(b) != LEDGER_OK)
+		return (LEDGER_DOWN);
 	atomic_store(&ps->suspense, suspense);
 	log_info("%u accounts, %u keys, %u agents are published",
 	    b->accounts.rows, b->keys.rows, b->agents.rows);

@@ -33,6 +33,8 @@ describe(struct settler *s, const struct call_copy *c, struct ledger_row *r)
 	str_copy(r->endpoint, sizeof(r->endpoint), f->endpoint);
 	str_copy(r->model, sizeof(r->model), c->route.model);
 	r->attempts = c->route.attempts;
+	r->agent_number = c->route.agent;
+	r->object = c->object;
 }
 
 static void
@@ -50,6 +52,19 @@ tell_outcome(const struct call_copy *c, bool orphaned, struct ledger_row *r)
 	str_copy(r->estimated, sizeof(r->estimated), p->estimated);
 	if (p->end_ms > c->fixed.time_ms)
 		r->duration_ms = p->end_ms - c->fixed.time_ms;
+}
+
+/*
+ * A batch whose end nobody was told of is billed with the next request that
+ * sees it: with this one neither its usage nor its end have happened.
+ */
+static void
+forget_end(struct ledger_row *r)
+{
+	if (r->object.event != OBJECT_ENDED)
+		return;
+	memset(&r->object, 0, sizeof(r->object));
+	memset(&r->usage, 0, sizeof(r->usage));
 }
 
 static const struct price_entry *
@@ -115,6 +130,8 @@ settle(struct settler *s, const struct call_copy *c, bool orphaned,
 		return (result);
 	describe(s, c, r);
 	tell_outcome(c, orphaned, r);
+	if (orphaned)
+		forget_end(r);
 	amount_zero(s->sum);
 	if (entry != NULL) {
 		str_copy(r->price, sizeof(r->price), entry->name);

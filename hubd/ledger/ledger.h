@@ -14,6 +14,7 @@
 
 #include "common/ids.h"
 #include "hubd/price/amount.h"
+#include "shm/object.h"
 #include "shm/pricetab.h"
 #include "shm/usage.h"
 
@@ -89,6 +90,25 @@ struct ledger_row {
 	char estimated[16];  /* "" or the method's name */
 	bool unpriced_kinds; /* a kind counted had no price */
 	int64_t duration_ms;
+	/* What it did to an object, which is no column of a row: it happens
+	 * to table object in the same transaction. */
+	struct call_object object;
+	uint32_t agent_number; /* who holds it */
+	bool again; /* set by book(): another row has billed that object */
+};
+
+/* Its usage and amount become nothing: what it bills was billed before. */
+void ledger_row_free(struct ledger_row *);
+
+/* Whose an object is, and who holds it. */
+struct ledger_object {
+	uint64_t number; /* from 1, grows, never reused */
+	char id[OBJECT_ID_MAX];
+	uint32_t account, agent;
+	char provider[32];
+	enum object_kind kind;
+	int64_t created_ms;
+	bool billed; /* of a batch */
 };
 
 enum ledger_change_kind { CHANGE_CHARGE, CHANGE_CREDIT, CHANGE_DEBIT };
@@ -119,12 +139,14 @@ struct ledger_ops {
 
 	/*
 	 * Books rows in one transaction: each row, its account's balance
-	 * change, and the removal of its checkpoint. results[i]: OK (also
+	 * change, the removal of its checkpoint, and what it did to an
+	 * object. A row that bills an object which another row has billed
+	 * becomes one that costs nothing (again). results[i]: OK (also
 	 * if an equal row is there already), CONFLICT (a different row is
 	 * there) or REFUSED; such rows are left out and the others are
 	 * booked. Returns OK, or DOWN with nothing booked.
 	 */
-	enum ledger_result (*book)(struct ledger *, const struct ledger_row *,
+	enum ledger_result (*book)(struct ledger *, struct ledger_row *,
 	    size_t n, enum ledger_result *results);
 	/* A copy of calls still open, replacing what was there for them. */
 	enum ledger_result (*checkpoint)(
@@ -140,6 +162,11 @@ struct ledger_ops {
 	    void (*fn)(
 		void *, const char *id, int64_t time_ms, const char *reason),
 	    void *);
+	enum ledger_result (*object_get)(
+	    struct ledger *, const char *id, struct ledger_object *);
+	/* Those with the last limit numbers, oldest first. */
+	enum ledger_result (*each_object)(struct ledger *, uint32_t limit,
+	    void (*fn)(void *, const struct ledger_object *), void *);
 	/* Newest first. */
 	enum ledger_result (*each_row)(struct ledger *,
 	    const struct ledger_filter *,

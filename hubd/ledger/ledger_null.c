@@ -9,13 +9,6 @@
 #include "common/monotime.h"
 #include "hubd/price/price.h"
 
-static void
-remove_at(struct list *l, size_t i)
-{
-	l->n--;
-	memmove(null_item(l, i), null_item(l, i + 1), (l->n - i) * l->size);
-}
-
 /* ---- opening ------------------------------------------------------------- */
 
 static struct ledger *
@@ -29,6 +22,7 @@ null_open(const char *where, char *error, size_t cap)
 	l->rows.size = l->checkpoints.size = sizeof(struct ledger_row);
 	l->suspense.size = sizeof(struct null_suspense);
 	l->changes.size = sizeof(struct null_change);
+	l->objects.size = sizeof(struct null_object);
 	l->prices.size = sizeof(struct price_blob *);
 	return (l);
 }
@@ -49,6 +43,7 @@ null_close(struct ledger *l)
 	free(l->checkpoints.items);
 	free(l->suspense.items);
 	free(l->changes.items);
+	free(l->objects.items);
 	free(l->prices.items);
 	free(l);
 }
@@ -93,18 +88,19 @@ drop_checkpoint(struct ledger *l, req_id_t id)
 	struct ledger_row *r = find_row(&l->checkpoints, id);
 
 	if (r != NULL)
-		remove_at(&l->checkpoints,
+		null_remove(&l->checkpoints,
 		    (size_t)((char *)r - l->checkpoints.items) /
 			l->checkpoints.size);
 }
 
 static enum ledger_result
-book_one(struct ledger *l, const struct ledger_row *r)
+book_one(struct ledger *l, struct ledger_row *r)
 {
 	struct ledger_account *a = null_account(l, r->account);
 	const struct ledger_row *old = find_row(&l->rows, r->id);
 	amount_t *amount;
 
+	null_object_before(l, r);
 	if (old != NULL) {
 		drop_checkpoint(l, r->id);
 		return (memcmp(old, r, sizeof(*r)) == 0 ? LEDGER_OK
@@ -121,11 +117,12 @@ book_one(struct ledger *l, const struct ledger_row *r)
 	null_add_text(a->spent, amount, false);
 	amount_free(amount);
 	drop_checkpoint(l, r->id);
+	null_object_after(l, r);
 	return (LEDGER_OK);
 }
 
 static enum ledger_result
-null_book(struct ledger *l, const struct ledger_row *rows, size_t n,
+null_book(struct ledger *l, struct ledger_row *rows, size_t n,
     enum ledger_result *results)
 {
 	size_t i;
@@ -301,6 +298,8 @@ const struct ledger_ops ledger_null = {
     .each_checkpoint = null_each_checkpoint,
     .suspend = null_suspend,
     .each_suspense = null_each_suspense,
+    .object_get = null_object_get,
+    .each_object = null_each_object,
     .each_row = null_each_row,
     .audit = null_audit,
     .account_add = null_account_add,

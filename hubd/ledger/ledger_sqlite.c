@@ -24,7 +24,8 @@
 #include "common/log.h"
 
 #define DB_FILE	       "hubd.db"
-#define SCHEMA_VERSION "1"
+#define SCHEMA_VERSION "2"
+#define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
 #define BUSY_MS	       2000
 #define STMTS_MAX      64
 #define CIFS_MAGIC     0xff534d42
@@ -38,6 +39,7 @@ struct ledger {
 	sqlite3 *db;
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
+	bool checkpoints; /* there may be some */
 };
 
 /* ---- statements ---------------------------------------------------------- */
@@ -199,6 +201,18 @@ db_changes(struct ledger *l)
 	return (sqlite3_changes(l->db));
 }
 
+bool
+db_has_checkpoints(const struct ledger *l)
+{
+	return (l->checkpoints);
+}
+
+void
+db_set_checkpoints(struct ledger *l, bool may)
+{
+	l->checkpoints = may;
+}
+
 int64_t
 db_now_ms(void)
 {
@@ -305,7 +319,10 @@ open_file(struct ledger *l, const char *path, char *error, size_t cap)
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-	    "PRAGMA journal_size_limit = 67108864",
+	    "PRAGMA journal_size_limit = 67108864; "
+	    /* The pages at the tables' ends are in each commit: the longer
+	     * the log, the fewer times they are copied out of it. */
+	    "PRAGMA wal_autocheckpoint = 4000",
 	    error, cap));
 }
 
@@ -325,15 +342,28 @@ ask(struct ledger *l, const char *sql, char *out, size_t cap)
 }
 
 static int
+run_schemas(struct ledger *l, char *error, size_t cap)
+{
+	char answer[16];
+
+	ask(l, "SELECT count(*) FROM sqlite_schema", answer, sizeof(answer));
+	if (strcmp(answer, "0") == 0 &&
+	    execute(l, ledger_sqlite_schema, error, cap) == -1)
+		return (-1);
+	ask(l, ASK_VERSION, answer, sizeof(answer));
+	if (strcmp(answer, "1") == 0 &&
+	    execute(l, ledger_sqlite_schema_2, error, cap) == -1)
+		return (-1);
+	return (0);
+}
+
+/* A new file gets all of it, one of an older hubd what has come since. */
+static int
 make_schema(struct ledger *l, char *error, size_t cap)
 {
-	char n[16];
-
 	if (execute(l, "BEGIN IMMEDIATE", error, cap) == -1)
 		return (-1);
-	ask(l, "SELECT count(*) FROM sqlite_schema", n, sizeof(n));
-	if ((strcmp(n, "0") == 0 &&
-		execute(l, ledger_sqlite_schema, error, cap) == -1) ||
+	if (run_schemas(l, error, cap) == -1 ||
 	    execute(l, "COMMIT", error, cap) == -1) {
 		db_rollback(l);
 		return (-1);
@@ -352,8 +382,7 @@ check_schema(struct ledger *l, const char *path, char *error, size_t cap)
 		    error, cap, "store: %s: no write-ahead log here", path);
 		return (-1);
 	}
-	ask(l, "SELECT value FROM meta WHERE name = 'schema'", version,
-	    sizeof(version));
+	ask(l, ASK_VERSION, version, sizeof(version));
 	if (strcmp(version, SCHEMA_VERSION) != 0) {
 		snprintf(error, cap,
 		    "store: %s: schema \"%s\", this hubd knows only \"%s\"",
@@ -381,6 +410,8 @@ sqlite_open(const char *where, char *error, size_t cap)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
 	char *path = xasprintf("%s/%s", where, DB_FILE);
+
+	l->checkpoints = true; /* of the run before */
 
 	if (refuse_network(where, error, cap) == -1 ||
 	    open_file(l, path, error, cap) == -1 ||
@@ -443,6 +474,8 @@ const struct ledger_ops ledger_sqlite = {
     .each_checkpoint = sqlite_each_checkpoint,
     .suspend = sqlite_suspend,
     .each_suspense = sqlite_each_suspense,
+    .object_get = sqlite_object_get,
+    .each_object = sqlite_each_object,
     .each_row = sqlite_each_row,
     .audit = sqlite_audit,
     .account_add = sqlite_account_add,

@@ -14,8 +14,9 @@
 
 struct sqlite3_stmt;
 
-/* The text of etc/ledger_sqlite.sql. */
+/* The texts of etc/ledger_sqlite.sql and of etc/ledger_sqlite_2.sql. */
 extern const char ledger_sqlite_schema[];
+extern const char ledger_sqlite_schema_2[];
 
 enum db_step {
 	DB_ROW,
@@ -61,6 +62,9 @@ int64_t db_last_id(struct ledger *);
 /* Rows that the last statement changed. */
 int db_changes(struct ledger *);
 enum ledger_result db_result(enum db_step);
+/* May table checkpoint have rows? Mostly not: calls are short. */
+bool db_has_checkpoints(const struct ledger *);
+void db_set_checkpoints(struct ledger *, bool);
 /* Wall clock. */
 int64_t db_now_ms(void);
 
@@ -85,7 +89,7 @@ void row_read(struct query *, struct ledger_row *);
 
 /* The operations (struct ledger_ops), by file. */
 enum ledger_result sqlite_book(
-    struct ledger *, const struct ledger_row *, size_t, enum ledger_result *);
+    struct ledger *, struct ledger_row *, size_t, enum ledger_result *);
 enum ledger_result sqlite_checkpoint(
     struct ledger *, const struct ledger_row *, size_t);
 enum ledger_result sqlite_each_checkpoint(
@@ -94,6 +98,10 @@ enum ledger_result sqlite_suspend(
     struct ledger *, req_id_t, const char *, const void *, size_t);
 enum ledger_result sqlite_each_suspense(struct ledger *,
     void (*)(void *, const char *, int64_t, const char *), void *);
+enum ledger_result sqlite_object_get(
+    struct ledger *, const char *, struct ledger_object *);
+enum ledger_result sqlite_each_object(struct ledger *, uint32_t,
+    void (*)(void *, const struct ledger_object *), void *);
 enum ledger_result sqlite_each_row(struct ledger *,
     const struct ledger_filter *, void (*)(void *, const struct ledger_row *),
     void *);
@@ -117,6 +125,12 @@ enum ledger_result sqlite_each_agent(
 enum ledger_result sqlite_price_put(struct ledger *, struct price_blob *);
 enum ledger_result sqlite_price_get(
     struct ledger *, uint64_t, struct price_blob **);
+
+/* What a row's object means for it, before it is inserted: it may have been
+ * billed. OK or DOWN. */
+enum ledger_result object_before(struct ledger *, struct ledger_row *);
+/* What it does to its object, after it was inserted. OK or DOWN. */
+enum ledger_result object_after(struct ledger *, const struct ledger_row *);
 
 /* Can charges be added to what is stored of it? OK, MISSING, REFUSED or
  * DOWN. */

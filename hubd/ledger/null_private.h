@@ -16,6 +16,11 @@ struct null_suspense {
 	char reason[128];
 };
 
+struct null_object {
+	struct ledger_object o;
+	req_id_t billed_by; /* if o.billed */
+};
+
 struct null_change {
 	uint32_t account;
 	enum ledger_change_kind kind;
@@ -26,7 +31,8 @@ struct null_change {
 struct ledger {
 	bool down;
 	struct list accounts, keys, agents, rows, checkpoints, suspense;
-	struct list changes, prices; /* prices: pointers */
+	struct list changes, objects, prices; /* prices: pointers */
+	uint64_t last_object;
 };
 
 /* The i-th thing of a list. */
@@ -38,6 +44,19 @@ struct ledger_account *null_account(struct ledger *, uint32_t id);
 /* text += amount, or -= if negative. */
 void null_add_text(
     char text[AMOUNT_TEXT_MAX], const amount_t *amount, bool negative);
+
+/* What a row's object means for it, and what it does to it (null_objects.c).
+ */
+void null_object_before(struct ledger *, struct ledger_row *);
+void null_object_after(struct ledger *, const struct ledger_row *);
+/* The i-th thing is no more. */
+void null_remove(struct list *, size_t i);
+
+/* Operations (struct ledger_ops) of null_objects.c. */
+enum ledger_result null_object_get(
+    struct ledger *l, const char *id, struct ledger_object *out);
+enum ledger_result null_each_object(struct ledger *l, uint32_t limit,
+    void (*fn)(void *, const struct ledger_object *), void *arg);
 
 /* Operations (struct ledger_ops) of null_tables.c. */
 enum ledger_result null_account_add(

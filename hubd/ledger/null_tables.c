@@ -24,6 +24,13 @@ null_append(struct list *l, const void *thing)
 	return (null_item(l, l->n++));
 }
 
+void
+null_remove(struct list *l, size_t i)
+{
+	l->n--;
+	memmove(null_item(l, i), null_item(l, i + 1), (l->n - i) * l->size);
+}
+
 struct ledger_account *
 null_account(struct ledger *l, uint32_t id)
 {

@@ -1,13 +1,16 @@
 /*
- * The schema of the SQLite store, taken from its file as it is: what
+ * The schema of the SQLite store, taken from its files as they are: what
  * operators read in etc/ and what hubd runs is one text.
  */
 #include "hubd/ledger/ledger_sqlite.h"
 
-__asm__(".pushsection .rodata\n"
-	".global ledger_sqlite_schema\n"
-	".type ledger_sqlite_schema, @object\n"
-	"ledger_sqlite_schema:\n"
-	".incbin \"etc/ledger_sqlite.sql\"\n"
-	".byte 0\n"
-	".popsection\n");
+#define TAKE_IN(symbol, file)                              \
+	__asm__(".pushsection .rodata\n"                   \
+		".global " symbol "\n"                     \
+		".type " symbol ", @object\n" symbol ":\n" \
+		".incbin \"" file "\"\n"                   \
+		".byte 0\n"                                \
+		".popsection\n")
+
+TAKE_IN("ledger_sqlite_schema", "etc/ledger_sqlite.sql");
+TAKE_IN("ledger_sqlite_schema_2", "etc/ledger_sqlite_2.sql");

@@ -149,10 +149,26 @@ row_read(struct query *q, struct ledger_row *r)
 static enum db_step
 forget_checkpoint(struct ledger *l, const char *id)
 {
-	struct query q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
+	struct query q;
 
+	if (!db_has_checkpoints(l))
+		return (DB_DONE);
+	q = db_query(l, "DELETE FROM checkpoint WHERE id = ?");
 	db_bind_text(&q, id);
 	return (db_run(&q));
+}
+
+/* Once the last is gone, nobody looks for one until the next is made. */
+static void
+look_for_checkpoints(struct ledger *l)
+{
+	struct query q;
+
+	if (!db_has_checkpoints(l))
+		return;
+	q = db_query(l, "SELECT 1 FROM checkpoint LIMIT 1");
+	if (db_run(&q) == DB_DONE)
+		db_set_checkpoints(l, false);
 }
 
 static enum db_step
@@ -250,14 +266,18 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 	if (step != DB_DONE)
 		return (unbook(b, t->id));
 	amount_add(s->sum, b->amount);
+	if (object_after(b->l, r) != LEDGER_OK)
+		return (LEDGER_DOWN);
 	return (db_result(forget_checkpoint(b->l, t->id)));
 }
 
 static enum ledger_result
-book_one(struct batch *b, const struct ledger_row *r)
+book_one(struct batch *b, struct ledger_row *r)
 {
 	struct row_texts t;
 
+	if (object_before(b->l, r) != LEDGER_OK)
+		return (LEDGER_DOWN);
 	if (!row_texts_make(r, b->amount, &t))
 		return (LEDGER_REFUSED);
 	switch (row_insert(b->l, r, &t)) {
@@ -276,7 +296,7 @@ book_one(struct batch *b, const struct ledger_row *r)
 }
 
 static enum ledger_result
-book_all(struct batch *b, const struct ledger_row *rows, size_t n,
+book_all(struct batch *b, struct ledger_row *rows, size_t n,
     enum ledger_result *results)
 {
 	size_t i;
@@ -296,7 +316,7 @@ book_all(struct batch *b, const struct ledger_row *rows, size_t n,
 }
 
 enum ledger_result
-sqlite_book(struct ledger *l, const struct ledger_row *rows, size_t n,
+sqlite_book(struct ledger *l, struct ledger_row *rows, size_t n,
     enum ledger_result *results)
 {
 	struct batch b = {.l = l};
@@ -314,6 +334,8 @@ sqlite_book(struct ledger *l, const struct ledger_row *rows, size_t n,
 		rc = db_commit(l);
 	else
 		db_rollback(l);
+	if (rc == LEDGER_OK)
+		look_for_checkpoints(l);
 	for (i = 0; i < b.nsums; i++)
 		amount_free(b.sums[i].sum);
 	amount_free(b.amount);
@@ -348,6 +370,7 @@ sqlite_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
 
 	if (db_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	db_set_checkpoints(l, true);
 	scratch = amount_new();
 	for (i = 0; i < n && step != DB_DOWN; i++)
 		step = checkpoint_one(l, &rows[i], scratch);

@@ -195,11 +195,13 @@ setup_state_lock(struct master *m)
 static bool
 has_calls(const struct shm *shm)
 {
+	const struct call_row *row;
 	enum call_state state;
 	uint32_t i;
 
 	for (i = 0; i < shm->sizes.max_calls; i++) {
-		state = call_word_state(atomic_load(&call_rows(shm)[i].word));
+		row = call_at(shm, (call_ref_t){.index = i});
+		state = call_word_state(atomic_load(&row->word));
 		if (state == CALL_OPEN || state == CALL_FINAL)
 			return (true);
 	}
@@ -253,6 +255,7 @@ setup_shm_sizes(const struct hub_conf *c, struct shm_sizes *s)
 	s->max_keys = c->max_keys;
 	s->max_accounts = c->max_accounts;
 	s->max_agents = c->max_agents;
+	s->max_objects = c->objects ? c->max_objects : 0;
 }
 
 static int

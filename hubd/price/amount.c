@@ -224,6 +224,18 @@ amount_parse(amount_t *a, const char *text, size_t n)
 	return (0);
 }
 
+/* -1: it is no price. Uses v up. */
+static int
+get_price(mpz_t v, struct unit_price *p)
+{
+	if (mpz_sgn(v) < 0 || mpz_sizeinbase(v, 2) > PRICE_BITS)
+		return (-1);
+	p->lo = mpz_get_ui(v);
+	mpz_fdiv_q_2exp(v, v, 64);
+	p->hi = mpz_get_ui(v);
+	return (0);
+}
+
 int
 unit_price_parse(struct unit_price *p, const char *text, size_t n)
 {
@@ -231,13 +243,31 @@ unit_price_parse(struct unit_price *p, const char *text, size_t n)
 	int r = -1;
 
 	mpz_init(a.v);
-	if (amount_parse(&a, text, n) == 0 && mpz_sgn(a.v) >= 0 &&
-	    mpz_sizeinbase(a.v, 2) <= PRICE_BITS) {
-		p->lo = mpz_get_ui(a.v);
-		mpz_fdiv_q_2exp(a.v, a.v, 64);
-		p->hi = mpz_get_ui(a.v);
-		r = 0;
+	if (amount_parse(&a, text, n) == 0)
+		r = get_price(a.v, p);
+	mpz_clear(a.v);
+	return (r);
+}
+
+int
+unit_price_scale(struct unit_price *p, const char *factor, size_t n)
+{
+	amount_t a;
+	mpz_t v;
+	int r = -1;
+
+	mpz_init(a.v);
+	mpz_init(v);
+	if (amount_parse(&a, factor, n) == 0) {
+		set_price(v, *p);
+		mpz_mul(v, v, a.v);
+		mpz_ui_pow_ui(a.v, 10, SCALE);
+		if (mpz_divisible_p(v, a.v)) {
+			mpz_divexact(v, v, a.v);
+			r = get_price(v, p);
+		}
 	}
+	mpz_clear(v);
 	mpz_clear(a.v);
 	return (r);
 }

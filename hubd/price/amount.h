@@ -38,6 +38,11 @@ int amount_sign(const amount_t *);
 int amount_parse(amount_t *, const char *text, size_t n);
 /* The same for a price, which must be non-negative and fit 127 bits. */
 int unit_price_parse(struct unit_price *, const char *text, size_t n);
+/*
+ * Multiplies a price by a factor written like one ("6.0"), exactly. -1: the
+ * factor is none, or the unit cannot hold the product; the price is as it was.
+ */
+int unit_price_scale(struct unit_price *, const char *factor, size_t n);
 
 /*
  * Plain notation: no exponent, no trailing zeros, "0" for zero. -1 if it

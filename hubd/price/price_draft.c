@@ -99,6 +99,28 @@ price_draft_has(const struct price_draft *d, const struct price_field *f,
 	    r != NULL && r->price.lo == price.lo && r->price.hi == price.hi);
 }
 
+const char *
+price_draft_add_tier(
+    struct price_draft *d, enum service_tier tier, const char *factor)
+{
+	unsigned i, n = d->nrates;
+	struct draft_rate r;
+	const char *why;
+
+	for (i = 0; i < n; i++) {
+		r = d->rates[i];
+		if (r.field.tier != TIER_DEFAULT ||
+		    usage_kind_side(r.field.kind) == USAGE_SIDE_UNIT)
+			continue;
+		r.field.tier = tier;
+		if (unit_price_scale(&r.price, factor, strlen(factor)) == -1)
+			return ("not a factor, or too fine a product");
+		if ((why = price_draft_add(d, &r.field, r.price)) != NULL)
+			return (why);
+	}
+	return (NULL);
+}
+
 /* ---- the entry ----------------------------------------------------------- */
 
 /* Drops prices of fields that an earlier one of the same kind overrules. */

@@ -31,6 +31,12 @@ const char *price_draft_add_part(
 bool price_draft_has(
     const struct price_draft *, const struct price_field *, struct unit_price);
 /*
+ * Tokens at another tier cost a multiple of what they cost at the default:
+ * adds those rates. Returns NULL, or why they cannot be.
+ */
+const char *price_draft_add_tier(
+    struct price_draft *, enum service_tier, const char *factor);
+/*
  * The entry, on the heap, with name, rates and what they understate; the rest
  * is zero. NULL if it has no price at all. To be called once.
  */

@@ -38,6 +38,7 @@ static const struct {
     {"_priority", TIER_PRIORITY},
     {"_flex", TIER_FLEX},
     {"_batches", TIER_BATCH},
+    {"_fast", TIER_FAST},
 };
 
 #define NTIERS (sizeof(tiers) / sizeof(tiers[0]))

@@ -255,6 +255,24 @@ read_tiers(const struct reader *r, struct price_draft *d, const struct json *j)
 	return (0);
 }
 
+/*
+ * {"fast": 6.0, "us": 1.1}: what tokens cost in a mode, as a multiple. Fast is
+ * a service tier, which answers report; where a model ran is not billed by.
+ */
+static int
+read_modes(const struct reader *r, struct price_draft *d, const struct json *j)
+{
+	const struct json *fast = j == NULL ? NULL : json_get(j, "fast");
+	const char *why;
+
+	if (fast == NULL)
+		return (0);
+	if (fast->type != JSON_NUMBER || fast->text[0] == '-')
+		return (refuse(r, "fast", "not a factor"));
+	why = price_draft_add_tier(d, TIER_FAST, fast->text);
+	return (why == NULL ? 0 : refuse(r, "fast", "%s", why));
+}
+
 /* ---- entries ------------------------------------------------------------- */
 
 static uint64_t
@@ -318,7 +336,8 @@ read_entry(const struct reader *r, const struct json *obj)
 		if (read_field(r, &d, j, NULL) == -1)
 			return (-1);
 	}
-	if (read_tiers(r, &d, json_get(obj, "tiered_pricing")) == -1)
+	if (read_tiers(r, &d, json_get(obj, "tiered_pricing")) == -1 ||
+	    read_modes(r, &d, json_get(obj, "provider_specific_entry")) == -1)
 		return (-1);
 	if ((e = price_draft_make(&d, obj->key)) == NULL)
 		return (0);

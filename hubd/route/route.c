@@ -151,6 +151,23 @@ struct collect {
 	bool deaf; /* some serve it who do not speak the dialect */
 };
 
+static struct candidate *
+put_candidate(struct route *route, uint32_t row,
+    const struct registry_announce *a, const struct registry_provider *p)
+{
+	struct candidate *c = &route->c[route->n++];
+
+	memset(c, 0, sizeof(*c));
+	c->agent_row = row;
+	c->agent_id = a->agent;
+	c->provider_at = (uint32_t)(p - a->providers);
+	c->capacity = a->capacity;
+	c->weight = p->weight > 0 ? p->weight : 1;
+	snprintf(c->provider, sizeof(c->provider), "%s", p->name);
+	snprintf(c->type, sizeof(c->type), "%s", p->type);
+	return (c);
+}
+
 static nanousd_t
 rank_of(const struct price_entry *entry)
 {
@@ -182,16 +199,9 @@ add_candidate(const struct collect *col, uint32_t row,
 		    span_str(model));
 	if (entry == NULL && !col->router->rules.free_unpriced)
 		return (false);
-	c = &route->c[route->n++];
-	memset(c, 0, sizeof(*c));
-	c->agent_row = row;
-	c->agent_id = a->agent;
-	c->provider_at = (uint32_t)(p - a->providers);
-	c->capacity = a->capacity;
-	c->weight = p->weight > 0 ? p->weight : 1;
+	c = put_candidate(route, row, a, p);
 	c->stage = col->target->stage;
 	c->rank = rank_of(entry);
-	snprintf(c->provider, sizeof(c->provider), "%s", p->name);
 	snprintf(c->model, sizeof(c->model), "%s", model);
 	if (entry != NULL) {
 		c->entry = pin_entry(route, entry);
@@ -364,6 +374,57 @@ router_find(struct router *r, const char *model, enum dialect dialect)
 	}
 	(*slot)->refs++;
 	return (*slot);
+}
+
+struct holders {
+	struct route *route;
+	uint32_t agent; /* 0: any */
+	const char *provider;
+};
+
+static void
+collect_holder(void *arg, uint32_t row, const struct pub_agent *agent,
+    const struct registry_announce *a, const struct registry_provider *p)
+{
+	const struct holders *h = arg;
+	struct route *route = h->route;
+
+	if (h->agent != 0 &&
+	    (a->agent != h->agent || strcmp(p->name, h->provider) != 0))
+		return;
+	if (!auth_list_allows(agent->providers, p->name) ||
+	    !route_speaks(p->type, route->dialect) ||
+	    route->n == ROUTE_CANDIDATES ||
+	    has_candidate(route, row, p->name, ""))
+		return;
+	put_candidate(route, row, a, p);
+}
+
+struct route *
+router_holders(struct router *r, enum dialect dialect, uint32_t agent,
+    const char *provider)
+{
+	struct route *route = xcalloc(1, sizeof(*route));
+	struct holders h = {route, agent, provider};
+
+	route->refs = 1;
+	route->dialect = dialect;
+	route->price_version = version_of(pub_prices(r->shm));
+	each_provider(r->shm, &h, collect_holder);
+	route->error = route->n > 0 ? API_OK : API_ERR_no_agent;
+	return (route);
+}
+
+uint32_t
+route_others(const struct route *route, uint32_t agent, const char *provider)
+{
+	uint32_t i, mask = 0;
+
+	for (i = 0; i < route->n; i++)
+		if (route->c[i].agent_id != agent ||
+		    strcmp(route->c[i].provider, provider) != 0)
+			mask |= UINT32_C(1) << i;
+	return (mask);
 }
 
 struct offer {

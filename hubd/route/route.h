@@ -27,6 +27,7 @@ struct candidate {
 	uint32_t capacity, weight;
 	uint8_t stage;			 /* 0 first, then fallbacks */
 	char provider[32];		 /* section name at the agent */
+	char type[16];			 /* of that section */
 	char model[PRICE_NAME_MAX];	 /* as the provider knows it */
 	const struct price_entry *entry; /* NULL: free */
 	uint32_t price_at;		 /* its offset in the version's blob */
@@ -72,6 +73,18 @@ void router_configure(struct router *, const struct route_rules *);
  */
 struct route *router_find(struct router *, const char *model, enum dialect);
 void route_unref(struct route *); /* NULL is fine */
+
+/*
+ * Who may hold an object: every provider that speaks the dialect and can be
+ * reached, or only that section of that agent (0: any). No models, no
+ * prices. With n = 0, error is API_ERR_no_agent. The reference is the
+ * caller's.
+ */
+struct route *router_holders(
+    struct router *, enum dialect, uint32_t agent, const char *provider);
+/* A mask of candidates that are not that section of that agent. */
+uint32_t route_others(
+    const struct route *, uint32_t agent, const char *provider);
 
 /*
  * Picks a candidate not in the mask *tried and enters it there (bit i:

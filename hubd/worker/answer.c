@@ -9,6 +9,7 @@
 #define HOLD_MAX    (256 * 1024) /* of a plain answer, to know its cost */
 #define REFUSAL_MAX 65536	 /* of a provider's refusal */
 #define USER_HIGH   65536	 /* unsent to the user: no more credit */
+#define BOOK_MS	    3000	 /* that a reply waits for its row */
 #define GRACE_MS    5000	 /* for the usage after the last finish */
 #define CARRIED_MAX 256		 /* of a field that goes on to the user */
 
@@ -47,6 +48,13 @@ request_on_timer(void *arg)
 
 	if (!r->opened)
 		return;
+	if (r->state == REQUEST_BOOKING) {
+		log_warnx("request %s: its row is not booked yet; the reply "
+			  "goes out",
+		    r->id_text);
+		request_booked(r);
+		return;
+	}
 	if (!monotime_reached(next_deadline(r), now)) {
 		request_arm(r);
 		return;
@@ -232,6 +240,56 @@ conclude(struct request *r, bool keep)
 	request_free(r);
 }
 
+static void
+end_chunks(struct request *r)
+{
+	struct conn *conn = client_conn(r->client);
+
+	http1_put_chunk(conn_out(conn), NULL, 0);
+	conn_flush_later(conn);
+}
+
+/* The end of a reply whose call is FINAL; cost NULL: it is not told. */
+static void
+send_end(struct request *r, const char *cost)
+{
+	if (r->client == NULL) {
+		;
+	} else if (r->head_sent) {
+		send_chunk(r, buf_span(&r->held));
+		end_chunks(r);
+	} else {
+		send_whole(r, cost);
+	}
+	conclude(r, true);
+}
+
+void
+request_booked(struct request *r)
+{
+	assert(r->state == REQUEST_BOOKING);
+	finals_unwatch(r->w->finals, r);
+	send_end(r, r->cost[0] != '\0' ? r->cost : NULL);
+}
+
+/* What was made is good when the user hears of it, what was deleted gone. */
+static void
+finish_reply(struct request *r, enum call_outcome outcome, bool tell_cost)
+{
+	char cost[AMOUNT_TEXT_MAX];
+
+	request_finish(r, outcome, cost);
+	if (!r->object_event || r->client == NULL) {
+		send_end(r, tell_cost ? cost : NULL);
+		return;
+	}
+	if (tell_cost)
+		memcpy(r->cost, cost, sizeof(cost));
+	r->state = REQUEST_BOOKING;
+	finals_watch(r->w->finals, r);
+	loop_timer_set_ms(r->timer, BOOK_MS);
+}
+
 void
 request_break(
     struct request *r, enum api_error error, enum call_outcome outcome)
@@ -241,6 +299,7 @@ request_break(
 	struct buf event = {0};
 
 	if (c != NULL && r->head_sent) {
+		send_chunk(r, buf_span(&r->held));
 		/* The event for those who look, the missing end of the body
 		 * for those who do not. */
 		api_error_event(&event, r->dialect, r->frame,
@@ -358,7 +417,7 @@ agent_error(struct span error)
 static bool
 can_retry(const struct request *r)
 {
-	return (!r->head_sent && r->client != NULL && buf_len(&r->body) > 0 &&
+	return (!r->head_sent && r->client != NULL && request_has_body(r) &&
 		retry_is_open(r));
 }
 
@@ -411,6 +470,16 @@ sniff(struct request *r, struct span bytes)
 		begin_body(r, FRAME_EVENTS);
 }
 
+/* Is it the provider's matter, which another may do better? Some have no
+ * place for files. */
+static bool
+is_providers(const struct request *r, int status)
+{
+	return (status == 429 || status >= 500 ||
+		(r->endpoint->use == USE_CREATE && r->holder.agent == 0 &&
+		    (status == 404 || status == 405)));
+}
+
 static void
 on_head(struct upstream *up, const struct h2_field *f, size_t n)
 {
@@ -434,7 +503,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	} else if (is_success(h.status)) {
 		begin_answer(r, &h, f, n);
 		request_arm(r);
-	} else if ((h.status == 429 || h.status >= 500) && can_retry(r) &&
+	} else if (is_providers(r, h.status) && can_retry(r) &&
 		   (retry_has_next(r) || retry_may_wait(r))) {
 		request_retry(r, API_ERR_upstream_error);
 	} else {
@@ -463,7 +532,11 @@ take_stream(struct request *r, struct span bytes)
 
 	buf_reset(scratch, HOLD_MAX);
 	meter_feed(r->meter, bytes, scratch);
-	if (r->client != NULL)
+	if (r->client == NULL)
+		return;
+	if (objects_holds(r))
+		buf_addspan(&r->held, buf_span(scratch));
+	else
 		send_chunk(r, buf_span(scratch));
 }
 
@@ -513,12 +586,15 @@ on_data(struct upstream *up, struct span bytes)
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
 	case REQUEST_SENT:
+	case REQUEST_BOOKING:
 	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
 	}
-	if (r->meter != NULL)
+	if (r->meter != NULL) {
+		objects_note(r);
 		request_note_progress(r);
+	}
 	(void)FAILPOINT("worker.streaming");
 	loop_defer(r->w->loop, &r->credit);
 	cut_fattest(r->w);
@@ -530,41 +606,27 @@ on_data(struct upstream *up, struct span bytes)
 static void
 end_stream(struct request *r)
 {
-	struct buf *scratch = &r->w->scratch;
-	char cost[AMOUNT_TEXT_MAX];
 	bool failed;
 
-	buf_reset(scratch, HOLD_MAX);
-	meter_finish(r->meter, scratch);
+	meter_finish(r->meter, &r->held);
+	objects_note(r);
 	failed = meter_get(r->meter)->failed;
-	if (r->client != NULL) {
-		struct conn *conn = client_conn(r->client);
-
-		send_chunk(r, buf_span(scratch));
-		http1_put_chunk(conn_out(conn), NULL, 0);
-		conn_flush_later(conn);
-	}
-	request_finish(r,
+	finish_reply(r,
 	    r->user_left ? OUTCOME_CANCELLED
 	    : failed	 ? OUTCOME_FAILED
 			 : OUTCOME_COMPLETE,
-	    cost);
-	conclude(r, true);
+	    false);
 }
 
 static void
 end_held(struct request *r)
 {
-	char cost[AMOUNT_TEXT_MAX];
-
 	meter_finish(r->meter, &r->held);
+	objects_note(r);
 	if (r->client != NULL)
 		r->user_status = r->status;
-	request_finish(
-	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, cost);
-	if (r->client != NULL)
-		send_whole(r, cost);
-	conclude(r, true);
+	finish_reply(
+	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, true);
 }
 
 /* The same request may be good without what we added to it. */
@@ -579,7 +641,6 @@ static void
 end_refusal(struct request *r)
 {
 	struct buf body = {0};
-	char cost[AMOUNT_TEXT_MAX];
 
 	if (asked_too_much(r)) {
 		request_retry_same(r);
@@ -597,11 +658,8 @@ end_refusal(struct request *r)
 	str_copy(r->content_type, sizeof(r->content_type), "application/json");
 	if (r->client != NULL)
 		r->user_status = r->status;
-	request_finish(
-	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, cost);
-	if (r->client != NULL)
-		send_whole(r, NULL);
-	conclude(r, true);
+	finish_reply(
+	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, false);
 }
 
 static void
@@ -624,6 +682,7 @@ on_end(struct upstream *up)
 		break;
 	case REQUEST_BODY:
 	case REQUEST_ADMIT:
+	case REQUEST_BOOKING:
 	case REQUEST_WAIT:
 	case REQUEST_DONE:
 		break;
@@ -636,7 +695,7 @@ on_close(struct upstream *up, uint32_t code)
 {
 	struct request *r = up->owner;
 
-	if (r->state == REQUEST_DONE)
+	if (r->state == REQUEST_DONE || r->state == REQUEST_BOOKING)
 		return;
 	if (r->user_left || r->head_sent) {
 		request_break(r, API_ERR_agent_lost,
@@ -692,7 +751,7 @@ request_user_gone(struct request *r)
 	r->user_left = true;
 	if (r->state == REQUEST_ADMIT || r->state == REQUEST_DONE)
 		return;
-	if (!r->opened) {
+	if (!r->opened || r->state == REQUEST_BOOKING) {
 		request_free(r);
 		return;
 	}

@@ -289,6 +289,8 @@ note_type(struct request *r, const struct http1_head *h)
 
 	if (r->endpoint->form)
 		type = http1_find(h, "content-type")->value;
+	else if (r->endpoint->bodiless)
+		type = SPAN("");
 	assert(type.n < sizeof(r->type));
 	memcpy(r->type, type.p, type.n);
 	r->type[type.n] = '\0';
@@ -308,7 +310,7 @@ body_error(const struct client *c, const struct http1_head *h,
 		return (API_ERR_unsupported_encoding);
 	if (e->form && !has_form_type(h))
 		return (API_ERR_unsupported_encoding);
-	if (!h->chunked && !h->has_length)
+	if (!h->chunked && !h->has_length && !e->bodiless)
 		return (API_ERR_length_required);
 	if (h->has_length && h->length > c->w->conf->max_body)
 		return (API_ERR_body_too_large);
@@ -336,7 +338,7 @@ head_check(struct client *c, const struct http1_head *h, struct api_target *t,
 		return (body_error(c, h, t->endpoint));
 	if (t->error == API_ERR_method_not_allowed) {
 		buf_addstr(&c->fields, "allow: ");
-		api_target_methods(h, &c->fields);
+		api_target_methods(h, c->w->conf->objects, &c->fields);
 		buf_addstr(&c->fields, "\r\n");
 	}
 	return (t->error);
@@ -354,10 +356,21 @@ begin_body(struct client *c, const struct http1_head *h)
 }
 
 static void
+answer_local(struct client *c, const struct identity *who,
+    const struct api_target *t, const struct api_list *list, const char *id)
+{
+	if (t->endpoint->use == USE_LIST)
+		objects_list(c->w, c, who, t, list, id);
+	else
+		local_models(c->w, c, who, t, id);
+}
+
+static void
 on_head(struct client *c, const struct http1_head *h)
 {
 	struct worker *w = c->w;
 	struct api_target target;
+	struct api_list list = {.limit = 0};
 	struct identity who;
 	enum api_error error;
 	req_id_t id = id_next(w->ids);
@@ -380,7 +393,7 @@ on_head(struct client *c, const struct http1_head *h)
 		link_accept(w, c, h, text);
 		return;
 	}
-	api_target(h, &target);
+	api_target(h, w->conf->objects, &target);
 	error = head_check(c, h, &target, &who);
 	if (error != API_OK) {
 		refuse(c, target.dialect, error,
@@ -388,11 +401,19 @@ on_head(struct client *c, const struct http1_head *h)
 		    h->chunked || h->length > 0);
 		return;
 	}
+	if (target.endpoint->use != USE_NONE &&
+	    !api_list_query(h->query, &list)) {
+		refuse(c, target.dialect, API_ERR_invalid_request,
+		    "The query has a wrong value.", text,
+		    h->chunked || h->length > 0);
+		return;
+	}
 	if (target.endpoint->local) {
-		local_models(w, c, &who, &target, text);
+		answer_local(c, &who, &target, &list, text);
 		return;
 	}
 	c->request = request_new(c, &target, &who, id, c->access);
+	c->request->list = list;
 	c->access = NULL;
 	if (!request_take_fields(c->request, h)) {
 		refuse(c, target.dialect, API_ERR_headers_too_large, NULL, text,

@@ -10,6 +10,7 @@
 #include "hubd/worker/worker.h"
 
 #define COLLECT_MS 100 /* BOOKED is looked for this often at least */
+#define TELL_MS	   5   /* how long names gather for one message */
 
 /* ---- rows that wait for billing ---------------------------------------------
  */
@@ -18,13 +19,14 @@ struct final {
 	call_ref_t call;
 	uint32_t cell;
 	nanousd_t cost;
+	struct request *waits; /* for BOOKED; NULL: nobody */
 };
 
 struct finals {
 	struct worker *w;
-	struct queue_message names[QUEUE_NAMES]; /* of this turn */
+	struct queue_message names[QUEUE_NAMES]; /* not told yet */
 	size_t nnames;
-	struct loop_work tell;
+	struct loop_timer *tell;
 	struct final *list;
 	size_t n, cap;
 	struct loop_timer *timer;
@@ -44,7 +46,7 @@ finals_new(struct worker *w)
 	struct finals *f = xcalloc(1, sizeof(*f));
 
 	f->w = w;
-	f->tell = (struct loop_work){.fn = tell_billing, .arg = f};
+	f->tell = loop_timer_new(w->loop, tell_billing, f);
 	f->timer = loop_timer_new(w->loop, on_timer, f);
 	return (f);
 }
@@ -52,7 +54,7 @@ finals_new(struct worker *w)
 void
 finals_free(struct finals *f)
 {
-	loop_work_cancel(&f->tell);
+	loop_timer_free(f->tell);
 	loop_timer_free(f->timer);
 	free(f->list);
 	free(f);
@@ -81,16 +83,18 @@ finals_collect(struct finals *f)
 		(void)FAILPOINT("worker.booked");
 		cell_add_money(
 		    shm, one->cell, f->w->child->me, (nanousd_t){-one->cost.n});
-		call_free(row);
+		call_give_back(shm, &f->w->call_hint, one->call);
 		(void)FAILPOINT("worker.freed");
+		if (one->waits != NULL)
+			request_booked(one->waits);
 	}
 	f->n = kept;
 	if (f->n > 0)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 }
 
-/* Names the rows of this turn to billing, in one message. One that is lost
- * costs 100 ms: the row is the event. */
+/* Names rows to billing, which gathers them for a while itself, in one
+ * message. One that is lost costs 100 ms: the row is the event. */
 static void
 tell_billing(void *arg)
 {
@@ -114,7 +118,8 @@ name_row(struct finals *f, call_ref_t call)
 		tell_billing(f);
 	f->names[f->nnames++] =
 	    (struct queue_message){QUEUE_MAGIC, call.index, call.generation};
-	loop_defer(f->w->loop, &f->tell);
+	if (f->nnames == 1)
+		loop_timer_set_ms(f->tell, TELL_MS);
 }
 
 void
@@ -124,10 +129,25 @@ finals_add(struct finals *f, call_ref_t call, uint32_t cell, nanousd_t cost)
 		f->cap = f->cap ? f->cap * 2 : 256;
 		f->list = xrealloc(f->list, f->cap * sizeof(*f->list));
 	}
-	f->list[f->n++] = (struct final){call, cell, cost};
+	f->list[f->n++] = (struct final){call, cell, cost, NULL};
 	if (f->n == 1)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 	name_row(f, call);
+}
+
+void
+finals_watch(struct finals *f, struct request *r)
+{
+	assert(f->n > 0);
+	f->list[f->n - 1].waits = r;
+}
+
+void
+finals_unwatch(struct finals *f, const struct request *r)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->list[i].waits == r)
+			f->list[i].waits = NULL;
 }
 
 /* ---- usage ------------------------------------------------------------------
@@ -145,6 +165,9 @@ usage_of(const struct request *r, struct call_progress *p)
 	const struct meter_report *m;
 	const char *method = "";
 
+	/* A batch has cost what it says when it has ended: objects.c. */
+	if (r->endpoint->meter == METER_BATCH)
+		return;
 	if (r->meter == NULL || (!r->user_left && r->user_status >= 400))
 		return;
 	m = meter_get(r->meter);
@@ -186,14 +209,16 @@ request_note_progress(struct request *r)
 
 /* The exact cost in w->sum, and rounded up in the progress. */
 static void
-price_progress(struct request *r, struct call_progress *p)
+price_progress(
+    struct request *r, const struct price_entry *entry, struct call_progress *p)
 {
+	if (entry == NULL && r->candidate != NULL)
+		entry = r->candidate->entry;
 	amount_zero(r->w->sum);
-	if (r->candidate == NULL || r->candidate->entry == NULL ||
-	    usage_is_zero(&p->usage))
+	if (entry == NULL || usage_is_zero(&p->usage))
 		return;
-	p->priced_whole = price_cost(r->candidate->entry, &p->usage,
-	    (enum service_tier)p->tier, r->w->sum);
+	p->priced_whole =
+	    price_cost(entry, &p->usage, (enum service_tier)p->tier, r->w->sum);
 	p->cost = amount_to_nano(r->w->sum, AMOUNT_UP);
 }
 
@@ -222,11 +247,13 @@ void
 request_finish(struct request *r, enum call_outcome outcome, char *cost)
 {
 	struct worker *w = r->w;
+	const struct price_entry *entry;
 	struct call_progress p;
 	monotime_t now = loop_now(w->loop);
 
 	fill_progress(r, outcome, &p);
-	price_progress(r, &p);
+	entry = objects_finish(r, outcome, &p);
+	price_progress(r, entry, &p);
 	p.end_ms = walltime_ms();
 	if (amount_format(w->sum, cost) == -1)
 		str_copy(cost, AMOUNT_TEXT_MAX, "0");

@@ -1,6 +1,7 @@
 /* A request, from a whole body over admission to its attempts. */
 #include <assert.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,7 +107,9 @@ request_free(struct request *r)
 	access_end(w, &r->access, r);
 	upstream_cancel(&r->up, H2_CANCEL);
 	if (r->row != NULL && !r->opened)
-		call_free(r->row);
+		call_give_back(w->shm, &w->call_hint, r->call);
+	if (r->object_event)
+		finals_unwatch(w->finals, r);
 	loop_timer_free(r->timer);
 	loop_work_cancel(&r->credit);
 	drop_body(r);
@@ -182,6 +185,12 @@ request_feed(struct request *r)
 	}
 	r->retry_counted = buf_len(&r->body);
 	r->w->retry_bytes += r->retry_counted;
+}
+
+bool
+request_has_body(const struct request *r)
+{
+	return (r->endpoint->bodiless || buf_len(&r->body) > 0);
 }
 
 void
@@ -264,6 +273,12 @@ put_number(struct h2_field *fields, size_t *n, const char *name,
 	    span_str(name), span_of(text, digits_put(text, (uint64_t)ms))};
 }
 
+static const char *
+order_str(const struct api_list *list)
+{
+	return (list->ascending ? "asc" : list->descending ? "desc" : "");
+}
+
 static int
 send_attempt(struct request *r)
 {
@@ -271,8 +286,11 @@ send_attempt(struct request *r)
 	const struct candidate *c = r->candidate;
 	struct h2_field fields[LINK_FIELDS_MAX];
 	char total[DIGITS_MAX], first[DIGITS_MAX], idle[DIGITS_MAX];
+	char limit[16] = "";
 	size_t n = 0;
 
+	if (r->list.limit != 0)
+		snprintf(limit, sizeof(limit), "%u", r->list.limit);
 	put_field(fields, &n, ":method", "POST");
 	put_field(fields, &n, ":path", LINK_CALL);
 	put_field(fields, &n, LINK_F_ENDPOINT, r->endpoint->id);
@@ -287,16 +305,19 @@ send_attempt(struct request *r)
 	put_field(fields, &n, LINK_F_ALT, api_alt_str(r->target.alt));
 	put_field(fields, &n, LINK_F_API_VERSION, r->target.version);
 	put_field(fields, &n, LINK_F_OBJECT, r->target.object);
+	put_field(fields, &n, LINK_F_AFTER, r->list.after);
+	put_field(fields, &n, LINK_F_LIMIT, limit);
+	put_field(fields, &n, LINK_F_ORDER, order_str(&r->list));
 	put_field(fields, &n, "content-type", r->type);
 	put_forwards(r, fields, &n);
-	return (upstream_open(
-	    r->w, &r->up, c->agent_row, c->agent_id, fields, n, true));
+	return (upstream_open(r->w, &r->up, c->agent_row, c->agent_id, fields,
+	    n, attempt_body(r).n > 0));
 }
 
 static bool
 may_try_again(const struct request *r)
 {
-	return (retry_is_open(r) && buf_len(&r->body) > 0 && r->client != NULL);
+	return (retry_is_open(r) && request_has_body(r) && r->client != NULL);
 }
 
 static void
@@ -369,7 +390,7 @@ try_next(struct request *r)
 void
 request_again(struct request *r)
 {
-	r->tried = 0;
+	r->tried = r->barred;
 	try_next(r);
 }
 
@@ -380,6 +401,7 @@ forget_attempt(struct request *r)
 	upstream_cancel(&r->up, H2_CANCEL);
 	meter_free(r->meter);
 	r->meter = NULL;
+	objects_forget(r);
 	request_note_progress(r);
 }
 
@@ -499,14 +521,19 @@ account_is_disabled(const struct request *r)
 }
 
 static enum api_error
-find_route(struct request *r, const struct pub_key *key)
+find_route(struct request *r, const struct pub_key *key, const char **why)
 {
+	enum api_error error = objects_route(r, key, why);
+
+	if (error != API_OK || r->route != NULL)
+		return (error);
 	r->route = router_find(r->w->router, r->api.model, r->dialect);
 	if (!r->route->known)
 		return (API_ERR_model_not_found);
 	if (!auth_list_allows(key->models, r->api.model))
 		return (API_ERR_model_not_allowed);
-	return (r->route->error);
+	return (
+	    r->route->error != API_OK ? r->route->error : objects_narrow(r));
 }
 
 static enum api_error
@@ -545,8 +572,8 @@ request_start(struct request *r)
 		refuse(r, API_ERR_account_disabled, NULL, -1);
 		return;
 	}
-	if ((error = find_route(r, &key)) != API_OK) {
-		refuse(r, error, NULL, error == API_ERR_no_agent ? 1000 : -1);
+	if ((error = find_route(r, &key, &why)) != API_OK) {
+		refuse(r, error, why, error == API_ERR_no_agent ? 1000 : -1);
 		return;
 	}
 	if (!call_take(
@@ -575,7 +602,8 @@ requests_recheck(struct worker *w)
 		if (r->client != NULL)
 			client_kill(r->client, "its key was cut");
 		/* Those that go on unseen are cut as well. */
-		if (r->state != REQUEST_DONE && r->opened) {
+		if (r->state != REQUEST_DONE && r->state != REQUEST_BOOKING &&
+		    r->opened) {
 			request_finish(r, OUTCOME_CANCELLED, cost);
 			request_free(r);
 		}

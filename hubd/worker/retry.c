@@ -138,7 +138,8 @@ bool
 retry_may_wait(const struct request *r)
 {
 	return (r->route->named && r->attempts > 0 && !r->w->draining &&
-		is_left(r, 0) && !monotime_reached(r->t_wait, next_round(r)));
+		is_left(r, r->barred) &&
+		!monotime_reached(r->t_wait, next_round(r)));
 }
 
 void

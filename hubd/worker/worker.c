@@ -175,8 +175,8 @@ set_up(struct hub_child *child)
 	w->limiter = &limiter_local;
 	w->sum = amount_new();
 	w->max_clients = client_cap();
-	w->call_hint =
-	    child->me.row * (w->shm->sizes.max_calls / w->shm->sizes.nprocs);
+	/* near the others, but not on their rows while there are few calls */
+	w->call_hint = child->me.row * 64 % w->shm->sizes.max_calls;
 	LIST_INIT(&w->clients);
 	LIST_INIT(&w->requests);
 	w->router = router_new(w->shm);

@@ -166,6 +166,7 @@ enum request_state {
 	REQUEST_STREAM,	 /* 2xx, the head has gone to the user */
 	REQUEST_HOLD,	 /* 2xx, plain: held back to know its cost */
 	REQUEST_REFUSAL, /* the provider's refusal is being read */
+	REQUEST_BOOKING, /* FINAL; the rest of the reply waits for BOOKED */
 	REQUEST_DONE,	 /* FINAL or never opened; free after the turn */
 };
 
@@ -187,6 +188,13 @@ struct upstream {
 	bool heard_end, said_end;  /* END_STREAM has come, was sent */
 	monotime_t opened;
 	LIST_ENTRY(upstream) entry;
+};
+
+/* Who keeps the objects that a request names; agent 0: it names none. */
+struct request_holder {
+	uint32_t agent;
+	char provider[32];
+	bool billed; /* of a batch */
 };
 
 struct request {
@@ -218,7 +226,13 @@ struct request {
 	uint32_t account_id;
 	uint64_t price_version;
 
-	uint32_t tried;			   /* candidates, a mask */
+	struct request_holder holder;
+	struct api_list list;	    /* which part of one is asked for */
+	bool object_event;	    /* the row says what became of an object */
+	char cost[AMOUNT_TEXT_MAX]; /* for a reply that waits for BOOKED */
+
+	uint32_t barred;		   /* candidates, a mask: never */
+	uint32_t tried;			   /* ... not again */
 	const struct candidate *candidate; /* of this attempt */
 	uint32_t attempts;
 	struct upstream up;
@@ -274,6 +288,8 @@ bool request_count_body(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* Is what another attempt needs still here? */
+bool request_has_body(const struct request *);
 /* All have been tried: once more from the first. */
 void request_again(struct request *);
 /* There will be no further attempt: the body is not kept for one. */
@@ -312,6 +328,36 @@ void request_on_credit(void *arg);
 /* The answer is cut here; the user is told as well as can be. */
 void request_break(struct request *, enum api_error, enum call_outcome);
 
+/* The row is BOOKED, or that takes too long: the rest of the reply. */
+void request_booked(struct request *);
+
+/* ---- objects.c: what is kept at providers -------------------------------- */
+
+/*
+ * Checks that what the request names is the account's own, and routes it if
+ * it asks for no model (r->route). *why may be set with an error.
+ */
+enum api_error objects_route(
+    struct request *, const struct pub_key *, const char **why);
+/* The route of a model leads to who keeps what the request names. */
+enum api_error objects_narrow(struct request *);
+/* The answer may have named what it made: into the row. */
+void objects_note(struct request *);
+/* The attempt failed: it has made nothing. */
+void objects_forget(struct request *);
+/* Has a stream said its last, but for the provider's end of it? Then that
+ * waits until its id is good. */
+bool objects_holds(const struct request *);
+/*
+ * The end of a call, before FINAL: what it did goes into the row and into
+ * its progress. The entry by which that is priced, NULL: as everything.
+ */
+const struct price_entry *objects_finish(
+    struct request *, enum call_outcome, struct call_progress *);
+/* A list of the account's own. */
+void objects_list(struct worker *, struct client *, const struct identity *,
+    const struct api_target *, const struct api_list *, const char *id);
+
 /* ---- finish.c: usage, cost, FINAL ---------------------------------------- */
 
 /* Writes what has been seen so far into the row, for an orphan's bill. */
@@ -327,6 +373,9 @@ struct finals *finals_new(struct worker *);
 void finals_free(struct finals *);
 /* Remembers a FINAL row until it is BOOKED, and tells billing. */
 void finals_add(struct finals *, call_ref_t, uint32_t cell, nanousd_t cost);
+/* That request wants to hear when the row that was added last is BOOKED. */
+void finals_watch(struct finals *, struct request *);
+void finals_unwatch(struct finals *, const struct request *);
 /* Frees what has been booked meanwhile. */
 void finals_collect(struct finals *);
 size_t finals_count(const struct finals *);

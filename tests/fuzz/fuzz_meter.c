@@ -1,6 +1,7 @@
 /*
  * The meter must report and put out the same however an answer is cut, put
- * out all bytes if nothing is to be hidden, and never invent any.
+ * out all bytes if nothing is to be hidden, and never invent any. The first
+ * byte says whose answer it is and how it is framed, the second how it is cut.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,35 +11,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-/* What the first byte of an input chooses. */
-static const struct mode {
-	const char *id;
-	enum meter_frame frame;
-	bool hide;
-} modes[] = {
-    {"chat.completions", FRAME_WHOLE, false},
-    {"chat.completions", FRAME_EVENTS, false},
-    {"chat.completions", FRAME_WHOLE, true},
-    {"chat.completions", FRAME_EVENTS, true},
-    {"responses", FRAME_EVENTS, false},
-    {"messages", FRAME_WHOLE, false},
-    {"messages", FRAME_EVENTS, false},
-    {"gemini.generate", FRAME_WHOLE, false},
-    {"gemini.stream", FRAME_EVENTS, false},
-    {"gemini.stream", FRAME_ARRAY, false},
-    {"gemini.embed", FRAME_WHOLE, false},
-    {"bedrock.converse", FRAME_WHOLE, false},
-    {"bedrock.converse_stream", FRAME_AMAZON, false},
-    {"bedrock.invoke", FRAME_WHOLE, false},
-    {"bedrock.invoke_stream", FRAME_AMAZON, false},
-};
-#define MODES (sizeof(modes) / sizeof(modes[0]))
+static const struct endpoint *
+pick(unsigned n)
+{
+	size_t count;
+	const struct endpoint *all = endpoint_all(&count);
+
+	return (&all[n % count]);
+}
+
+/* 0: one document, 1: events, 2: the endpoint's own frame, if it has one, 3:
+ * events of which usage is to be hidden. */
+static enum meter_frame
+frame_of(const struct endpoint *e, unsigned how)
+{
+	if (how == 2)
+		return (meter_frame_of(
+		    e, SPAN("application/vnd.amazon.eventstream")));
+	return (how == 0 ? FRAME_WHOLE : FRAME_EVENTS);
+}
 
 static struct meter_report
-run(const struct mode *how, struct span in, size_t cut, struct buf *out)
+run(const struct endpoint *e, struct span in, size_t cut, unsigned how,
+    struct buf *out)
 {
-	struct meter *m =
-	    meter_new(endpoint_by_id(span_str(how->id)), how->frame, how->hide);
+	struct meter *m = meter_new(e, frame_of(e, how), how == 3);
 	struct meter_report r;
 	size_t i, n;
 	char *copy;
@@ -73,21 +70,24 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct buf whole = {0}, cut = {0};
+	const struct endpoint *e;
 	struct meter_report a, b;
 	struct span in;
-	const struct mode *how;
+	unsigned how;
 
 	if (size < 2)
 		return (0);
-	how = &modes[data[0] % MODES];
+	e = pick(data[0] >> 2);
+	if (e->local)
+		return (0);
+	how = data[0] & 3;
 	in = span_of((const char *)data + 2, size - 2);
-	a = run(how, in, SIZE_MAX, &whole);
-	b = run(how, in, 1 + data[1], &cut);
+	a = run(e, in, SIZE_MAX, how, &whole);
+	b = run(e, in, 1 + data[1], how, &cut);
 	if (!same(&a, &b) || !span_eq(buf_span(&whole), buf_span(&cut)))
 		abort();
 	if (buf_len(&whole) > in.n ||
-	    (!(how->hide && how->frame == FRAME_EVENTS) &&
-		!span_eq(buf_span(&whole), in)))
+	    (how != 3 && !span_eq(buf_span(&whole), in)))
 		abort();
 	buf_fini(&whole);
 	buf_fini(&cut);

@@ -123,6 +123,8 @@ answer_unruled(const struct sim_request *q, struct play *p)
 {
 	struct recording *r = named_by_header(q);
 
+	if (r == NULL && objects_answer(q, p))
+		return;
 	if (r == NULL && synth_knows(q->model))
 		synth_answer(q, p);
 	else if (r != NULL || (r = catalog_match(q)) != NULL)

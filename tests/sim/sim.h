@@ -12,6 +12,7 @@
  *	answer.c	which answer a request gets
  *	play.c		the pieces of an answer, one write each
  *	synth.c		the synthetic models sim-*
+ *	objects.c	files, batches and stored responses
  *	control.c	the control channel under /_sim/
  *	journal.c	what was received lately
  */
@@ -155,6 +156,11 @@ enum play_result synth_step(struct play *, struct peer *);
 bool synth_breaks(const struct play *);
 void synth_free(struct synth *);
 void synth_models(struct buf *json);
+
+/* ---- objects ---- */
+
+/* false: the request is not about any. */
+bool objects_answer(const struct sim_request *, struct play *);
 
 /* ---- peers ---- */
 

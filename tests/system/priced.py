@@ -41,11 +41,16 @@ for name in ("own-chat", "own-tools", "own-stream", "own-silent",
              "own-error-429", "own-bound", "own-stubborn"):
     shape(name, FULL)
 shape("rec-unnamed", FULL)
-for name in ("own-response", "own-moderation"):
+for name in ("own-response", "own-moderation", "keep-it"):
     shape(name, FULL)
 shape("own-image", {"input_cost_per_token": "5e-06",
                     "input_cost_per_image_token": "1.0000000000003e-05",
                     "output_cost_per_image_token": "0.00004"})
+# What batches of the simulator say that they used, at the price of batches.
+shape("own-batch", {"input_cost_per_token": "1e-06",
+                    "input_cost_per_token_batches": "5.000000000001e-07",
+                    "output_cost_per_token": "4e-06",
+                    "output_cost_per_token_batches": "2e-06"})
 shape("own-painter", {"output_cost_per_image": "0.018000000000000001"})
 shape("own-voice", {"input_cost_per_character": "1.5e-05"})
 shape("own-voice-mini", {"input_cost_per_token": "2.5e-06",

@@ -27,7 +27,7 @@ UNSERVED = priced.shape("unserved-model")
 def strict():
     """A site with narrow limits, so that each is easily met."""
     site = procs.Site(priced.PRICES, models=["sim-*", "own-*"], options={
-        "max_body": "64k", "max_calls": 16,
+        "max_body": "64k", "max_calls": 16, "objects": True,
         "timeout": {"header": "1s", "first_byte": "2s"}})
     yield site
     site.close()
@@ -133,6 +133,8 @@ CODES = [
     (403, "account_disabled", openai.PermissionDeniedError, disabled),
     (404, "model_not_found", openai.NotFoundError,
      lambda s: create(s, s.key(), "no-such-model")),
+    (404, "object_not_found", openai.NotFoundError,
+     lambda s: client(s.hub.port, s.key()).files.retrieve("file-none")),
     (404, "unknown_endpoint", openai.NotFoundError,
      lambda s: client(s.hub.port, s.key()).get(
          "/unheard/of", cast_to=object)),

@@ -14,7 +14,7 @@ import pytest
 
 import priced
 import procs
-from procs import Hub, await_, fetch
+from procs import Agent, Hub, await_, fetch
 
 
 LONG_DRAIN = priced.shape("sim-c60-d50")
@@ -394,4 +394,24 @@ def test_a_supervisor_is_told(tmp_path):
             assert s.recv(4096) == b"READY=1"
         finally:
             h.stop()
+        assert s.recv(4096) == b"STOPPING=1"
+
+
+def test_the_supervisor_of_an_agent_is_told(tmp_path):
+    """Ready as soon as it dials, whether or not a hub is there."""
+    hub = Hub(tmp_path / "hub", priced.PRICES)
+    hub.write_conf()
+    agent = Agent(tmp_path / "agent", hub, {}, token="t" * 40)
+    with open(agent.conf, "a") as f:
+        f.write('provider "p" { type = "openai"\n'
+                'base_url = "http://127.0.0.1:1/v1"\n'
+                'api_key = "k"\nmodels = {"*"} }\n')
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(path))
+        s.settimeout(15)
+        agent.spawn([procs.program("agentd"), "-d", "-f", str(agent.conf)],
+                    {"NOTIFY_SOCKET": str(path)})
+        assert s.recv(4096) == b"READY=1"
+        agent.stop()
         assert s.recv(4096) == b"STOPPING=1"

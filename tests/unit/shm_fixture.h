@@ -20,7 +20,8 @@ static const struct shm_sizes fixture_sizes = {.workers = 2,
     .max_calls = 64,
     .max_keys = 32,
     .max_accounts = 16,
-    .max_agents = 8};
+    .max_agents = 8,
+    .max_objects = 8};
 
 static inline char *
 fixture_path(const char *name)

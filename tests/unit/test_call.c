@@ -370,6 +370,36 @@ START_TEST(many_workers_never_share_a_row_and_each_call_is_booked_once)
 }
 END_TEST
 
+/* What is swept is what was in use, and calls do not wander through all. */
+START_TEST(the_table_in_use_stays_as_small_as_its_calls)
+{
+	uint32_t hint = 0;
+	call_ref_t ref[3], again;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ck_assert(call_take(fixture, me.row, &hint, &ref[i]));
+	ck_assert_uint_eq(call_rows_used(fixture), 3);
+	call_give_back(fixture, &hint, ref[2]);
+	call_give_back(fixture, &hint, ref[1]);
+	for (i = 0; i < 100; i++) {
+		ck_assert(call_take(fixture, me.row, &hint, &again));
+		ck_assert_uint_eq(again.index, ref[1].index);
+		call_give_back(fixture, &hint, again);
+	}
+	ck_assert_uint_eq(call_rows_used(fixture), 3);
+}
+END_TEST
+
+/* An older hub's file says nothing: then all rows are looked at. */
+START_TEST(without_a_top_all_rows_count_as_used)
+{
+	atomic_store(&shm_run_state(fixture)->calls_top, 0);
+	(void)take();
+	ck_assert_uint_eq(call_rows_used(fixture), fixture->sizes.max_calls);
+}
+END_TEST
+
 static void
 take_worker(void)
 {
@@ -386,6 +416,8 @@ add(TCase *tc)
 	tcase_add_loop_test(tc, billing_settles_a_dead_workers_row, 0, 4);
 	tcase_add_loop_test(tc, the_owner_asserts_its_moves, 0, 5);
 	tcase_add_test(tc, a_full_table_takes_no_more);
+	tcase_add_test(tc, the_table_in_use_stays_as_small_as_its_calls);
+	tcase_add_test(tc, without_a_top_all_rows_count_as_used);
 	tcase_add_test(tc, a_new_call_shows_nothing_of_the_last);
 	tcase_add_test(tc, what_billing_reads_is_checked);
 	tcase_add_test(tc, a_killed_writer_leaves_the_last_whole_copy);

@@ -93,6 +93,10 @@ static const char table[] =
     "    \"output_cost_per_image\": 0.05 },\n"
     "  \"odd\": { \"input_cost_per_token\": 1e-06,\n"
     "    \"citation_cost_per_token\": 2e-06 },\n"
+    "  \"racer\": { \"input_cost_per_token\": 5e-06,\n"
+    "    \"input_cost_per_token_above_200k_tokens\": 1e-05,\n"
+    "    \"output_cost_per_token\": 2.5e-05, \"output_cost_per_image\": 1,\n"
+    "    \"provider_specific_entry\": {\"fast\": 6.5, \"us\": 1.1} },\n"
     "  \"priceless\": { \"mode\": \"chat\", \"max_tokens\": 5,\n"
     "    \"input_cost_per_pixel\": 1e-8 }\n"
     "}\n";
@@ -257,6 +261,10 @@ static const struct {
     {"files", TIER_DEFAULT, "input=1 tool_calls=1", "0.002501", false},
     {"tiny", TIER_DEFAULT, "cache_read=1", "0.000000003625", false},
     {"free", TIER_DEFAULT, "input=1000000 output=1000000", "0", false},
+    /* Fast is a tier whose tokens cost a multiple. */
+    {"racer", TIER_DEFAULT, "input=1 output=1 images=1", "1.00003", false},
+    {"racer", TIER_FAST, "input=1 output=1 images=1", "1.000195", false},
+    {"racer", TIER_FAST, "input=200001", "13.000065", false},
     /* Tiers by ranges re-price the whole request, too. */
     {"graded", TIER_DEFAULT, "input=32000 output=10", "0.03209", false},
     {"graded", TIER_DEFAULT, "input=32001 output=10", "0.064122", false},
@@ -377,7 +385,7 @@ START_TEST(entries_carry_what_the_file_says_of_the_model)
 	for (e = NULL; (e = price_blob_next(b, e)) != NULL; n++)
 		ck_assert_ptr_eq(price_blob_find(b, span_str(e->name)), e);
 	ck_assert_uint_eq(n, b->nentries);
-	ck_assert_uint_eq(n, 16);
+	ck_assert_uint_eq(n, 17);
 	ck_assert_uint_eq(b->version, 0);
 	free(b);
 }
@@ -507,6 +515,12 @@ static const struct {
     {"{\"m\":{\"input_cost_per_token\":2,\"tiered_pricing\":"
      "[{\"range\":[0,7],\"input_cost_per_token\":3}]}}",
 	{"\"m\"", "\"input_cost_per_token\"", "twice"}},
+    {"{\"m\":{\"input_cost_per_token\":1e-24,"
+     "\"provider_specific_entry\":{\"fast\":1.5}}}",
+	{"\"m\"", "\"fast\"", "too fine"}},
+    {"{\"m\":{\"input_cost_per_token\":1,"
+     "\"provider_specific_entry\":{\"fast\":-2}}}",
+	{"\"m\"", "\"fast\"", "factor"}},
     {"[]", {"not an object"}},
     {"{\"m\":{\"input_cost_per_token\":1}", {"line 1"}},
     {"{\"m\":{\"input_cost_per_token\":1e}}", {"line 1"}},
@@ -550,7 +564,7 @@ START_TEST(fields_that_are_no_prices_are_ignored)
 {
 	struct price_blob *b = load_fields(
 	    "\"input_cost_per_token\": 1e-6,"
-	    "\"input_cost_per_token_fast\": {}, \"output_cost\": -1,"
+	    "\"input_cost_per_token_quick\": {}, \"output_cost\": -1,"
 	    "\"input_cost_per_token_above_k_tokens\": true,"
 	    "\"regional_processing_uplift_multiplier_eu\": 1.1,"
 	    "\"tiered_pricing\": [], \"max_tokens\": \"many\","

@@ -63,7 +63,7 @@ setup(void)
 	    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 	    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 	    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-	    "AWS_EC2_METADATA_SERVICE_ENDPOINT"};
+	    "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_DISABLED"};
 	size_t i;
 
 	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
@@ -389,6 +389,8 @@ START_TEST(a_section_is_complete_or_refused)
 			.bearer = key,
 			.base_url = (char[]){"ftp://host"}},
 	    "base_url");
+	setenv("AWS_EC2_METADATA_DISABLED", "True", 1);
+	check_wrong((struct provider_conf){.region = region}, "finds none");
 	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/", 1);
 	check_wrong((struct provider_conf){.region = region}, "https");
 	setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI",

@@ -96,6 +96,46 @@ START_TEST(without_a_key_no_authorization_is_sent)
 }
 END_TEST
 
+static const struct {
+	const char *endpoint, *object, *after, *limit;
+	const char *method, *url; /* NULL: refused */
+} objects[] = {
+    {"files.create", "", "", "", "POST", "https://host/v1/files"},
+    {"files.content", "file-1", "", "", "GET",
+	"https://host/v1/files/file-1/content"},
+    {"responses.delete", "resp_1.a", "", "", "DELETE",
+	"https://host/v1/responses/resp_1.a"},
+    {"responses.input_items", "resp_1", "msg_1", "7", "GET",
+	"https://host/v1/responses/resp_1/input_items?after=msg_1&limit=7"},
+    {"responses.input_items", "resp_1", "a&b=c", "", "GET",
+	"https://host/v1/responses/resp_1/input_items"},
+    {"files.retrieve", "", "", "", NULL, NULL},
+    {"files.retrieve", "..", "", "", NULL, NULL},
+    {"files.retrieve", "a/b", "", "", NULL, NULL},
+    {"files.retrieve", "a?b", "", "", NULL, NULL},
+};
+
+START_TEST(objects_are_asked_for_by_method_and_path)
+{
+	struct provider_call call = {.endpoint = objects[_i].endpoint,
+	    .model = "",
+	    .object = objects[_i].object,
+	    .after = objects[_i].after,
+	    .limit = objects[_i].limit,
+	    .order = "",
+	    .content_type = ""};
+	struct provider_request r = {0};
+	bool made = provider_openai.make(&conf, &call, &r);
+
+	ck_assert_int_eq(made, objects[_i].url != NULL);
+	if (made) {
+		ck_assert_str_eq(r.method, objects[_i].method);
+		ck_assert_str_eq(buf_cstr(&r.url), objects[_i].url);
+	}
+	provider_request_fini(&r);
+}
+END_TEST
+
 START_TEST(an_unknown_endpoint_is_refused)
 {
 	static const char *const ids[] = {
@@ -150,6 +190,8 @@ main(void)
 	    t, a_base_url_gives_one_url, 0, sizeof(urls) / sizeof(urls[0]));
 	tcase_add_test(t, a_request_carries_our_key_and_the_content_type);
 	tcase_add_test(t, without_a_key_no_authorization_is_sent);
+	tcase_add_loop_test(t, objects_are_asked_for_by_method_and_path, 0,
+	    sizeof(objects) / sizeof(objects[0]));
 	tcase_add_test(t, an_unknown_endpoint_is_refused);
 	tcase_add_test(t, answer_fields_are_those_of_a_list);
 	suite_add_tcase(s, t);

@@ -259,7 +259,8 @@ source_of(const struct json *entry)
 	return (NULL);
 }
 
-/* ---- requests ------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------
+ */
 
 /* A form or gzip among the requests is not for this reader. */
 static bool
@@ -291,7 +292,7 @@ check_request(const struct json *entry, const struct source *source)
 			       : span_str(path);
 	if (query != NULL)
 		h.query = span_str(query + 1);
-	api_target(&h, &t);
+	api_target(&h, false, &t);
 	ck_assert_msg(t.error == API_OK, "%s: %s", url, t.why);
 	ck_assert_msg(strcmp(t.endpoint->id, source->id) == 0, "%s: %s", url,
 	    t.endpoint->id);
@@ -302,8 +303,7 @@ check_request(const struct json *entry, const struct source *source)
 		    api_inspect(&t, buf_span(&body), &r, &why) == API_OK,
 		    "%s: %s", file, why);
 		if (t.model[0] == '\0')
-			ck_assert_str_eq(
-			    r.model, json_get_str(model, "body"));
+			ck_assert_str_eq(r.model, json_get_str(model, "body"));
 		ck_assert_msg(r.text_bytes + r.media > 0, "%s", file);
 	}
 	buf_fini(&body);

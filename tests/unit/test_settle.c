@@ -1,5 +1,7 @@
 /* From call rows to ledger rows: each admitted call once, to the digit. */
 #include "common/alloc.h"
+#include "common/crc32.h"
+#include "shm/objtab.h"
 #include "tests/unit/billing_fixture.h"
 
 static struct ledger_row last;
@@ -365,6 +367,246 @@ START_TEST(rows_of_an_old_file_are_billed_and_the_file_goes)
 }
 END_TEST
 
+/* ---- a file of layout 2 -------------------------------------------------- */
+
+struct header_2 {
+	uint64_t magic;
+	uint32_t layout, header_size;
+	uint64_t file_size;
+	uint32_t sizes[6];
+	char build[32], boot_id[40];
+	int64_t created_ms;
+	uint64_t table_at[13];
+	uint32_t ready, pad;
+};
+#define PROCESSES_AT 4096
+#define CALLS_AT     65536
+#define CALL_2	     832
+#define CALLS_2	     3
+
+/* What a hub of before would have left of the rows that are here. */
+static void
+write_layout_2(const char *path, uint64_t calls_at)
+{
+	struct header_2 h = {.magic = SHM_RUN_MAGIC,
+	    .layout = 2,
+	    .header_size = sizeof(h),
+	    .file_size = CALLS_AT + CALLS_2 * CALL_2,
+	    .sizes = {2, fixture_sizes.nprocs, CALLS_2, 32, 16, 8},
+	    .ready = 1};
+	FILE *f = fopen(path, "w");
+	struct call_row row;
+	uint32_t i;
+
+	ck_assert_uint_eq(sizeof(h), 240);
+	h.table_at[SHM_T_PROCESS] = PROCESSES_AT;
+	h.table_at[SHM_T_CALL] = calls_at;
+	fwrite(&h, sizeof(h), 1, f);
+	fseek(f, PROCESSES_AT, SEEK_SET);
+	fwrite(process_rows(fixture), sizeof(struct process_row),
+	    fixture_sizes.nprocs, f);
+	fseek(f, CALLS_AT, SEEK_SET);
+	for (i = 0; i < CALLS_2; i++) {
+		memcpy(&row, &call_rows(fixture)[i], sizeof(row));
+		row.fixed.version = 1;
+		row.fixed.crc =
+		    crc32_add(0, &row.fixed, offsetof(struct call_fixed, crc));
+		fwrite(&row, CALL_2, 1, f);
+	}
+	fclose(f);
+}
+
+START_TEST(calls_of_an_older_layout_are_billed)
+{
+	struct call_fixed f = call_fixed(), g = call_fixed(), h = call_fixed();
+	char path[128];
+
+	call_finished(&f, 1000, 0);
+	call_finished(&g, 0, 1000);
+	call_opened(&h);
+	snprintf(path, sizeof(path), "%s", fixture_path("hubd.run.old"));
+	write_layout_2(path, CALLS_AT);
+	ck_assert_int_eq(oldrows_bill(&billing), LEDGER_OK);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 3);
+	ck_assert_str_eq(account().spent, "0.0035");
+	ck_assert_uint_eq(suspended(), 0);
+}
+END_TEST
+
+START_TEST(an_older_file_that_lies_about_its_tables_is_kept)
+{
+	char path[128], command[256];
+
+	snprintf(path, sizeof(path), "%s", fixture_path("hubd.run.old"));
+	write_layout_2(path, CALLS_AT + 64);
+	ck_assert_int_eq(oldrows_bill(&billing), LEDGER_OK);
+	ck_assert_uint_eq(
+	    atomic_load(&shm_run_state(fixture)->old_rows_unread), 1);
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 0);
+	snprintf(command, sizeof(command), "rm %s.unreadable.*", path);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+/* ---- objects ------------------------------------------------------------- */
+
+static call_ref_t
+call_with_object(
+    enum object_event event, enum object_kind kind, const char *id, bool final)
+{
+	struct call_object o = {.event = (uint8_t)event, .kind = (uint8_t)kind};
+	struct call_progress p = call_seen(1000, 0);
+	struct call_fixed f = call_fixed();
+	call_ref_t ref = call_opened(&f);
+
+	ck_assert(call_object_add(&o, span_str(id)));
+	if (event == OBJECT_ENDED)
+		ck_assert(call_object_add(&o, SPAN("file-out")));
+	call_set_object(call_at(fixture, ref), &o);
+	p.outcome = final ? OUTCOME_COMPLETE : OUTCOME_NONE;
+	if (final)
+		call_final(call_at(fixture, ref), &p);
+	else
+		call_set_progress(call_at(fixture, ref), &p);
+	return (ref);
+}
+
+static bool
+published(const char *id, struct pub_object *o)
+{
+	return (pub_object_find(fixture, span_str(id), o));
+}
+
+START_TEST(an_object_is_published_when_its_row_is_booked)
+{
+	struct pub_object o;
+	call_ref_t ref =
+	    call_with_object(OBJECT_CREATED, OBJECT_RESPONSE, "resp_1", true);
+
+	ck_assert(!published("resp_1", &o));
+	settle_all();
+	ck_assert_int_eq(state_of_call(ref), CALL_BOOKED);
+	ck_assert(published("resp_1", &o));
+	ck_assert_uint_eq(o.account, 1);
+	ck_assert_uint_eq(o.agent, 1);
+	ck_assert_str_eq(o.provider, "openai");
+	ck_assert_int_eq(o.kind, OBJECT_RESPONSE);
+	call_with_object(OBJECT_DELETED, OBJECT_RESPONSE, "resp_1", true);
+	settle_all();
+	ck_assert(!published("resp_1", &o));
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 2);
+}
+END_TEST
+
+START_TEST(the_object_of_a_worker_that_died_is_kept)
+{
+	struct pub_object o;
+
+	call_with_object(OBJECT_CREATED, OBJECT_FILE, "file-1", false);
+	settle_all();
+	ck_assert(!published("file-1", &o));
+	process_died(fixture, worker.row);
+	settle_all();
+	ck_assert(published("file-1", &o));
+	ck_assert_str_eq(only_row()->outcome, "orphaned");
+}
+END_TEST
+
+START_TEST(an_attempt_that_is_made_anew_has_made_nothing)
+{
+	call_ref_t ref =
+	    call_with_object(OBJECT_CREATED, OBJECT_FILE, "file-1", false);
+	struct call_progress p = call_seen(1000, 0);
+	struct pub_object o;
+
+	call_set_object(call_at(fixture, ref), NULL);
+	p.outcome = OUTCOME_FAILED;
+	call_final(call_at(fixture, ref), &p);
+	settle_all();
+	ck_assert_int_eq(state_of_call(ref), CALL_BOOKED);
+	ck_assert(!published("file-1", &o));
+}
+END_TEST
+
+START_TEST(a_batch_is_billed_when_its_end_is_seen_and_once)
+{
+	struct pub_object o;
+
+	call_with_object(OBJECT_CREATED, OBJECT_BATCH, "batch_1", true);
+	settle_all();
+	ck_assert_str_eq(account().spent, "0.0015");
+	ck_assert(published("batch_1", &o) && !o.billed);
+	call_with_object(OBJECT_ENDED, OBJECT_BATCH, "batch_1", true);
+	call_with_object(OBJECT_ENDED, OBJECT_BATCH, "batch_1", true);
+	settle_all();
+	ck_assert_str_eq(account().spent, "0.003");
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 3);
+	ck_assert_uint_eq(counter_sum(fixture, COUNT_cost_nano), 3000000);
+	ck_assert(published("batch_1", &o) && o.billed);
+	ck_assert(published("file-out", &o));
+	ck_assert_int_eq(o.kind, OBJECT_FILE);
+}
+END_TEST
+
+START_TEST(an_end_that_nobody_was_told_of_is_billed_with_the_next)
+{
+	struct pub_object o;
+
+	call_with_object(OBJECT_CREATED, OBJECT_BATCH, "batch_1", true);
+	settle_all();
+	call_with_object(OBJECT_ENDED, OBJECT_BATCH, "batch_1", false);
+	process_died(fixture, worker.row);
+	settle_all();
+	ck_assert_str_eq(account().spent, "0.0015");
+	ck_assert(published("batch_1", &o) && !o.billed);
+	worker = fixture_process(ROLE_WORKER);
+	call_with_object(OBJECT_ENDED, OBJECT_BATCH, "batch_1", true);
+	settle_all();
+	ck_assert_str_eq(account().spent, "0.003");
+	ck_assert(published("batch_1", &o) && o.billed);
+}
+END_TEST
+
+START_TEST(a_restart_publishes_what_the_store_has)
+{
+	struct pub_object stranger = {.number = 5, .account = 1, .kind = 1};
+	struct pub_object o;
+	bool left;
+
+	call_with_object(OBJECT_CREATED, OBJECT_FILE, "file-1", true);
+	call_with_object(OBJECT_CREATED, OBJECT_FILE, "file-2", true);
+	settle_all();
+	strcpy(stranger.id, "file-gone");
+	pub_object_write(fixture, &stranger, &left);
+	pub_object_remove(fixture, SPAN("file-2"));
+	ck_assert_int_eq(objects_load(&billing), LEDGER_OK);
+	ck_assert(published("file-1", &o));
+	ck_assert(published("file-2", &o));
+	ck_assert(!published("file-gone", &o));
+	ledger_null_set_down(billing.store, true);
+	ck_assert_int_eq(objects_load(&billing), LEDGER_DOWN);
+}
+END_TEST
+
+START_TEST(the_oldest_objects_leave_and_are_counted)
+{
+	struct pub_object o;
+	char id[16];
+	unsigned i;
+
+	for (i = 1; i <= 10; i++) {
+		snprintf(id, sizeof(id), "resp_%u", i);
+		call_with_object(OBJECT_CREATED, OBJECT_RESPONSE, id, true);
+		settle_all();
+	}
+	ck_assert_uint_eq(counter_sum(fixture, COUNT_objects_left), 2);
+	ck_assert(!published("resp_2", &o));
+	ck_assert(published("resp_3", &o));
+	ck_assert(published("resp_10", &o));
+}
+END_TEST
+
 START_TEST(an_old_file_stays_while_the_store_is_away)
 {
 	struct call_fixed f = call_fixed();
@@ -432,6 +674,16 @@ main(void)
 	    t, checkpoints_follow_long_calls_and_go_with_the_booking);
 	tcase_add_test(t, a_checkpoint_without_its_call_is_billed_orphaned);
 	tcase_add_test(t, rows_of_an_old_file_are_billed_and_the_file_goes);
+	tcase_add_test(t, calls_of_an_older_layout_are_billed);
+	tcase_add_test(t, an_older_file_that_lies_about_its_tables_is_kept);
+	tcase_add_test(t, an_object_is_published_when_its_row_is_booked);
+	tcase_add_test(t, the_object_of_a_worker_that_died_is_kept);
+	tcase_add_test(t, an_attempt_that_is_made_anew_has_made_nothing);
+	tcase_add_test(t, a_batch_is_billed_when_its_end_is_seen_and_once);
+	tcase_add_test(
+	    t, an_end_that_nobody_was_told_of_is_billed_with_the_next);
+	tcase_add_test(t, a_restart_publishes_what_the_store_has);
+	tcase_add_test(t, the_oldest_objects_leave_and_are_counted);
 	tcase_add_test(t, an_old_file_stays_while_the_store_is_away);
 	tcase_add_test(t, a_thousand_rows_add_up);
 	suite_add_tcase(s, t);

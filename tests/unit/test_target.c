@@ -38,7 +38,7 @@ find(const char *method, const char *target, const char *field)
 
 	if (field != NULL)
 		add(&h, field, "x");
-	api_target(&h, &t);
+	api_target(&h, false, &t);
 	return (t);
 }
 
@@ -227,7 +227,7 @@ START_TEST(methods_are_listed_once)
 	struct http1_head h = head_of("PUT", "/openai/v1/models/x");
 	struct buf methods = {0};
 
-	api_target_methods(&h, &methods);
+	api_target_methods(&h, false, &methods);
 	ck_assert_str_eq(buf_cstr(&methods), "GET");
 	buf_fini(&methods);
 }
@@ -303,7 +303,7 @@ ck_key(const char *target, const char *a, const char *b, const char *key)
 		h.fields[h.nfields++].value =
 		    span_str(strchr(fields[i], ':') + 2);
 	}
-	api_target(&h, &t);
+	api_target(&h, false, &t);
 	got = api_key_of(&t, &h);
 	ck_assert_msg(span_eq(got, span_str(key)), "%s %s %s: %.*s", target, a,
 	    b != NULL ? b : "", (int)got.n, got.p);

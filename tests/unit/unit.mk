@@ -1,6 +1,7 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
-UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_sqlite.c \
+UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
+	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
@@ -23,27 +24,30 @@ UNIT_h2link = common/h2link.c common/buf.c common/alloc.c common/log.c
 UNIT_http1 = common/http1_field.c common/http1_head.c common/http1_body.c common/http1_write.c \
 	common/buf.c common/alloc.c common/log.c
 UNIT_http1_llhttp = $(UNIT_http1)
-SHM_FOR_UNIT = shm/shm.c shm/layout.c shm/process.c common/alloc.c common/log.c
+SHM_FOR_UNIT = shm/shm.c shm/layout.c shm/older.c shm/process.c common/alloc.c common/log.c
 UNIT_shm = $(SHM_FOR_UNIT) shm/registry.c shm/pubtab.c shm/counters.c
-UNIT_call = $(SHM_FOR_UNIT) shm/call.c common/crc32.c
+UNIT_call = $(SHM_FOR_UNIT) shm/call.c shm/object.c common/crc32.c
+UNIT_objtab = $(SHM_FOR_UNIT) shm/object.c shm/objtab.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
 API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
 	hubd/api/anthropic_inspect.c hubd/api/anthropic_usage.c hubd/api/api.c \
-	hubd/api/azure.c hubd/api/bedrock.c hubd/api/bedrock_inspect.c hubd/api/bedrock_usage.c \
-	hubd/api/endpoints.c hubd/api/errors.c hubd/api/estimate.c \
-	hubd/api/gemini.c hubd/api/gemini_inspect.c hubd/api/gemini_usage.c hubd/api/inspect.c hubd/api/key.c \
-	hubd/api/kind.c hubd/api/kind_audio.c hubd/api/kind_bedrock.c \
-	hubd/api/kind_chat.c hubd/api/kind_free.c hubd/api/kind_gemini.c \
-	hubd/api/kind_image.c hubd/api/kind_message.c hubd/api/kind_response.c \
+	hubd/api/azure.c hubd/api/bedrock.c hubd/api/bedrock_inspect.c \
+	hubd/api/bedrock_usage.c hubd/api/endpoints.c hubd/api/errors.c \
+	hubd/api/estimate.c hubd/api/gemini.c hubd/api/gemini_inspect.c \
+	hubd/api/gemini_usage.c hubd/api/inspect.c hubd/api/key.c hubd/api/kind.c \
+	hubd/api/kind_audio.c hubd/api/kind_bedrock.c hubd/api/kind_chat.c \
+	hubd/api/kind_free.c hubd/api/kind_gemini.c hubd/api/kind_image.c \
+	hubd/api/kind_message.c hubd/api/kind_object.c hubd/api/kind_response.c \
 	hubd/api/meter.c hubd/api/openai.c hubd/api/openai_form.c \
-	hubd/api/openai_inspect.c hubd/api/openai_usage.c hubd/api/path.c \
-	hubd/api/reader.c hubd/api/scrub.c hubd/api/scrub_json.c hubd/api/target.c \
-	common/base64.c common/crc32.c common/eventstream.c common/http1_field.c \
-	common/http1_head.c common/http1_write.c common/multipart.c shm/usage.c \
-	common/jscan.c common/json.c common/json_write.c common/sse.c common/buf.c \
-	common/alloc.c common/log.c
+	hubd/api/openai_inspect.c hubd/api/openai_object.c hubd/api/openai_usage.c \
+	hubd/api/path.c hubd/api/reader.c hubd/api/scrub.c hubd/api/scrub_json.c \
+	hubd/api/target.c common/base64.c common/crc32.c common/eventstream.c \
+	common/http1_field.c common/http1_head.c common/http1_write.c \
+	common/multipart.c shm/usage.c common/jscan.c common/json.c \
+	common/json_write.c common/sse.c common/buf.c common/alloc.c common/log.c \
+	shm/object.c
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
 UNIT_target = $(API_LINKS)
@@ -51,6 +55,7 @@ UNIT_anthropic = $(API_LINKS)
 UNIT_recordings = $(API_LINKS)
 UNIT_gemini = $(API_LINKS)
 UNIT_bedrock = $(API_LINKS)
+UNIT_objects = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
@@ -74,7 +79,7 @@ UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
 	hubd/ctl/price_lines.c hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
 	common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
-UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c \
+UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c shm/object.c \
 	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
 	common/crc32.c common/json_write.c common/buf.c
 UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
@@ -82,7 +87,7 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
-	shm/call.c shm/cells.c shm/counters.c shm/pricetab.c shm/pubtab.c \
+	shm/call.c shm/cells.c shm/counters.c shm/object.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
@@ -104,15 +109,18 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
-	hubd/billing/intake.c hubd/billing/oldrows.c hubd/billing/prices.c \
+	hubd/billing/intake.c hubd/billing/objects.c \
+	hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
-	hubd/ledger/ledger_null.c hubd/ledger/null_tables.c \
+	hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
+	hubd/ledger/null_objects.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/call.c shm/cells.c \
-	shm/counters.c shm/layout.c shm/pricetab.c shm/process.c \
+	shm/counters.c shm/layout.c shm/object.c shm/objtab.c shm/older.c \
+	shm/pricetab.c shm/process.c \
 	shm/pubtab.c shm/registry.c shm/shm.c shm/usage.c hubd/auth/auth.c \
 	hubd/route/explain.c hubd/route/plan.c hubd/route/route.c \
 	common/alloc.c common/buf.c \
