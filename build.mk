@@ -2,6 +2,7 @@
 
 COMMON_SRCS = \
 	common/alloc.c \
+	common/base64.c \
 	common/buf.c \
 	common/conf.c \
 	common/conf_expand.c \
@@ -57,20 +58,31 @@ SHM_SRCS = \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS = \
+	hubd/api/amazon.c \
 	hubd/api/anthropic.c \
+	hubd/api/anthropic_inspect.c \
+	hubd/api/anthropic_usage.c \
 	hubd/api/api.c \
 	hubd/api/azure.c \
 	hubd/api/bedrock.c \
+	hubd/api/bedrock_inspect.c \
+	hubd/api/bedrock_usage.c \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
 	hubd/api/gemini.c \
+	hubd/api/gemini_inspect.c \
+	hubd/api/gemini_usage.c \
+	hubd/api/inspect.c \
 	hubd/api/key.c \
 	hubd/api/kind.c \
 	hubd/api/kind_audio.c \
+	hubd/api/kind_bedrock.c \
 	hubd/api/kind_chat.c \
 	hubd/api/kind_free.c \
+	hubd/api/kind_gemini.c \
 	hubd/api/kind_image.c \
+	hubd/api/kind_message.c \
 	hubd/api/kind_object.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
