@@ -7,6 +7,7 @@ static const struct ask_field top[] = {
     ASK("stream", ASK_STREAM),
     ASK("max_tokens", ASK_MAX),
     ASK("service_tier", ASK_TIER),
+    ASK("speed", ASK_TIER),
     ASK("metadata", ASK_QUIET),
     ASK("stop_sequences", ASK_QUIET),
     ASK("container", ASK_QUIET),

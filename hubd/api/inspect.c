@@ -155,7 +155,8 @@ take_tier(struct inspector *in, const struct jscan_value *v)
 		return (true);
 	if (v->type != JSCAN_STRING || v->cut)
 		return (refuse(in, in->field->type));
-	in->req->tier = service_tier_parse(v->text.p, v->text.n);
+	if (in->req->tier != TIER_FAST)
+		in->req->tier = service_tier_parse(v->text.p, v->text.n);
 	return (true);
 }
 

@@ -26,6 +26,7 @@ static const struct member usage[] = {
     {SPAN("output_tokens_details"), N_OUTPUT_DETAILS},
     {SPAN("server_tool_use"), N_SERVER_TOOLS},
     {SPAN("service_tier"), N_TIER},
+    {SPAN("speed"), N_SPEED},
     {SPAN("iterations"), N_STEPS},
     {{NULL, 0}, 0},
 };

@@ -352,6 +352,15 @@ take_share(struct reader *r, const struct jscan_value *v)
 			r->share = shares[i].share;
 }
 
+/* Who says that it was fast says its service tier besides. */
+static void
+take_tier(struct reader *r, enum service_tier tier)
+{
+	if (r->report->tier != TIER_FAST)
+		r->report->tier = tier;
+	r->report->tier_reported = true;
+}
+
 /* "ON_DEMAND_PRIORITY" and the like. */
 static void
 take_traffic(struct reader *r, struct span name)
@@ -432,12 +441,12 @@ take_string(struct reader *r, enum node node, const struct jscan_value *v)
 		take_share(r, v);
 	else if (node == N_TRAFFIC && !v->cut)
 		take_traffic(r, v->text);
-	else if (node == N_TIER && !v->cut) {
-		r->report->tier = service_tier_parse(v->text.p, v->text.n);
-		r->report->tier_reported = true;
-	} else if (node >= N_ID && node <= N_ERROR_FILE) {
+	else if (node == N_TIER && !v->cut)
+		take_tier(r, service_tier_parse(v->text.p, v->text.n));
+	else if (node == N_SPEED && !v->cut && span_eq(v->text, SPAN("fast")))
+		take_tier(r, TIER_FAST);
+	else if (node >= N_ID && node <= N_ERROR_FILE)
 		take_object(r, node, v);
-	}
 }
 
 static void

@@ -94,6 +94,7 @@ enum node {
 	N_SECONDS,    /* the same, in the usage */
 	N_BLOCKED,    /* why nothing is answered */
 	N_TRAFFIC,    /* Vertex AI's name of the tier */
+	N_SPEED,      /* Anthropic's: a tier of its own, if it is "fast" */
 	N_SHARE_OF,
 	N_SHARE_COUNT,
 	N_ID,	    /* of the response in an event */

@@ -47,6 +47,12 @@ START_TEST(a_request_is_understood)
 	ck_assert_int_eq(
 	    inspect("messages.count_tokens", body, &r, &why), API_OK);
 	ck_assert(r.no_output);
+	ck_assert_int_eq(inspect("messages",
+			     "{\"model\":\"a\",\"speed\":\"fast\",\"service_"
+			     "tier\":\"auto\"}",
+			     &r, &why),
+	    API_OK);
+	ck_assert_int_eq(r.tier, TIER_FAST);
 }
 END_TEST
 
@@ -263,6 +269,13 @@ START_TEST(tools_thoughts_and_tiers_are_told_apart)
 	ck_assert(r.tier_reported && r.tier == TIER_PRIORITY);
 	ck_assert_uint_eq(r.text_bytes, 5);
 	ck_assert(r.finished);
+	r = meter(false, "{\"usage\":{\"input_tokens\":1,\"output_tokens\":2,"
+			 "\"speed\":\"fast\",\"service_tier\":\"standard\"}}");
+	ck_assert(r.tier_reported && r.tier == TIER_FAST);
+	r = meter(false,
+	    "{\"usage\":{\"input_tokens\":1,\"output_tokens\":2,"
+	    "\"speed\":\"standard\",\"service_tier\":\"priority\"}}");
+	ck_assert(r.tier_reported && r.tier == TIER_PRIORITY);
 	r = meter(false, "{\"usage\":{\"input_tokens\":1,\"output_tokens\":2,"
 			 "\"server_tool_use\":null,\"service_tier\":null}}");
 	ck_usage(&r, 1, 0, 0, 0, 2);
