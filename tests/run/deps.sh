@@ -10,6 +10,8 @@ packages="
 	haproxy
 	procps strace openssl patch
 "
+# of another source than Debian's it is good, too
+command -v npm >/dev/null || packages="$packages nodejs npm"
 tools=$(cd "$(dirname "$0")/../.." && pwd)/build/tools
 export DEBIAN_FRONTEND=noninteractive
 
