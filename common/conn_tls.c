@@ -13,6 +13,7 @@
 struct tls {
 	SSL *ssl;
 	struct tls_context *context;
+	bool dry;	/* of what was read in advance no record is whole */
 	bool broken;	/* nothing may be said any more */
 	bool half_sent; /* a record has left in part */
 	bool ended;	/* we have said that nothing will follow */
@@ -106,6 +107,7 @@ tls_read(void *state, int fd, void *p, size_t n)
 		return (CONN_IO_ERROR);
 	ERR_clear_error();
 	r = SSL_read(t->ssl, p, capped(n));
+	t->dry = r <= 0;
 	return (r > 0 ? r : result_of(t, r));
 }
 
@@ -136,12 +138,14 @@ tls_write(void *state, int fd, const void *p, size_t n)
 				   : r);
 }
 
+/* Half a record, read in advance, is nothing to come back for at once: the
+ * socket will tell of the other half. */
 static bool
 tls_pending(void *state)
 {
 	struct tls *t = state;
 
-	return (!t->broken && SSL_pending(t->ssl) > 0);
+	return (!t->broken && !t->dry && SSL_has_pending(t->ssl) == 1);
 }
 
 /* close_notify; false if the socket has no room for it. */

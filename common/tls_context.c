@@ -264,6 +264,8 @@ bare_context(struct tls_context *c)
 	SSL_CTX_set_app_data(ctx, c);
 	SSL_CTX_set_options(
 	    ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	/* One read a record: not its length first, then the rest. */
+	SSL_CTX_set_read_ahead(ctx, 1);
 	/* A write that waits may find its bytes at another address. */
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
 				  SSL_MODE_ENABLE_PARTIAL_WRITE |

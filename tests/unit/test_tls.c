@@ -372,6 +372,31 @@ START_TEST(what_is_left_of_a_record_is_told)
 }
 END_TEST
 
+/* Read in advance, half a record must not be asked for again and again. */
+START_TEST(half_a_record_waits_for_the_socket)
+{
+	BIO *wire = BIO_new(BIO_s_mem());
+	char p[8], *bytes;
+	long n;
+
+	open_session();
+	SSL_set0_wbio(t.ssl, wire);
+	ck_assert_int_eq(SSL_write(t.ssl, "abc", 3), 3);
+	ck_assert_int_eq(SSL_write(t.ssl, "def", 3), 3);
+	n = BIO_get_mem_data(wire, &bytes);
+	ck_assert_int_eq(write(t.far, bytes, (size_t)n - 10), n - 10);
+	ck_assert_int_eq(conn_tls.read(t.tls, t.near, p, 8), 3);
+	ck_assert(conn_tls.pending(t.tls));
+	ck_assert_int_eq(conn_tls.read(t.tls, t.near, p, 8), CONN_IO_WANT_READ);
+	ck_assert(!conn_tls.pending(t.tls));
+	ck_assert_int_eq(write(t.far, bytes + n - 10, 10), 10);
+	ck_assert_int_eq(conn_tls.read(t.tls, t.near, p, 8), 3);
+	ck_assert_int_eq(memcmp(p, "def", 3), 0);
+	ck_assert(!conn_tls.pending(t.tls));
+	end();
+}
+END_TEST
+
 START_TEST(an_announced_end_is_one)
 {
 	char p[8];
@@ -515,6 +540,7 @@ main(void)
 	tcase_add_loop_test(
 	    tc, a_ticket_is_good_for_a_certificate_chosen_by_name, 0, 2);
 	tcase_add_test(tc, what_is_left_of_a_record_is_told);
+	tcase_add_test(tc, half_a_record_waits_for_the_socket);
 	tcase_add_test(tc, an_announced_end_is_one);
 	tcase_add_test(tc, an_end_without_a_word_is_a_failure);
 	tcase_add_test(tc, a_full_socket_loses_and_repeats_nothing);
