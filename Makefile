@@ -129,19 +129,30 @@ $(VENV)/.done: tests/requirements.txt
 .PHONY: venv
 venv: $(VENV)/.done
 
+# The official clients of Node.js, as the lock file has them.
+NODE	= build/node
+
+$(NODE)/.done: tests/system/node/package-lock.json
+	@mkdir -p $(NODE)
+	cp tests/system/node/package.json $< tests/system/node/.npmrc $(NODE)
+	cd $(NODE) && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 # Which system tests: all, or under the sanitizers recordings and one storm.
 ifdef SAN
-SYSTEM	= tests/system/test_recordings.py tests/system/test_storm.py
+SYSTEM	= tests/system/test_recordings.py \
+	tests/system/test_recordings_dialects.py tests/system/test_storm.py
 STORM_REQUESTS ?= 2000
 else
 SYSTEM	= tests/system
+CLIENTS	= $(NODE)/.done
 STORM_REQUESTS ?= 20000
 endif
 PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
 	$(VENV)/bin/python -m pytest -q -p no:cacheprovider -ra
 
 .PHONY: system
-system: all test-programs venv
+system: all test-programs venv $(CLIENTS)
 	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
 
 # What takes too long for every day.

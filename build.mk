@@ -2,6 +2,7 @@
 
 COMMON_SRCS = \
 	common/alloc.c \
+	common/base64.c \
 	common/buf.c \
 	common/conf.c \
 	common/conf_expand.c \
@@ -57,20 +58,31 @@ SHM_SRCS = \
 
 # hubd's rooms of decisions: no loop, no sockets, no fork
 API_SRCS = \
+	hubd/api/amazon.c \
 	hubd/api/anthropic.c \
+	hubd/api/anthropic_inspect.c \
+	hubd/api/anthropic_usage.c \
 	hubd/api/api.c \
 	hubd/api/azure.c \
 	hubd/api/bedrock.c \
+	hubd/api/bedrock_inspect.c \
+	hubd/api/bedrock_usage.c \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \
 	hubd/api/gemini.c \
+	hubd/api/gemini_inspect.c \
+	hubd/api/gemini_usage.c \
+	hubd/api/inspect.c \
 	hubd/api/key.c \
 	hubd/api/kind.c \
 	hubd/api/kind_audio.c \
+	hubd/api/kind_bedrock.c \
 	hubd/api/kind_chat.c \
 	hubd/api/kind_free.c \
+	hubd/api/kind_gemini.c \
 	hubd/api/kind_image.c \
+	hubd/api/kind_message.c \
 	hubd/api/kind_object.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
@@ -266,6 +278,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 PROVSIM_SRCS = \
 	common/alloc.c \
 	common/buf.c \
+	common/crc32.c \
 	common/http1_body.c \
 	common/http1_field.c \
 	common/http1_head.c \
@@ -276,16 +289,35 @@ PROVSIM_SRCS = \
 	common/log.c \
 	tests/sim/answer.c \
 	tests/sim/catalog.c \
+	tests/sim/clock.c \
 	tests/sim/control.c \
+	tests/sim/frame.c \
+	tests/sim/issued.c \
+	tests/sim/issuer_aws.c \
+	tests/sim/issuer_entra.c \
+	tests/sim/issuer_google.c \
 	tests/sim/journal.c \
+	tests/sim/jwt.c \
 	tests/sim/main.c \
 	tests/sim/objects.c \
 	tests/sim/peer.c \
 	tests/sim/play.c \
+	tests/sim/provider_anthropic.c \
+	tests/sim/provider_aws.c \
+	tests/sim/provider_azure.c \
+	tests/sim/provider_google.c \
+	tests/sim/provider_openai.c \
+	tests/sim/providers.c \
 	tests/sim/request.c \
 	tests/sim/rules.c \
+	tests/sim/sigv4.c \
+	tests/sim/sigv4_canon.c \
 	tests/sim/synth.c \
 	tests/sim/timers.c \
+	tests/sim/voice_anthropic.c \
+	tests/sim/voice_bedrock.c \
+	tests/sim/voice_gemini.c \
+	tests/sim/voice_openai.c \
 
 # tools of `make bench`
 LOAD_SRCS = tests/bench/load.c

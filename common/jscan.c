@@ -90,7 +90,7 @@ text_start(struct jscan *s, const char *p)
 }
 
 static inline void
-text_add(struct jscan *s, const char *p, size_t n)
+text_keep(struct jscan *s, const char *p, size_t n)
 {
 	size_t room = JSCAN_TEXT - s->text_len;
 
@@ -101,6 +101,16 @@ text_add(struct jscan *s, const char *p, size_t n)
 	}
 	memcpy(s->text + s->text_len, p, n);
 	s->text_len += n;
+}
+
+/* Bytes of a string. */
+static inline void
+text_add(struct jscan *s, const char *p, size_t n)
+{
+	if (s->handler != NULL && s->handler->on_text != NULL && !s->is_key &&
+	    n > 0)
+		s->handler->on_text(s, s->arg, span_of(p, n));
+	text_keep(s, p, n);
 }
 
 static void
@@ -204,7 +214,7 @@ static const char *
 number_start(struct jscan *s, const char *p)
 {
 	text_start(s, p);
-	text_add(s, p, 1);
+	text_keep(s, p, 1);
 	s->state = *p == '-' ? ST_MINUS : *p == '0' ? ST_ZERO : ST_INT;
 	return (p + 1);
 }
@@ -300,7 +310,7 @@ number_step(struct jscan *s, const char *p, const char *end)
 		s->state = next;
 		p++;
 	}
-	text_add(s, from, (size_t)(p - from));
+	text_keep(s, from, (size_t)(p - from));
 	if (next != ST_END)
 		return (p);
 	if (!number_whole(s->state))

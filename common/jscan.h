@@ -58,6 +58,9 @@ struct jscan_handler {
 	 * be NULL. depth is that of the value itself, as in on_value. */
 	bool (*on_close)(
 	    struct jscan *, void *arg, unsigned depth, uint64_t offset);
+	/* Pieces of a string that is a value, decoded, before its on_value:
+	 * for those who need all of it. May be NULL. */
+	void (*on_text)(struct jscan *, void *arg, struct span piece);
 };
 
 enum jscan_result {

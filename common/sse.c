@@ -13,6 +13,7 @@ enum sse_state {
 	DATA,	 /* in the value of a data field */
 	NAME,	 /* in the value of an event field */
 	IGNORED, /* in any other value */
+	STRAY,	 /* behind the events: handler->on_stray */
 };
 
 void
@@ -178,6 +179,14 @@ sse_feed(struct sse *s, struct span bytes)
 			continue;
 		}
 		s->last_cr = false;
+		if (s->state == LINE_START && *p == '{' &&
+		    s->handler->on_stray != NULL)
+			s->state = STRAY;
+		if (s->state == STRAY) {
+			s->handler->on_stray(
+			    s->arg, span_of(p, (size_t)(end - p)));
+			return;
+		}
 		eol = line_end(p, end);
 		take_line(s, p, eol);
 		if (eol == end)

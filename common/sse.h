@@ -28,6 +28,13 @@ struct sse_handler {
 	 */
 	void (*on_event)(
 	    void *arg, const char *name, bool has_data, size_t end);
+	/*
+	 * A line began with "{", which no field does: some providers end a
+	 * stream with a bare JSON document when they fail. These are its bytes
+	 * and all that follow, line ends included; there will be no further
+	 * event. May be NULL: such lines are ignored as any other.
+	 */
+	void (*on_stray)(void *arg, struct span piece);
 };
 
 struct sse {

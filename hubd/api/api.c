@@ -64,6 +64,15 @@ api_carries(enum dialect d, int status, struct span name)
 		(status == 429 && listed(ops->carries_429, name)));
 }
 
+struct span
+api_carried_value(enum dialect d, struct span name, struct span value)
+{
+	const struct dialect_ops *ops = dialect_ops(d);
+
+	return (ops->carried_value != NULL ? ops->carried_value(name, value)
+					   : value);
+}
+
 void
 api_models(
     struct buf *out, enum dialect d, const struct api_model *list, size_t n)
@@ -98,10 +107,15 @@ api_error_fields(struct buf *out, enum dialect d, enum api_error e)
 }
 
 void
-api_error_event(
-    struct buf *out, enum dialect d, enum api_error e, const char *request_id)
+api_error_event(struct buf *out, enum dialect d, enum meter_frame frame,
+    enum meter_joint joint, enum api_error e, const char *request_id)
 {
-	dialect_ops(d)->error_event(out, e, request_id);
+	const struct dialect_ops *ops = dialect_ops(d);
+
+	if (frame == FRAME_EVENTS && ops->error_event != NULL)
+		ops->error_event(out, e, request_id);
+	else if (joint != JOINT_NONE && ops->error_joined != NULL)
+		ops->error_joined(out, joint, e, request_id);
 }
 
 bool

@@ -50,6 +50,12 @@ enum meter_kind {
 	METER_IMAGE,
 	METER_SPEECH,
 	METER_TRANSCRIPT,
+	METER_MESSAGE, /* Anthropic's */
+	METER_GEMINI,
+	METER_GEMINI_STREAM,
+	METER_GEMINI_EMBED,
+	METER_CONVERSE, /* Bedrock's */
+	METER_INVOKE,
 	METER_OBJECT, /* a file, or a batch that begins: free */
 	METER_BATCH,  /* a batch: its usage when it has ended */
 	METER_RAW,    /* not read: free */
@@ -74,6 +80,7 @@ struct endpoint {
 	bool local;    /* answered by the hub itself (models) */
 	bool form;     /* the body is multipart/form-data, not JSON */
 	bool bodiless; /* there is none */
+	bool stream;   /* it is answered by a stream, whatever the body says */
 	/* Of what is kept at the provider: which kind, and what is done. A
 	 * kind with USE_NONE: what is answered may be kept. */
 	enum object_kind object;
@@ -145,6 +152,9 @@ struct span api_key_of(const struct api_target *, const struct http1_head *);
 bool api_forwards(enum dialect, struct span name);
 /* Does that field of a provider's answer of that status go to the user? */
 bool api_carries(enum dialect, int status, struct span name);
+/* ... and what of its value; n = 0: nothing. */
+struct span api_carried_value(
+    enum dialect, struct span name, struct span value);
 /* The field, next to x-request-id, in which the dialect's clients look for
  * the request's id; NULL: there is none. */
 const char *api_id_field(enum dialect);
@@ -172,9 +182,6 @@ void api_error_body(struct buf *, enum dialect, enum api_error,
     const char *detail, const char *request_id);
 /* Appends fields of the head that such a reply needs, each line ended. */
 void api_error_fields(struct buf *, enum dialect, enum api_error);
-/* The event that tells a user in mid-stream that the answer failed. */
-void api_error_event(
-    struct buf *, enum dialect, enum api_error, const char *request_id);
 /*
  * What the body of a provider's refusal may tell the user: for 400, 404,
  * 413, 422 and 429 its own type, code, param and message in the dialect's
@@ -289,6 +296,7 @@ struct meter_object {
 struct meter_report {
 	struct usage usage;
 	bool has_usage; /* the provider reported it */
+	bool partial;	/* ... but of the output only its beginning */
 	bool finished;	/* every choice has given a finish reason, or
 			   the document or stream is whole */
 	bool failed;	/* an error event in mid-stream */
@@ -303,18 +311,43 @@ struct meter_report {
 	struct meter_object object;
 };
 
+/* How the documents of an answer are strung together. */
+enum meter_frame {
+	FRAME_WHOLE,  /* there is one */
+	FRAME_EVENTS, /* text/event-stream */
+	FRAME_ARRAY,  /* they are the elements of a JSON array */
+	FRAME_AMAZON, /* application/vnd.amazon.eventstream */
+};
+/* By the type that the answer's head names. */
+enum meter_frame meter_frame_of(const struct endpoint *, struct span type);
+
 /*
- * stream: the answer is text/event-stream. hide_usage: usage was asked for
- * by us and not by the user, whose stream must not show the extra chunk
- * (choices empty, usage set) nor "usage":null members we caused.
+ * hide_usage (of events alone): usage was asked for by us and not by the
+ * user, whose stream must not show the extra chunk (choices empty, usage set)
+ * nor "usage":null members we caused.
  */
-struct meter *meter_new(const struct endpoint *, bool stream, bool hide_usage);
+struct meter *meter_new(
+    const struct endpoint *, enum meter_frame, bool hide_usage);
 void meter_free(struct meter *);
 /* Takes bytes of the answer and appends those for the user to out. */
 void meter_feed(struct meter *, struct span bytes, struct buf *out);
 /* The answer has ended: appends what was still held. */
 void meter_finish(struct meter *, struct buf *out);
 const struct meter_report *meter_get(const struct meter *);
+/* A field of the answer's head, before its body: some have counts in it. */
+void meter_field(struct meter *, struct span name, struct span value);
+/*
+ * Where a stream that is no event stream breaks off: can one more document
+ * follow, and does it need a comma before it?
+ */
+enum meter_joint { JOINT_NONE, JOINT_FIRST, JOINT_NEXT };
+enum meter_joint meter_joint(const struct meter *);
+/*
+ * What tells a user in mid-stream that the answer failed; nothing if the
+ * frame has no place for it there.
+ */
+void api_error_event(struct buf *, enum dialect, enum meter_frame,
+    enum meter_joint, enum api_error, const char *request_id);
 /* Do its streams report usage only if they are asked to? */
 bool meter_asks_usage(const struct endpoint *);
 /* May its answers be events although their type says otherwise? */
@@ -354,5 +387,12 @@ uint64_t estimate_output_bound(
  */
 const char *estimate_usage(const struct learnt *, const struct endpoint *,
     const struct api_request *, const struct meter_report *, struct usage *);
+/*
+ * The same for an answer that broke off with a partial report: its input as
+ * it was reported, its output as long as the text that passed, if that is
+ * more.
+ */
+const char *estimate_rest(
+    const struct learnt *, const struct meter_report *, struct usage *);
 
 #endif

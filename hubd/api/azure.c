@@ -2,7 +2,11 @@
  * The Azure dialect: OpenAI's bodies and answers under Azure's paths, with
  * its key and its errors, which have a code and no type.
  */
+#include <string.h>
+
 #include "hubd/api/dialect.h"
+
+#define CATEGORY_MAX 40 /* bytes of its name */
 
 static void
 error_body(struct buf *out, enum api_error e, const char *detail,
@@ -30,6 +34,76 @@ error_event(struct buf *out, enum api_error e, const char *request_id)
 	buf_addstr(out, "\n\n");
 }
 
+/* ---- a provider's errors ------------------------------------------------- */
+
+/* A category of what was filtered: {"filtered":true,"severity":"high"}. */
+static void
+put_category(struct jout *o, const struct json *c)
+{
+	size_t n = strlen(c->key);
+
+	if (n > CATEGORY_MAX ||
+	    strspn(c->key, "abcdefghijklmnopqrstuvwxyz_") != n)
+		return;
+	jout_key(o, c->key);
+	jout_begin_object(o);
+	jout_kbool(o, "filtered", json_get_bool(c, "filtered", false));
+	scrub_word(o, c, "severity");
+	jout_end_object(o);
+}
+
+/* Why the prompt was refused: it is the user's own. */
+static void
+put_inner(struct jout *o, const struct json *inner)
+{
+	const struct json *c = json_get(inner, "content_filter_result");
+
+	jout_key(o, "innererror");
+	jout_begin_object(o);
+	scrub_word(o, inner, "code");
+	if (c != NULL && c->type == JSON_OBJECT) {
+		jout_key(o, "content_filter_result");
+		jout_begin_object(o);
+		for (c = c->first; c != NULL; c = c->next)
+			put_category(o, c);
+		jout_end_object(o);
+	}
+	jout_end_object(o);
+}
+
+static void
+put_error(struct jout *o, const struct json *error)
+{
+	const struct json *inner = json_get(error, "innererror");
+
+	jout_begin_object(o);
+	jout_key(o, "error");
+	jout_begin_object(o);
+	scrub_message(o, error, "message");
+	scrub_word(o, error, "type");
+	scrub_word(o, error, "param");
+	scrub_word(o, error, "code");
+	if (inner != NULL && inner->type == JSON_OBJECT)
+		put_inner(o, inner);
+	jout_end_object(o);
+	jout_end_object(o);
+}
+
+static bool
+error_scrub(struct buf *out, struct span body)
+{
+	struct json *doc = scrub_parse(body);
+	const struct json *error = json_get(doc, "error");
+	bool good = json_get_str(error, "message") != NULL;
+	struct jout o;
+
+	jout_init(&o, out);
+	if (good)
+		put_error(&o, error);
+	json_free(doc);
+	return (good);
+}
+
 const struct dialect_ops dialect_azure = {
     .name = "azure",
     .key_field = "api-key",
@@ -43,5 +117,5 @@ const struct dialect_ops dialect_azure = {
     .prepare = openai_prepare,
     .error_body = error_body,
     .error_event = error_event,
-    .error_scrub = openai_error_scrub,
+    .error_scrub = error_scrub,
 };

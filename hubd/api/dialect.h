@@ -19,6 +19,8 @@ struct dialect_ops {
 	/* Fields of answers; "-" at an end: all that begin so. */
 	const char *const *carries;
 	const char *const *carries_429; /* of refusals for now, as well */
+	/* NULL: values go on whole. */
+	struct span (*carried_value)(struct span name, struct span value);
 	/* NULL: no endpoint of that dialect has a body. */
 	enum api_error (*inspect)(const struct endpoint *, struct span body,
 	    struct api_request *, const char **why);
@@ -34,8 +36,13 @@ struct dialect_ops {
 	    const char *request_id);
 	/* Lines of the head of one of our errors; NULL: none. */
 	void (*error_fields)(struct buf *, enum api_error);
+	/* The event that tells of an error in mid-stream; NULL: there are no
+	 * streams of events. */
 	void (*error_event)(
 	    struct buf *, enum api_error, const char *request_id);
+	/* The same in the dialect's other kind of streams; NULL: none. */
+	void (*error_joined)(struct buf *, enum meter_joint, enum api_error,
+	    const char *request_id);
 	bool (*error_scrub)(struct buf *, struct span provider_body);
 };
 
@@ -52,7 +59,6 @@ void openai_prepare(const struct api_request *, struct buf *body,
     struct span model, bool ask_usage);
 void openai_models(struct jout *, const struct api_model *, size_t n);
 void openai_model(struct jout *, const struct api_model *);
-bool openai_error_scrub(struct buf *, struct span provider_body);
 extern const char *const openai_forwards[], *const openai_carries[],
 						*const openai_carries_429[];
 
@@ -62,6 +68,19 @@ enum api_error openai_inspect_form(struct span boundary, struct span body,
 void openai_prepare_form(
     const struct api_request *, struct buf *body, struct span model);
 
+/* Of messages (anthropic_inspect.c). */
+enum api_error anthropic_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
+void anthropic_prepare(const struct api_request *, struct buf *body,
+    struct span model, bool ask_usage);
+
+/* gemini_inspect.c, bedrock_inspect.c. */
+enum api_error gemini_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
+void gemini_prepare(const struct api_request *, struct buf *body,
+    struct span model, bool ask_usage);
+enum api_error bedrock_inspect(const struct endpoint *, struct span body,
+    struct api_request *, const char **why);
 /* Those of requests about objects, in which no model is (openai_object.c). */
 enum api_error openai_inspect_upload(struct span boundary, struct span body,
     struct api_request *, const char **why);

@@ -1,11 +1,12 @@
 /* The allow-list of endpoints. */
 #include "hubd/api/api.h"
 
-enum { BODY_JSON, BODY_FORM, BODY_NONE, BODY_LOCAL };
+enum { BODY_JSON, BODY_STREAM, BODY_FORM, BODY_NONE, BODY_LOCAL };
 
 #define BODY(body)                                                            \
 	.local = BODY_##body == BODY_LOCAL, .form = BODY_##body == BODY_FORM, \
-	.bodiless = BODY_##body == BODY_NONE
+	.bodiless = BODY_##body == BODY_NONE,                                 \
+	.stream = BODY_##body == BODY_STREAM
 
 static const struct endpoint endpoints[] = {
 #define ENDPOINT(name, verb, at, speech, how, body) \

@@ -163,6 +163,22 @@ estimate_bound(const struct learnt *l, const struct endpoint *ep,
 	bound->n[USAGE_requests] = 1;
 }
 
+/* An event that carries output carries a token or more. */
+static uint64_t
+output_of(const struct learnt *l, const struct meter_report *rep)
+{
+	uint32_t milli = or_start(l->output_milli, LEARNT_OUTPUT_START_MILLI);
+
+	return (clamp(max(tokens_of(rep->text_bytes, milli), rep->events), 0,
+	    USAGE_MAX_COUNT));
+}
+
+static const char *
+method_of(const struct learnt *l)
+{
+	return (l->seen != 0 ? "learnt" : "bytes");
+}
+
 static const char *
 estimate_tokens(const struct learnt *l, const struct endpoint *ep,
     const struct api_request *req, const struct meter_report *rep,
@@ -170,19 +186,28 @@ estimate_tokens(const struct learnt *l, const struct endpoint *ep,
 {
 	uint32_t in =
 	    or_start(l->input_mean_milli, LEARNT_INPUT_MEAN_START_MILLI);
-	uint32_t out = or_start(l->output_milli, LEARNT_OUTPUT_START_MILLI);
-	uint64_t text = tokens_of(rep->text_bytes, out);
 	uint64_t input =
 	    add(tokens_of(req->text_bytes, in), mul(req->media, MEDIA_USUAL));
 
-	if (ep->meter == METER_CHAT || ep->meter == METER_RESPONSE)
+	if (kind_of(ep->meter) != NULL && kind_of(ep->meter)->roles)
 		input = add(input, ROLE_TOKENS);
 	u->n[USAGE_input] = clamp(input, 1, USAGE_MAX_COUNT);
-	/* An event that carries output carries a token or more. */
-	if (ep->meter != METER_EMBEDDING)
-		u->n[USAGE_output] =
-		    clamp(max(text, rep->events), 0, USAGE_MAX_COUNT);
-	return (l->seen != 0 ? "learnt" : "bytes");
+	if (kind_of(ep->meter) == NULL || !kind_of(ep->meter)->read_at_once)
+		u->n[USAGE_output] = output_of(l, rep);
+	return (method_of(l));
+}
+
+const char *
+estimate_rest(
+    const struct learnt *l, const struct meter_report *rep, struct usage *u)
+{
+	uint64_t output = output_of(l, rep);
+
+	*u = rep->usage;
+	if (output <= u->n[USAGE_output])
+		return ("");
+	u->n[USAGE_output] = output;
+	return (method_of(l));
 }
 
 const char *

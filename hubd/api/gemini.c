@@ -119,6 +119,16 @@ error_event(struct buf *out, enum api_error e, const char *request_id)
 	buf_addstr(out, "\r\n\r\n");
 }
 
+/* The last element of an array. */
+static void
+error_joined(struct buf *out, enum meter_joint joint, enum api_error e,
+    const char *request_id)
+{
+	buf_addstr(out, joint == JOINT_NEXT ? ",\r\n" : "");
+	error_body(out, e, NULL, request_id);
+	buf_addstr(out, "]");
+}
+
 /* ---- a provider's errors ------------------------------------------------- */
 
 /* When to come again, and which field was wrong: clients act on these. The
@@ -217,7 +227,10 @@ const struct dialect_ops dialect_gemini = {
     .forwards = forwards,
     .models = put_models,
     .model = put_model,
+    .inspect = gemini_inspect,
+    .prepare = gemini_prepare,
     .error_body = error_body,
     .error_event = error_event,
+    .error_joined = error_joined,
     .error_scrub = error_scrub,
 };

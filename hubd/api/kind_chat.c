@@ -94,6 +94,6 @@ static const struct member function[] = {
 	    [N_CONTENT] = N_PART,                           \
 	}
 
-const struct kind kind_chat = {MEMBERS, .asks_usage = true};
+const struct kind kind_chat = {MEMBERS, .asks_usage = true, .roles = true};
 const struct kind kind_completion = {MEMBERS, .asks_usage = true};
 const struct kind kind_embedding = {MEMBERS, .read_at_once = true};

@@ -76,4 +76,5 @@ const struct kind kind_response = {
 	    [N_CONTENT] = N_PART,
 	},
     .types = types,
+    .roles = true,
 };

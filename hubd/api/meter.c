@@ -8,6 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/sse.h"
+#include "hubd/api/amazon.h"
 #include "hubd/api/reader.h"
 
 #define DONE_MARK SPAN("[DONE]")
@@ -18,7 +19,11 @@ struct meter {
 	struct jscan scan;
 	const struct kind *kind;	     /* NULL: none */
 	const struct jscan_handler *handler; /* NULL: nothing is read */
-	bool stream, hide;
+	enum meter_frame frame;
+	bool hide;
+	bool stray; /* a bare document follows the events */
+	char last;  /* byte of an array that is not blank */
+	struct amazon amazon;
 
 	/* the event under way */
 	struct sse sse;
@@ -74,6 +79,18 @@ is_our_chunk(const struct meter *m)
 		m->reader.has_usage && !m->reader.has_error);
 }
 
+/* Takes a document of a stream into the report; it has ended. */
+static void
+count_document(struct meter *m, bool failed)
+{
+	reader_end(&m->reader);
+	if (m->reader.has_error || failed)
+		m->report.failed = true;
+	if (m->report.text_bytes > m->reader.text_before)
+		m->report.events++;
+	m->report.finished = m->done || reader_finished(&m->reader);
+}
+
 /* Takes the event under way into the report; its data has ended. */
 static void
 count_event(struct meter *m, const char *name, bool whole)
@@ -83,12 +100,7 @@ count_event(struct meter *m, const char *name, bool whole)
 	else if (m->data_len > 0 && jscan_finish(&m->scan) != JSCAN_DONE &&
 		 whole)
 		m->report.broken = true;
-	reader_end(&m->reader);
-	if (m->reader.has_error || strcmp(name, "error") == 0)
-		m->report.failed = true;
-	if (m->report.text_bytes > m->reader.text_before)
-		m->report.events++;
-	m->report.finished = m->done || reader_finished(&m->reader);
+	count_document(m, strcmp(name, "error") == 0);
 }
 
 /* ---- hiding ------------------------------------------------------------- */
@@ -246,23 +258,114 @@ on_event(void *arg, const char *name, bool has_data, size_t end)
 	start_document(m);
 }
 
-static const struct sse_handler events = {on_data, on_event};
+/* What an API says so is an error, and ends the stream. */
+static void
+on_stray(void *arg, struct span piece)
+{
+	struct meter *m = arg;
+
+	if (!m->stray) {
+		count_event(m, "", false);
+		start_document(m);
+	}
+	m->stray = true;
+	m->data_len += piece.n;
+	jscan_feed(&m->scan, piece);
+}
+
+static const struct sse_handler events = {
+    .on_data = on_data, .on_event = on_event};
+static const struct sse_handler events_and_strays = {
+    .on_data = on_data, .on_event = on_event, .on_stray = on_stray};
+
+/* ---- arrays ------------------------------------------------------------- */
+
+static void
+on_document(void *arg)
+{
+	count_document(arg, false);
+}
+
+static void
+feed_array(struct meter *m, struct span bytes)
+{
+	size_t n = bytes.n;
+
+	while (n > 0 && is_blank(bytes.p[n - 1]))
+		n--;
+	if (n > 0)
+		m->last = bytes.p[n - 1];
+	m->data_len += bytes.n;
+	jscan_feed(&m->scan, bytes);
+}
+
+static void
+finish_array(struct meter *m)
+{
+	if (m->data_len > 0 && jscan_finish(&m->scan) != JSCAN_DONE)
+		m->report.broken = true;
+	/* It was none, but one document. */
+	if (m->scan.result == JSCAN_DONE && m->last == '}')
+		count_document(m, false);
+}
+
+/* ---- Amazon's streams --------------------------------------------------- */
+
+static void
+amazon_begin(void *arg, struct span type, bool failed)
+{
+	struct meter *m = arg;
+
+	start_document(m);
+	reader_type(&m->reader, type);
+	m->reader.has_error = failed;
+}
+
+static void
+amazon_data(void *arg, struct span piece)
+{
+	struct meter *m = arg;
+
+	m->data_len += piece.n;
+	jscan_feed(&m->scan, piece);
+}
+
+static void
+amazon_end(void *arg)
+{
+	struct meter *m = arg;
+
+	count_event(m, "", true);
+}
+
+static const struct amazon_handler amazon_events = {
+    .on_begin = amazon_begin, .on_data = amazon_data, .on_end = amazon_end};
 
 /* ---- the meter ---------------------------------------------------------- */
 
 struct meter *
-meter_new(const struct endpoint *ep, bool stream, bool hide_usage)
+meter_new(const struct endpoint *ep, enum meter_frame frame, bool hide_usage)
 {
+	bool stream = frame != FRAME_WHOLE;
 	struct meter *m = xcalloc(1, sizeof(*m));
 
 	m->kind = kind_of(ep->meter);
 	if (m->kind != NULL && (stream || !m->kind->never_read))
 		m->handler = &reader_walk;
-	m->stream = stream;
-	m->hide = hide_usage && stream && m->handler != NULL;
+	m->frame = frame;
+	m->hide = hide_usage && frame == FRAME_EVENTS && m->handler != NULL;
 	reader_init(&m->reader, m->kind, stream, &m->report);
 	start_document(m);
-	sse_init(&m->sse, &events, m);
+	sse_init(&m->sse,
+	    m->kind != NULL && m->kind->strays ? &events_and_strays : &events,
+	    m);
+	amazon_init(
+	    &m->amazon, &amazon_events, m, m->kind != NULL && m->kind->wrapped);
+	if (frame == FRAME_ARRAY) {
+		m->reader.on_document = on_document;
+		m->reader.arg = m;
+		reader_start_array(&m->reader);
+	}
 	return (m);
 }
 
@@ -272,6 +375,7 @@ meter_free(struct meter *m)
 	if (m == NULL)
 		return;
 	buf_fini(&m->hold);
+	amazon_fini(&m->amazon);
 	free(m);
 }
 
@@ -301,12 +405,22 @@ meter_feed(struct meter *m, struct span bytes, struct buf *out)
 	buf_addspan(out, bytes);
 	if (m->handler == NULL)
 		return;
-	if (m->stream) {
+	switch (m->frame) {
+	case FRAME_EVENTS:
 		sse_feed(&m->sse, bytes);
-		return;
+		break;
+	case FRAME_ARRAY:
+		feed_array(m, bytes);
+		break;
+	case FRAME_AMAZON:
+		if (!amazon_feed(&m->amazon, bytes))
+			m->report.broken = true;
+		break;
+	case FRAME_WHOLE:
+		m->data_len += bytes.n;
+		m->report.finished = jscan_feed(&m->scan, bytes) == JSCAN_DONE;
+		break;
 	}
-	m->data_len += bytes.n;
-	m->report.finished = jscan_feed(&m->scan, bytes) == JSCAN_DONE;
 }
 
 /* A last event without its empty line counts if it is whole. */
@@ -314,13 +428,30 @@ static void
 finish_stream(struct meter *m, struct buf *out)
 {
 	m->out = out;
-	count_event(m, "", false);
+	count_event(m, m->stray ? "error" : "", false);
 	if (m->passing || m->data_len == 0)
 		buf_addspan(out, buf_span(&m->hold));
 	else if (m->hide)
 		put_event(m, buf_span(&m->hold), true);
 	buf_fini(&m->hold);
 	m->out = NULL;
+}
+
+static void
+finish_whole(struct meter *m)
+{
+	m->report.finished = jscan_finish(&m->scan) == JSCAN_DONE;
+	if (!m->report.finished && m->kind->any_type) {
+		m->report.finished = true;
+		m->report.text_bytes = m->report.bytes;
+	}
+	if (m->kind->at_end)
+		reader_end(&m->reader);
+	m->report.failed = m->reader.has_error;
+	if (!m->report.finished && m->data_len > 0)
+		m->report.broken = true;
+	if (m->report.text_bytes > 0)
+		m->report.events = 1;
 }
 
 void
@@ -330,20 +461,58 @@ meter_finish(struct meter *m, struct buf *out)
 		m->report.finished = true;
 		return;
 	}
-	if (m->stream) {
+	switch (m->frame) {
+	case FRAME_EVENTS:
 		finish_stream(m, out);
+		break;
+	case FRAME_ARRAY:
+		finish_array(m);
+		break;
+	case FRAME_AMAZON:
+		if (!eventstream_at_boundary(&m->amazon.stream))
+			m->report.broken = true;
+		break;
+	case FRAME_WHOLE:
+		finish_whole(m);
+		break;
+	}
+}
+
+void
+meter_field(struct meter *m, struct span name, struct span value)
+{
+	static const struct {
+		struct span name;
+		enum raw_count count;
+	} fields[] = {
+	    {SPAN("x-amzn-bedrock-input-token-count"), RAW_METRIC_IN},
+	    {SPAN("x-amzn-bedrock-output-token-count"), RAW_METRIC_OUT},
+	    {SPAN("x-amzn-bedrock-cache-read-input-token-count"),
+		RAW_METRIC_READ},
+	    {SPAN("x-amzn-bedrock-cache-write-input-token-count"),
+		RAW_METRIC_WRITE},
+	};
+
+	if (m->kind == NULL || !m->kind->at_end || m->frame != FRAME_WHOLE)
 		return;
-	}
-	m->report.finished = jscan_finish(&m->scan) == JSCAN_DONE;
-	if (!m->report.finished && m->kind->any_type) {
-		m->report.finished = true;
-		m->report.text_bytes = m->report.bytes;
-	}
-	m->report.failed = m->reader.has_error;
-	if (!m->report.finished && m->data_len > 0)
-		m->report.broken = true;
-	if (m->report.text_bytes > 0)
-		m->report.events = 1;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (span_eq(name, fields[i].name))
+			reader_count(&m->reader, fields[i].count, value);
+}
+
+enum meter_joint
+meter_joint(const struct meter *m)
+{
+	if (m->frame == FRAME_AMAZON && !m->report.broken &&
+	    eventstream_at_boundary(&m->amazon.stream))
+		return (JOINT_NEXT);
+	if (m->frame != FRAME_ARRAY || m->scan.result != JSCAN_MORE)
+		return (JOINT_NONE);
+	if (m->data_len == 0)
+		return (JOINT_NONE);
+	if (m->scan.depth != 1 || m->scan.stack[1] != '[')
+		return (JOINT_NONE);
+	return (m->last == '}' ? JOINT_NEXT : JOINT_FIRST);
 }
 
 const struct meter_report *

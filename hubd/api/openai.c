@@ -76,8 +76,8 @@ put_error(struct jout *o, const struct json *error)
 	jout_end_object(o);
 }
 
-bool
-openai_error_scrub(struct buf *out, struct span body)
+static bool
+error_scrub(struct buf *out, struct span body)
 {
 	struct json *doc = scrub_parse(body);
 	const struct json *error = doc;
@@ -114,5 +114,5 @@ const struct dialect_ops dialect_openai = {
     .prepare = openai_prepare,
     .error_body = error_body,
     .error_event = error_event,
-    .error_scrub = openai_error_scrub,
+    .error_scrub = error_scrub,
 };

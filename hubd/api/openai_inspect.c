@@ -1,8 +1,8 @@
 /* What an OpenAI request asks, and how it is spliced for a candidate. */
 #include <string.h>
 
-#include "common/json.h"
 #include "hubd/api/dialect.h"
+#include "hubd/api/inspect.h"
 
 /* A token that the user counted himself weighs like an ordinary one. */
 #define BYTES_PER_GIVEN_TOKEN 4
@@ -214,43 +214,6 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 	return (true);
 }
 
-/* Next to a model in the path that of the body does not count. */
-static bool
-skip_model(struct inspector *in, const struct jscan_value *v)
-{
-	struct api_request *req = in->req;
-
-	if (v->type == JSCAN_OBJECT || v->type == JSCAN_ARRAY)
-		return (refuse(in, routing[F_MODEL].type));
-	req->model_at = (struct api_place){v->begin, v->end};
-	req->model_differs = v->type != JSCAN_STRING || v->cut ||
-			     !span_eq(v->text, span_str(req->model));
-	return (true);
-}
-
-static bool
-take_model(struct inspector *in, const struct jscan_value *v)
-{
-	size_t i;
-
-	if (in->req->named)
-		return (skip_model(in, v));
-	if (v->type != JSCAN_STRING)
-		return (refuse(in, routing[F_MODEL].type));
-	if (v->size == 0)
-		return (refuse(in, "The model's name is empty."));
-	if (v->cut || v->size >= API_MODEL_MAX)
-		return (refuse(in, "The model's name is too long."));
-	for (i = 0; i < v->text.n; i++) {
-		if ((unsigned char)v->text.p[i] < 0x20 || v->text.p[i] == 0x7f)
-			return (refuse(in, routing[F_MODEL].type));
-	}
-	memcpy(in->req->model, v->text.p, v->text.n);
-	in->req->model[v->text.n] = '\0';
-	in->req->model_at = (struct api_place){v->begin, v->end};
-	return (true);
-}
-
 static bool
 take_bool(
     struct inspector *in, enum field f, const struct jscan_value *v, bool *out)
@@ -374,7 +337,8 @@ top_value(struct inspector *in, const struct jscan_value *v)
 
 	switch (in->field) {
 	case F_MODEL:
-		return (take_model(in, v));
+		in->why = inspect_model(in->req, v, routing[F_MODEL].type);
+		return (in->why == NULL);
 	case F_STREAM:
 		return (take_bool(in, F_STREAM, v, &req->stream));
 	case F_OPTIONS:
@@ -470,7 +434,8 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	return (true);
 }
 
-static const struct jscan_handler inspecting = {on_key, on_value, on_close};
+static const struct jscan_handler inspecting = {
+    .on_key = on_key, .on_value = on_value, .on_close = on_close};
 
 /* Each prompt of a list is answered n or best_of times. */
 static void
@@ -512,26 +477,6 @@ openai_inspect(const struct endpoint *ep, struct span body,
 	count_answers(&in);
 	*why = in.why;
 	return (in.why == NULL ? API_OK : API_ERR_invalid_request);
-}
-
-static void
-splice_model(const struct api_request *req, struct buf *body, struct span model)
-{
-	struct api_place at = req->model_at;
-	struct buf value = {0};
-
-	if (!req->model_differs && span_eq(model, span_str(req->model)))
-		return;
-	if (at.end == 0) {
-		at = req->model_gap;
-		buf_addstr(&value, "\"model\":");
-	}
-	json_quote(&value, model);
-	if (req->model_at.end == 0 && !req->gap_last)
-		buf_addstr(&value, ",");
-	buf_splice(body, at.begin, at.end - at.begin, buf_ptr(&value),
-	    buf_len(&value));
-	buf_fini(&value);
 }
 
 static void

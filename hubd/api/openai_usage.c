@@ -7,10 +7,20 @@ was_seen(const struct raw_usage *raw, enum raw_count c)
 	return (raw->seen & 1u << c);
 }
 
-/* A part of what is left of its parent: the total is right, whatever the
- * details say. */
-static uint64_t
-take(uint64_t *left, uint64_t part)
+bool
+raw_is_sane(const struct raw_usage *raw)
+{
+	unsigned i;
+
+	for (i = 0; i < RAW_COUNT; i++) {
+		if (raw->n[i] > USAGE_MAX_COUNT)
+			return (false);
+	}
+	return (!raw->bad);
+}
+
+uint64_t
+take_part(uint64_t *left, uint64_t part)
 {
 	uint64_t n = part < *left ? part : *left;
 
@@ -53,27 +63,22 @@ openai_usage(const struct raw_usage *raw, struct usage *u)
 {
 	uint64_t in = raw->n[RAW_PROMPT], out = raw->n[RAW_COMPLETION];
 	uint64_t outside;
-	unsigned i;
 
 	*u = (struct usage){0};
-	if (raw->bad)
+	if (!raw_is_sane(raw))
 		return (false);
-	for (i = 0; i < RAW_COUNT; i++) {
-		if (raw->n[i] > USAGE_MAX_COUNT)
-			return (false);
-	}
 	outside = reasoning_outside(raw);
 	if (!was_seen(raw, RAW_PROMPT) && raw->n[RAW_TOTAL] > out)
 		in = raw->n[RAW_TOTAL] - out;
-	u->n[USAGE_cache_read] = take(&in, cached(raw));
-	u->n[USAGE_cache_write] = take(&in, raw->n[RAW_CACHE_WRITE]);
-	u->n[USAGE_audio_input] = take(&in, raw->n[RAW_AUDIO_IN]);
-	u->n[USAGE_image_input] = take(&in, raw->n[RAW_IMAGE_IN]);
+	u->n[USAGE_cache_read] = take_part(&in, cached(raw));
+	u->n[USAGE_cache_write] = take_part(&in, raw->n[RAW_CACHE_WRITE]);
+	u->n[USAGE_audio_input] = take_part(&in, raw->n[RAW_AUDIO_IN]);
+	u->n[USAGE_image_input] = take_part(&in, raw->n[RAW_IMAGE_IN]);
 	u->n[USAGE_input] = in;
 	u->n[USAGE_reasoning] =
-	    outside ? outside : take(&out, raw->n[RAW_REASONING]);
-	u->n[USAGE_audio_output] = take(&out, raw->n[RAW_AUDIO_OUT]);
-	u->n[USAGE_image_output] = take(&out, raw->n[RAW_IMAGE_OUT]);
+	    outside ? outside : take_part(&out, raw->n[RAW_REASONING]);
+	u->n[USAGE_audio_output] = take_part(&out, raw->n[RAW_AUDIO_OUT]);
+	u->n[USAGE_image_output] = take_part(&out, raw->n[RAW_IMAGE_OUT]);
 	u->n[USAGE_output] = out;
 	u->n[USAGE_milliseconds] = raw->n[RAW_MILLISECONDS];
 	return (true);

@@ -37,23 +37,39 @@ is_id(struct span s)
 	return (true);
 }
 
+/* What stands between a pattern's placeholder, which begins at open, and its
+ * end; false: the path ends in another way. */
+static bool
+take_name(const char *open, struct span rest, struct span *name)
+{
+	struct span after = span_str(strchr(open, '}') + 1);
+
+	if (rest.n <= after.n || !span_eq(from(rest, rest.n - after.n), after))
+		return (false);
+	*name = span_of(rest.p, rest.n - after.n);
+	switch (open[1]) {
+	case 'i':
+		return (is_id(*name));
+	case 'n':
+		return (memchr(name->p, '/', name->n) == NULL &&
+			memchr(name->p, ':', name->n) == NULL);
+	default:
+		return (true);
+	}
+}
+
 bool
 path_fits(const char *pattern, struct span path, struct span *name)
 {
-	const char *open = strchr(pattern, '{'), *close;
-	struct span before, after;
+	size_t i;
 
 	*name = span_of(NULL, 0);
-	if (open == NULL)
-		return (span_eq(path, span_str(pattern)));
-	close = strchr(open, '}');
-	before = span_of(pattern, (size_t)(open - pattern));
-	after = span_str(close + 1);
-	if (path.n <= before.n + after.n || !span_starts(path, before) ||
-	    !span_eq(from(path, path.n - after.n), after))
-		return (false);
-	*name = span_of(path.p + before.n, path.n - before.n - after.n);
-	return (open[1] == 'm' || is_id(*name));
+	for (i = 0; pattern[i] != '\0' && pattern[i] != '{'; i++)
+		if (i == path.n || path.p[i] != pattern[i])
+			return (false);
+	return (pattern[i] == '\0'
+		    ? i == path.n
+		    : take_name(pattern + i, from(path, i), name));
 }
 
 /* One step: a literal byte, or a segment for a placeholder. */

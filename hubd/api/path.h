@@ -4,8 +4,9 @@
  *	*	one segment that does not matter
  *	{model}	a model's name, which may hold slashes where the pattern
  *		ends behind it or goes on with a literal end
+ *	{name}	a model's that has neither slash nor colon
  *	{id}	one segment of [A-Za-z0-9_.-], 128 bytes at most
- * and has at most one of the last two.
+ * and has at most one of the last three.
  */
 #ifndef HUBD_API_PATH_H
 #define HUBD_API_PATH_H

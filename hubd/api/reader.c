@@ -17,6 +17,7 @@ reader_init(struct reader *r, const struct kind *kind, bool stream,
 	r->report = report;
 	r->kind = kind;
 	r->stream = stream;
+	r->counts = &r->raw;
 }
 
 void
@@ -26,14 +27,22 @@ reader_start(struct reader *r)
 	r->text_before = r->report->text_bytes;
 	r->choice_done = false;
 	r->empty_choices = r->has_usage = r->has_error = false;
-	r->is_last = r->has_found = false;
+	r->is_first = r->is_last = r->ends = r->has_found = false;
+	r->counts = &r->raw;
 	r->null_usage = (struct api_place){0, 0};
+}
+
+void
+reader_start_array(struct reader *r)
+{
+	reader_start(r);
+	r->next = N_ALL;
 }
 
 bool
 reader_finished(const struct reader *r)
 {
-	if (r->kind->types != NULL)
+	if (r->kind->types != NULL || r->was_last)
 		return (r->was_last);
 	return ((r->seen[0] | r->seen[1]) != 0 && r->seen[0] == r->done[0] &&
 		r->seen[1] == r->done[1] && !r->many_choices);
@@ -62,26 +71,57 @@ take_usage(struct reader *r, const struct usage *u)
 	r->report->has_usage = true;
 }
 
+static bool
+convert(const struct reader *r, struct usage *u)
+{
+	return (r->kind->convert != NULL
+		    ? r->kind->convert(&r->raw, &r->steps, u)
+		    : openai_usage(&r->raw, u));
+}
+
+/* Counts that lie about in a document, or in several. */
+static void
+take_all(struct reader *r)
+{
+	struct usage u;
+
+	if (r->raw.seen == 0)
+		return;
+	if (convert(r, &u))
+		take_usage(r, &u);
+	else
+		r->report->broken = true;
+	r->was_last |= (r->raw.seen & r->kind->last_counts) != 0;
+}
+
 void
 reader_end(struct reader *r)
 {
+	if (r->kind->at_end)
+		take_all(r);
 	if (r->has_found && r->is_last)
 		take_usage(r, &r->found);
-	r->was_last |= r->is_last;
+	if (r->has_found)
+		r->report->partial = r->is_first;
+	r->was_last |= r->is_last || r->ends;
 }
 
 static void
 usage_close(struct reader *r, enum node node)
 {
 	const uint32_t counts = 1u << RAW_PROMPT | 1u << RAW_COMPLETION |
-				1u << RAW_TOTAL | 1u << RAW_MILLISECONDS;
+				1u << RAW_TOTAL | 1u << RAW_MILLISECONDS |
+				r->kind->more_counts;
 	struct usage u;
+
+	if (r->kind->at_end)
+		return;
 
 	if ((r->raw.seen & counts) == 0 && !r->raw.bad)
 		return;
 	if (node == N_GROQ_USAGE && r->has_own_usage)
 		return;
-	if (!openai_usage(&r->raw, &u)) {
+	if (!convert(r, &u)) {
 		r->report->broken = true;
 		return;
 	}
@@ -91,8 +131,53 @@ usage_close(struct reader *r, enum node node)
 		r->kind->fix(&r->raw, &u);
 	r->found = u;
 	r->has_found = true;
-	if (!r->stream || r->kind->types == NULL)
+	if (!r->stream || r->kind->types == NULL || r->kind->any_usage)
 		take_usage(r, &u);
+}
+
+static void
+step_close(struct reader *r)
+{
+	unsigned i;
+
+	r->counts = &r->raw;
+	r->steps.seen |= r->step.seen;
+	r->steps.bad |= !raw_is_sane(&r->step);
+	for (i = 0; i < RAW_COUNT && !r->steps.bad; i++)
+		r->steps.n[i] += r->step.n[i];
+	r->steps.bad |= !raw_is_sane(&r->steps);
+}
+
+/* A count by modality or time; which it is a part of is a matter of the list
+ * that it stands in. */
+static void
+share_close(struct reader *r, enum node list)
+{
+	static const uint8_t of[N_PARENTS][SHARE_HOUR + 1] = {
+	    [N_PROMPT_MODES] =
+		{[SHARE_AUDIO] = RAW_AUDIO_IN, [SHARE_IMAGE] = RAW_IMAGE_IN},
+	    [N_CACHE_MODES] = {[SHARE_AUDIO] = RAW_AUDIO_CACHED,
+		[SHARE_IMAGE] = RAW_IMAGE_CACHED},
+	    [N_OUTPUT_MODES] =
+		{[SHARE_AUDIO] = RAW_AUDIO_OUT, [SHARE_IMAGE] = RAW_IMAGE_OUT},
+	    [N_CACHE_TIMES] = {[SHARE_HOUR] = RAW_CACHE_1H},
+	};
+	uint8_t which = of[list][r->share];
+
+	if (which == 0)
+		return;
+	if (r->share_count > USAGE_MAX_COUNT)
+		r->raw.bad = true;
+	else
+		r->raw.n[which] += r->share_count;
+	r->raw.seen |= 1u << which;
+}
+
+static void
+all_close(struct reader *r)
+{
+	if (r->on_document != NULL)
+		r->on_document(r->arg);
 }
 
 static bool
@@ -124,11 +209,16 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 	bool wants_array;
 
 	r->node[depth + 1] = N_IGNORED;
+	/* What is no array is one document: a refusal is. */
+	if (node == N_ALL && type == JSCAN_OBJECT)
+		node = N_TOP;
 	if (node >= N_PARENTS)
 		return;
 	wants_array = r->kind->element_of[node] != N_IGNORED;
 	if (wants_array != (type == JSCAN_ARRAY))
 		return;
+	if (node == N_TOP && depth > 0)
+		reader_start(r);
 	r->node[depth + 1] = (uint8_t)node;
 	if (node == N_CHOICES)
 		r->empty_choices = true;
@@ -136,14 +226,24 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 		r->choice = jscan_index(s);
 		r->choice_done = false;
 	}
-	if (node == N_USAGE || node == N_GROQ_USAGE)
+	if ((node == N_USAGE || node == N_GROQ_USAGE) && !r->kind->cumulative)
 		memset(&r->raw, 0, sizeof(r->raw));
+	if (node == N_STEPS)
+		memset(&r->steps, 0, sizeof(r->steps));
+	if (node == N_STEP) {
+		memset(&r->step, 0, sizeof(r->step));
+		r->counts = &r->step;
+	}
 	if (node == N_USAGE)
 		r->has_usage = true;
 	if (node == N_ERROR)
 		r->has_error = true;
 	if (node == N_IMAGE)
 		r->report->images++;
+	if (node == N_SHARE) {
+		r->share = SHARE_NONE;
+		r->share_count = 0;
+	}
 }
 
 static void
@@ -152,10 +252,10 @@ take_count(struct reader *r, unsigned which, const struct jscan_value *v)
 	if (v->type == JSCAN_NULL)
 		return;
 	if (v->type == JSCAN_NUMBER && !v->cut &&
-	    jscan_count(v->text, &r->raw.n[which]))
-		r->raw.seen |= 1u << which;
+	    jscan_count(v->text, &r->counts->n[which]))
+		r->counts->seen |= 1u << which;
 	else
-		r->raw.bad = true;
+		r->counts->bad = true;
 }
 
 /* Seconds, with or without a fraction, as milliseconds, rounded up. */
@@ -208,17 +308,76 @@ take_seconds(struct reader *r, enum node node, const struct jscan_value *v)
 	r->raw.bad |= !good;
 }
 
-static void
-take_type(struct reader *r, const struct jscan_value *v)
+void
+reader_type(struct reader *r, struct span type)
 {
 	const struct event_type *t = r->kind->types;
 
 	for (; t != NULL && t->name != NULL; t++) {
-		if (v->cut || !span_eq(v->text, span_str(t->name)))
+		if (!span_eq(type, span_str(t->name)))
 			continue;
+		r->is_first = t->first;
 		r->is_last = t->last;
+		r->ends = t->ends;
 		r->has_error |= t->failed;
 		r->report->images += t->image;
+	}
+}
+
+/* Nothing was generated: the only candidate has ended. */
+static void
+block_answer(struct reader *r)
+{
+	r->seen[0] |= 1;
+	r->done[0] |= 1;
+}
+
+/* Modalities have numbers in some streams (google.ai.generativelanguage). */
+static void
+take_share(struct reader *r, const struct jscan_value *v)
+{
+	static const struct {
+		struct span name;
+		enum raw_share share;
+	} shares[] = {
+	    {SPAN("AUDIO"), SHARE_AUDIO},
+	    {SPAN("IMAGE"), SHARE_IMAGE},
+	    {SPAN("4"), SHARE_AUDIO},
+	    {SPAN("2"), SHARE_IMAGE},
+	    {SPAN("1h"), SHARE_HOUR},
+	};
+
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		if (span_eq(v->text, shares[i].name))
+			r->share = shares[i].share;
+}
+
+/* Who says that it was fast says its service tier besides. */
+static void
+take_tier(struct reader *r, enum service_tier tier)
+{
+	if (r->report->tier != TIER_FAST)
+		r->report->tier = tier;
+	r->report->tier_reported = true;
+}
+
+/* "ON_DEMAND_PRIORITY" and the like. */
+static void
+take_traffic(struct reader *r, struct span name)
+{
+	static const struct {
+		struct span name;
+		enum service_tier tier;
+	} tiers[] = {
+	    {SPAN("ON_DEMAND_PRIORITY"), TIER_PRIORITY},
+	    {SPAN("ON_DEMAND_FLEX"), TIER_FLEX},
+	};
+
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++) {
+		if (!span_eq(name, tiers[i].name))
+			continue;
+		r->report->tier = tiers[i].tier;
+		r->report->tier_reported = true;
 	}
 }
 
@@ -274,30 +433,52 @@ take_string(struct reader *r, enum node node, const struct jscan_value *v)
 		r->choice_done = v->size > 0;
 	else if (node == N_ERROR)
 		r->has_error = true;
-	else if (node == N_TYPE && r->stream)
-		take_type(r, v);
-	else if (node == N_TIER && !v->cut) {
-		r->report->tier = service_tier_parse(v->text.p, v->text.n);
-		r->report->tier_reported = true;
-	} else if (node >= N_ID && node <= N_ERROR_FILE) {
+	else if (node == N_TYPE && r->stream && !v->cut)
+		reader_type(r, v->text);
+	else if (node == N_BLOCKED)
+		block_answer(r);
+	else if (node == N_SHARE_OF)
+		take_share(r, v);
+	else if (node == N_TRAFFIC && !v->cut)
+		take_traffic(r, v->text);
+	else if (node == N_TIER && !v->cut)
+		take_tier(r, service_tier_parse(v->text.p, v->text.n));
+	else if (node == N_SPEED && !v->cut && span_eq(v->text, SPAN("fast")))
+		take_tier(r, TIER_FAST);
+	else if (node >= N_ID && node <= N_ERROR_FILE)
 		take_object(r, node, v);
-	}
+}
+
+static void
+take_number(struct reader *r, enum node node, const struct jscan_value *v)
+{
+	uint64_t n;
+
+	if (v->cut || !jscan_count(v->text, &n))
+		return;
+	if (node == N_INDEX)
+		r->choice = n;
+	else if (node == N_SHARE_COUNT)
+		r->share_count = n;
+	else if (node == N_SHARE_OF)
+		take_share(r, v);
+	else if (node == N_FINISH)
+		r->choice_done = n != 0;
+	else if (node == N_BLOCKED && n != 0)
+		block_answer(r);
 }
 
 static void
 take_scalar(struct reader *r, enum node node, const struct jscan_value *v)
 {
-	uint64_t n;
-
 	if (node >= N_RAW)
 		take_count(r, node - N_RAW, v);
 	else if (node == N_SECONDS || node == N_DURATION)
 		take_seconds(r, node, v);
 	else if (v->type == JSCAN_STRING)
 		take_string(r, node, v);
-	else if (node == N_INDEX && v->type == JSCAN_NUMBER &&
-		 jscan_count(v->text, &n))
-		r->choice = n;
+	else if (v->type == JSCAN_NUMBER)
+		take_number(r, node, v);
 	else if (node == N_USAGE && v->type == JSCAN_NULL)
 		r->null_usage = (struct api_place){r->key_begin, v->end};
 }
@@ -332,7 +513,21 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 		choice_close(r);
 	else if (node == N_USAGE || node == N_GROQ_USAGE)
 		usage_close(r, node);
+	else if (node == N_STEP)
+		step_close(r);
+	else if (node == N_SHARE)
+		share_close(r, r->node[depth]);
+	else if (node == N_TOP && depth > 0)
+		all_close(r);
 	return (true);
 }
 
-const struct jscan_handler reader_walk = {on_key, on_value, on_close};
+const struct jscan_handler reader_walk = {
+    .on_key = on_key, .on_value = on_value, .on_close = on_close};
+
+void
+reader_count(struct reader *r, enum raw_count which, struct span number)
+{
+	if (jscan_count(number, &r->raw.n[which]))
+		r->raw.seen |= 1u << which;
+}

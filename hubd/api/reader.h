@@ -25,6 +25,17 @@ enum raw_count {
 	RAW_AUDIO_OUT,
 	RAW_IMAGE_OUT,
 	RAW_MILLISECONDS,
+	RAW_CACHE_5M, /* Anthropic's split of what was written */
+	RAW_CACHE_1H,
+	RAW_SEARCHES,
+	RAW_FETCHES,
+	RAW_TOOL_PROMPT, /* Gemini's: what tools put into the prompt */
+	RAW_AUDIO_CACHED,
+	RAW_IMAGE_CACHED,
+	RAW_METRIC_IN, /* Bedrock's own counts, beside the model's */
+	RAW_METRIC_OUT,
+	RAW_METRIC_READ,
+	RAW_METRIC_WRITE,
 	RAW_COUNT
 };
 
@@ -37,6 +48,7 @@ struct raw_usage {
 /* What a value in a document is, by the way that leads to it. */
 enum node {
 	N_IGNORED,
+	N_ALL, /* the array that is a stream of documents */
 	N_TOP,
 	N_USAGE,
 	N_PROMPT_DETAILS,
@@ -57,6 +69,20 @@ enum node {
 	N_IMAGES,
 	N_IMAGE,
 	N_ERROR,
+	N_CACHE_CREATION,
+	N_SERVER_TOOLS,
+	N_STEPS, /* of a usage: what each call of a model in it cost */
+	N_STEP,
+	N_FEEDBACK,	/* of Gemini on a prompt */
+	N_PROMPT_MODES, /* counts by modality */
+	N_CACHE_MODES,
+	N_OUTPUT_MODES,
+	N_CACHE_TIMES, /* counts by how long they are kept */
+	N_SHARE,       /* one of such counts */
+	N_TIER_OBJECT,
+	N_METRICS,
+	N_RESULTS,
+	N_RESULT,
 	N_PARENTS, /* no member of these is looked at */
 	N_TIER = N_PARENTS,
 	N_INDEX,
@@ -66,9 +92,14 @@ enum node {
 	N_TYPE,	      /* of an event */
 	N_DURATION,   /* seconds of sound, beside the usage */
 	N_SECONDS,    /* the same, in the usage */
-	N_ID,	      /* of the response in an event */
-	N_PLAIN_ID,   /* of what the whole answer is */
-	N_STATUS,     /* of a batch, as what follows */
+	N_BLOCKED,    /* why nothing is answered */
+	N_TRAFFIC,    /* Vertex AI's name of the tier */
+	N_SPEED,      /* Anthropic's: a tier of its own, if it is "fast" */
+	N_SHARE_OF,
+	N_SHARE_COUNT,
+	N_ID,	    /* of the response in an event */
+	N_PLAIN_ID, /* of what the whole answer is */
+	N_STATUS,   /* of a batch, as what follows */
 	N_MODEL,
 	N_OUTPUT_FILE,
 	N_ERROR_FILE,
@@ -83,7 +114,9 @@ struct member {
 /* A type of event that says how far an answer is; others say nothing. */
 struct event_type {
 	const char *name; /* NULL: the end of the list */
+	bool first;	  /* usage here is of the input alone */
 	bool last;	  /* the answer is whole, and usage is here or not */
+	bool ends;	  /* ... and usage is still to come */
 	bool failed;
 	bool image; /* it carries a finished one */
 };
@@ -93,13 +126,27 @@ struct kind {
 	uint8_t element_of[N_PARENTS];		 /* of arrays */
 	/* NULL: a stream ends with its choices, any event has usage. */
 	const struct event_type *types;
+	bool any_usage;	      /* types or not, any event may have usage */
+	bool at_end;	      /* counts lie about: convert them at the end */
+	uint32_t last_counts; /* bits of counts with which a stream ends */
+	uint32_t more_counts; /* ... that alone are a usage, too */
+	bool array;	      /* a JSON array is a stream of documents */
+	bool strays;	      /* a bare document behind events is an error */
+	bool amazon;	      /* streams are Amazon's */
+	bool wrapped;	      /* ... with documents in base64 */
+	bool cumulative;   /* a later usage replaces what it names, no more */
 	bool asks_usage;   /* streams report none unless asked */
+	bool roles;	   /* the request is a conversation */
 	bool any_type;	   /* plain answers may be no JSON at all */
 	bool never_read;   /* plain answers are never JSON */
 	bool no_sniff;	   /* events come under their own type alone */
 	bool read_at_once; /* nothing is generated: no output in holds */
-	/* What one count of the provider is of ours, after openai_usage();
-	 * NULL: as it is. */
+	/* From the provider's counts to ours; false: they cannot be true.
+	 * steps->seen = 0: it named none. NULL: openai_usage(). */
+	bool (*convert)(const struct raw_usage *, const struct raw_usage *steps,
+	    struct usage *);
+	/* What one count of the provider is of ours, after that; NULL: as it
+	 * is. */
 	void (*fix)(const struct raw_usage *, struct usage *);
 	/* estimate_usage() and estimate_bound() of this kind; NULL: tokens
 	 * by the bytes of text. */
@@ -114,7 +161,9 @@ struct kind {
 const struct kind *kind_of(enum meter_kind);
 extern const struct kind kind_chat, kind_completion, kind_embedding,
     kind_response, kind_count, kind_moderation, kind_image, kind_speech,
-    kind_transcript, kind_object, kind_batch, kind_raw;
+    kind_transcript, kind_message, kind_gemini, kind_gemini_stream,
+    kind_gemini_embed, kind_converse, kind_invoke, kind_object, kind_batch,
+    kind_raw;
 
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */
@@ -126,6 +175,10 @@ struct reader {
 	const struct kind *kind;
 	bool stream;
 
+	/* Called at the end of each document of an array; its arg. */
+	void (*on_document)(void *);
+	void *arg;
+
 	/* of the whole answer */
 	bool has_own_usage; /* at the top level, not only a vendor's place */
 	bool was_last;	    /* an event that ends the answer was read */
@@ -135,12 +188,20 @@ struct reader {
 	/* of the document under way */
 	uint8_t node[JSCAN_DEPTH + 1]; /* what is open, by depth */
 	uint8_t next;		       /* what the next value is */
-	struct raw_usage raw;
+	struct raw_usage raw, steps, step;
+	struct raw_usage *counts; /* which of them is being filled */
+	enum raw_share {
+		SHARE_NONE,
+		SHARE_AUDIO,
+		SHARE_IMAGE,
+		SHARE_HOUR
+	} share; /* of the count by modality or time under way */
+	uint64_t share_count;
 	struct usage found; /* until the event's type is known */
 	uint64_t text_before;
 	uint64_t choice;
 	bool choice_done;
-	bool is_last, has_found;
+	bool is_first, is_last, ends, has_found;
 	bool empty_choices, has_usage, has_error;
 	struct api_place null_usage; /* a "usage":null member */
 	uint64_t key_begin;
@@ -153,12 +214,29 @@ void reader_init(struct reader *, const struct kind *, bool stream,
     struct meter_report *report);
 /* A new document of it. */
 void reader_start(struct reader *);
+/* Its documents are the elements of an array: instead of reader_start(). */
+void reader_start_array(struct reader *);
 /* Its end: usage counts if the document's type is one that reports it. */
 void reader_end(struct reader *);
+/* The type of the document, where its frame names it. */
+void reader_type(struct reader *, struct span type);
+/* A count that a field of the answer's head names. */
+void reader_count(struct reader *, enum raw_count, struct span number);
 /* Is the stream whole, but for usage that may follow? */
 bool reader_finished(const struct reader *);
 
-/* Makes counts disjoint (openai_usage.c). False: they cannot be true. */
+/* Are they counts at all, none beyond what can be believed? */
+bool raw_is_sane(const struct raw_usage *);
+/* A part of what is left of its parent: the sum is right, whatever the
+ * details say. */
+uint64_t take_part(uint64_t *left, uint64_t part);
+/* Makes counts disjoint. False: they cannot be true. */
 bool openai_usage(const struct raw_usage *, struct usage *);
+bool anthropic_usage(
+    const struct raw_usage *, const struct raw_usage *steps, struct usage *);
+bool gemini_usage(
+    const struct raw_usage *, const struct raw_usage *steps, struct usage *);
+bool bedrock_usage(
+    const struct raw_usage *, const struct raw_usage *steps, struct usage *);
 
 #endif

@@ -158,10 +158,10 @@ row_fits(const struct front *f, const struct endpoint *e, struct span rest,
 	return (true);
 }
 
-/* Calls fn for every row that the path fits. */
+/* Calls fn for every row that the path fits, until it returns false. */
 static void
 each_row(const struct search *s, void *arg,
-    void (*fn)(void *arg, const struct hit *))
+    bool (*fn)(void *arg, const struct hit *))
 {
 	const struct endpoint *e, *end;
 	const struct front *f;
@@ -178,8 +178,8 @@ each_row(const struct search *s, void *arg,
 			h = (struct hit){
 			    e, spoken(s, f, e), fixed.n != 0, fixed};
 			if (is_open(s, e, h.dialect) &&
-			    row_fits(f, e, rest, &h))
-				fn(arg, &h);
+			    row_fits(f, e, rest, &h) && !fn(arg, &h))
+				return;
 		}
 	}
 }
@@ -191,7 +191,8 @@ struct find {
 	struct hit other; /* under another method */
 };
 
-static void
+/* Of several dialects' the preferred one's is the best there can be. */
+static bool
 take_row(void *arg, const struct hit *h)
 {
 	struct find *f = arg;
@@ -199,10 +200,11 @@ take_row(void *arg, const struct hit *h)
 			       ? &f->best
 			       : &f->other;
 
-	if (slot->endpoint == NULL ||
-	    (h->endpoint->dialect == f->search->prefers &&
-		slot->endpoint->dialect != f->search->prefers))
+	if (slot->endpoint == NULL || (h->dialect == f->search->prefers &&
+					  slot->dialect != f->search->prefers))
 		*slot = *h;
+	return (
+	    f->best.endpoint == NULL || f->best.dialect != f->search->prefers);
 }
 
 static enum dialect
@@ -395,7 +397,7 @@ api_target(const struct http1_head *head, bool objects, struct api_target *t)
 	take_query(t, head->query);
 }
 
-static void
+static bool
 put_method(void *arg, const struct hit *h)
 {
 	struct buf *out = arg;
@@ -403,6 +405,7 @@ put_method(void *arg, const struct hit *h)
 
 	if (memmem(buf_ptr(out), buf_len(out), method, strlen(method)) == NULL)
 		buf_addf(out, "%s%s", buf_len(out) > 0 ? ", " : "", method);
+	return (true);
 }
 
 void

@@ -185,7 +185,7 @@ send_stream_head(struct request *r)
 
 	reply_head(r->w, out, r->dialect, r->status, r->id_text);
 	put_common(r, out);
-	if (r->sse)
+	if (r->frame == FRAME_EVENTS)
 		http1_put_field(out, "cache-control", SPAN("no-cache"));
 	http1_put_field(out, "transfer-encoding", SPAN("chunked"));
 	http1_put_end(out);
@@ -296,11 +296,12 @@ request_break(
 	char cost[AMOUNT_TEXT_MAX];
 	struct buf event = {0};
 
-	if (c != NULL && r->head_sent && r->sse) {
+	if (c != NULL && r->head_sent) {
 		send_chunk(r, buf_span(&r->held));
 		/* The event for those who look, the missing end of the body
 		 * for those who do not. */
-		api_error_event(&event, r->dialect, error, r->id_text);
+		api_error_event(&event, r->dialect, r->frame,
+		    meter_joint(r->meter), error, r->id_text);
 		send_chunk(r, buf_span(&event));
 		buf_fini(&event);
 	}
@@ -386,14 +387,20 @@ static void
 note_carried(struct request *r, const struct h2_field *f, size_t n)
 {
 	char value[CARRIED_MAX];
+	struct span v;
 
 	buf_reset(&r->carried, 512);
 	for (size_t i = 0; i < n; i++) {
-		if (!is_carried(r, f[i].name) || f[i].value.n >= CARRIED_MAX)
+		if (!is_carried(r, f[i].name))
 			continue;
-		copy_value(value, sizeof(value), f[i].value);
-		buf_addf(&r->carried, "%.*s: %s\r\n", (int)f[i].name.n,
-		    f[i].name.p, value);
+		v = api_carried_value(r->dialect, f[i].name, f[i].value);
+		if (v.n == 0 || v.n >= CARRIED_MAX)
+			continue;
+		copy_value(value, sizeof(value), v);
+		buf_addspan(&r->carried, f[i].name);
+		buf_addstr(&r->carried, ": ");
+		buf_addstr(&r->carried, value);
+		buf_addstr(&r->carried, "\r\n");
 	}
 }
 
@@ -421,27 +428,29 @@ is_success(int status)
 }
 
 static void
-begin_body(struct request *r, bool sse)
+begin_body(struct request *r, enum meter_frame frame)
 {
-	r->sse = sse;
+	r->frame = frame;
 	meter_free(r->meter);
-	r->meter = meter_new(r->endpoint, r->sse, r->ask_usage);
-	if (r->sse && r->client != NULL)
+	r->meter = meter_new(r->endpoint, frame, r->ask_usage);
+	if (frame == FRAME_WHOLE)
+		r->state = REQUEST_HOLD;
+	else if (r->client != NULL)
 		send_stream_head(r);
 	else
-		r->state = r->sse ? REQUEST_STREAM : REQUEST_HOLD;
+		r->state = REQUEST_STREAM;
 }
 
 static void
-begin_answer(struct request *r, const struct head *h)
+begin_answer(
+    struct request *r, const struct head *h, const struct h2_field *f, size_t n)
 {
-	bool sse = h->type.n >= 17 &&
-		   span_ieq(span_of(h->type.p, 17), SPAN("text/event-stream"));
-
 	if (r->no_ask == r->candidate)
 		learn_set_refuses_usage(r->w->learn, r->candidate);
-	r->sniffed = sse;
-	begin_body(r, sse);
+	begin_body(r, meter_frame_of(r->endpoint, h->type));
+	r->sniffed = r->frame == FRAME_EVENTS;
+	for (size_t i = 0; i < n; i++)
+		meter_field(r->meter, f[i].name, f[i].value);
 }
 
 /*
@@ -456,7 +465,7 @@ sniff(struct request *r, struct span bytes)
 	r->sniffed = true;
 	if (r->state == REQUEST_HOLD && strchr("dei:", bytes.p[0]) != NULL &&
 	    bytes.p[0] != '\0')
-		begin_body(r, true);
+		begin_body(r, FRAME_EVENTS);
 }
 
 /* Is it the provider's matter, which another may do better? Some have no
@@ -490,7 +499,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	if (h.error.n > 0) {
 		request_retry(r, agent_error(h.error));
 	} else if (is_success(h.status)) {
-		begin_answer(r, &h);
+		begin_answer(r, &h, f, n);
 		request_arm(r);
 	} else if (is_providers(r, h.status) && can_retry(r) &&
 		   (retry_has_next(r) || retry_may_wait(r))) {

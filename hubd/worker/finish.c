@@ -163,7 +163,7 @@ static void
 usage_of(const struct request *r, struct call_progress *p)
 {
 	const struct meter_report *m;
-	const char *method;
+	const char *method = "";
 
 	/* A batch has cost what it says when it has ended: objects.c. */
 	if (r->endpoint->meter == METER_BATCH)
@@ -174,6 +174,10 @@ usage_of(const struct request *r, struct call_progress *p)
 	p->tier = (uint8_t)(m->tier_reported ? m->tier : TIER_DEFAULT);
 	if (m->has_usage) {
 		p->usage = m->usage;
+		if (m->partial && !m->failed)
+			method = estimate_rest(
+			    learn_of(r->w->learn, r->api.model), m, &p->usage);
+		str_copy(p->estimated, sizeof(p->estimated), method);
 		return;
 	}
 	if (m->failed && m->text_bytes == 0)

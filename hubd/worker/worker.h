@@ -247,10 +247,11 @@ struct request {
 	uint8_t spent[ROUTE_STAGES]; /* attempts in each of the route's */
 
 	struct meter *meter;
-	struct buf held; /* a held answer or a refusal */
-	int status;	 /* that the provider answered */
-	int user_status; /* that the user got; 0: none yet */
-	bool sse, head_sent, user_left;
+	struct buf held;	/* a held answer or a refusal */
+	int status;		/* that the provider answered */
+	int user_status;	/* that the user got; 0: none yet */
+	enum meter_frame frame; /* of the answer */
+	bool head_sent, user_left;
 	bool sniffed;	/* the first bytes of the answer were looked at */
 	size_t owed;	/* bytes received whose credit is not returned */
 	size_t counted; /* of w->buffered */

@@ -42,7 +42,8 @@ log_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	return (true);
 }
 
-static const struct jscan_handler logger = {log_key, log_value, log_close};
+static const struct jscan_handler logger = {
+    .on_key = log_key, .on_value = log_value, .on_close = log_close};
 
 static enum jscan_result
 run(struct span doc, size_t cut, struct buf *out)

@@ -1,8 +1,7 @@
 /*
  * The meter must report and put out the same however an answer is cut, put
  * out all bytes if nothing is to be hidden, and never invent any. The first
- * byte says whose answer it is and whether it streams, the second how it is
- * cut.
+ * byte says whose answer it is and how it is framed, the second how it is cut.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,11 +20,22 @@ pick(unsigned n)
 	return (&all[n % count]);
 }
 
+/* 0: one document, 1: events, 2: the endpoint's own frame, if it has one, 3:
+ * events of which usage is to be hidden. */
+static enum meter_frame
+frame_of(const struct endpoint *e, unsigned how)
+{
+	if (how == 2)
+		return (meter_frame_of(
+		    e, SPAN("application/vnd.amazon.eventstream")));
+	return (how == 0 ? FRAME_WHOLE : FRAME_EVENTS);
+}
+
 static struct meter_report
 run(const struct endpoint *e, struct span in, size_t cut, unsigned how,
     struct buf *out)
 {
-	struct meter *m = meter_new(e, how & 1, how & 2);
+	struct meter *m = meter_new(e, frame_of(e, how), how == 3);
 	struct meter_report r;
 	size_t i, n;
 	char *copy;
@@ -49,8 +59,9 @@ static bool
 same(const struct meter_report *a, const struct meter_report *b)
 {
 	return (memcmp(&a->usage, &b->usage, sizeof(a->usage)) == 0 &&
-		a->has_usage == b->has_usage && a->finished == b->finished &&
-		a->failed == b->failed && a->broken == b->broken &&
+		a->has_usage == b->has_usage && a->partial == b->partial &&
+		a->finished == b->finished && a->failed == b->failed &&
+		a->broken == b->broken &&
 		a->tier_reported == b->tier_reported && a->tier == b->tier &&
 		a->text_bytes == b->text_bytes && a->events == b->events);
 }

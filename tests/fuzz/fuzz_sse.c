@@ -9,7 +9,7 @@
 #include "tests/fuzz/fuzz.h"
 
 struct seen {
-	struct buf log, data;
+	struct buf log, data, stray;
 	size_t piece; /* of the bytes fed at once */
 };
 
@@ -36,15 +36,28 @@ on_event(void *arg, const char *name, bool has_data, size_t end)
 	note(s, name, has_data);
 }
 
-static const struct sse_handler handler = {on_data, on_event};
+static void
+on_stray(void *arg, struct span piece)
+{
+	struct seen *s = arg;
+
+	buf_reset(&s->data, SIZE_MAX);
+	buf_addspan(&s->stray, piece);
+}
+
+static const struct sse_handler handler = {
+    .on_data = on_data, .on_event = on_event};
+static const struct sse_handler with_strays = {
+    .on_data = on_data, .on_event = on_event, .on_stray = on_stray};
 
 static void
-read_in_steps(struct span in, size_t step, struct seen *s)
+read_in_steps(
+    const struct sse_handler *h, struct span in, size_t step, struct seen *s)
 {
 	struct sse sse;
 	size_t at;
 
-	sse_init(&sse, &handler, s);
+	sse_init(&sse, h, s);
 	for (at = 0; at < in.n; at += s->piece) {
 		char *p;
 
@@ -98,7 +111,7 @@ plain_line(struct plain *p, struct span line)
 }
 
 static void
-read_plainly(struct span in, struct seen *s)
+read_plainly(struct span in, bool strays, struct seen *s)
 {
 	struct plain p = {.seen = s};
 	size_t i, start = 0;
@@ -106,6 +119,10 @@ read_plainly(struct span in, struct seen *s)
 	if (span_starts(in, SPAN("\xef\xbb\xbf")))
 		start = 3;
 	for (i = start; i < in.n; i++) {
+		if (strays && i == start && in.p[i] == '{') {
+			buf_addspan(&s->stray, span_of(in.p + i, in.n - i));
+			return;
+		}
 		if (in.p[i] != '\n' && in.p[i] != '\r')
 			continue;
 		plain_line(&p, span_of(in.p + start, i - start));
@@ -115,25 +132,40 @@ read_plainly(struct span in, struct seen *s)
 	}
 }
 
+static void
+seen_fini(struct seen *s)
+{
+	buf_fini(&s->log);
+	buf_fini(&s->data);
+	buf_fini(&s->stray);
+}
+
+static void
+compare(const struct sse_handler *h, struct span in, size_t step)
+{
+	struct seen plain = {0}, whole = {0}, cut = {0};
+
+	read_plainly(in, h->on_stray != NULL, &plain);
+	read_in_steps(h, in, SIZE_MAX, &whole);
+	read_in_steps(h, in, step, &cut);
+	MUST(span_eq(buf_span(&whole.log), buf_span(&cut.log)));
+	MUST(span_eq(buf_span(&whole.log), buf_span(&plain.log)));
+	MUST(span_eq(buf_span(&whole.stray), buf_span(&cut.stray)));
+	MUST(span_eq(buf_span(&whole.stray), buf_span(&plain.stray)));
+	seen_fini(&plain);
+	seen_fini(&whole);
+	seen_fini(&cut);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct seen plain = {0}, whole = {0}, cut = {0};
 	struct span in;
 
 	if (size < 1)
 		return (0);
 	in = span_of((const char *)data + 1, size - 1);
-	read_plainly(in, &plain);
-	read_in_steps(in, SIZE_MAX, &whole);
-	read_in_steps(in, (size_t)data[0] + 1, &cut);
-	MUST(span_eq(buf_span(&whole.log), buf_span(&cut.log)));
-	MUST(span_eq(buf_span(&whole.log), buf_span(&plain.log)));
-	buf_fini(&plain.log);
-	buf_fini(&plain.data);
-	buf_fini(&whole.log);
-	buf_fini(&whole.data);
-	buf_fini(&cut.log);
-	buf_fini(&cut.data);
+	compare(&handler, in, (size_t)data[0] + 1);
+	compare(&with_strays, in, (size_t)data[0] + 1);
 	return (0);
 }

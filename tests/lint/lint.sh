@@ -44,4 +44,11 @@ if have mandoc; then
 	mandoc -T lint -W warning man/*.[1-9] || fail 'man pages'
 fi
 
+if have patch; then
+	for p in tests/mutants/*.patch; do
+		patch -s -f -p1 --dry-run -r - <"$p" >/dev/null ||
+		    fail "$p: does not apply any more"
+	done
+fi
+
 exit $bad

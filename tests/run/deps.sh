@@ -8,8 +8,10 @@ packages="
 	check python3 python3-venv curl
 	clang clang-format cppcheck libclang-rt-14-dev mandoc nginx-light
 	haproxy
-	procps strace openssl
+	procps strace openssl patch
 "
+# of another source than Debian's it is good, too
+command -v npm >/dev/null || packages="$packages nodejs npm"
 tools=$(cd "$(dirname "$0")/../.." && pwd)/build/tools
 export DEBIAN_FRONTEND=noninteractive
 

@@ -8,7 +8,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/provider.h"
 
 static struct recording *recordings, **tail = &recordings;
 
@@ -79,10 +79,10 @@ static const char *
 model_of(const struct json *e)
 {
 	const struct json *names = json_get(e, "request_model");
-	const char *s = json_get_str(names, "body");
+	const char *s = json_get_str(names, "path");
 
 	if (s == NULL)
-		s = json_get_str(names, "path");
+		s = json_get_str(names, "body");
 	return (s ? s : json_get_str(names, "multipart"));
 }
 
@@ -91,12 +91,15 @@ add_entry(const char *dir, const struct json *e)
 {
 	struct recording *r = xcalloc(1, sizeof(*r));
 	const char *type = json_get_str(e, "content_type");
+	const char *provider = json_get_str(e, "provider");
 
 	r->dir = xstrdup(dir);
 	r->file = copy_or_null(json_get_str(e, "file"));
 	r->endpoint = copy_or_null(json_get_str(e, "endpoint"));
-	if (r->file == NULL || r->endpoint == NULL)
-		fatalx("%s: an entry without file or endpoint", dir);
+	if (r->file == NULL || provider == NULL)
+		fatalx("%s: an entry without file or provider", dir);
+	r->provider =
+	    provider_by_recording(provider, r->endpoint ? r->endpoint : "");
 	r->model = copy_or_null(model_of(e));
 	r->req_path = copy_or_null(json_get_str(e, "request_body"));
 	r->content_type = xstrdup(type ? type : "application/json");
@@ -107,22 +110,32 @@ add_entry(const char *dir, const struct json *e)
 	tail = &r->next;
 }
 
-void
-catalog_add(const char *dir)
+/* Files are named from dir on. false: there is no such manifest. */
+static bool
+add_manifest(const char *dir, const char *name)
 {
 	struct buf text = {0};
 	char error[200];
 	struct json *doc;
 
-	if (slurp(dir, "manifest.json", &text) == -1)
-		fatal("%s/manifest.json", dir);
+	if (slurp(dir, name, &text) == -1)
+		return (false);
 	doc = json_parse(buf_span(&text), error, sizeof(error));
 	if (doc == NULL || doc->type != JSON_ARRAY)
-		fatalx("%s/manifest.json: %s", dir, doc ? "no list" : error);
+		fatalx("%s/%s: %s", dir, name, doc ? "no list" : error);
 	for (const struct json *e = doc->first; e; e = e->next)
 		add_entry(dir, e);
 	json_free(doc);
 	buf_fini(&text);
+	return (true);
+}
+
+void
+catalog_add(const char *dir)
+{
+	if (!add_manifest(dir, "manifest.json"))
+		fatal("%s/manifest.json", dir);
+	add_manifest(dir, "quoted/manifest.json");
 }
 
 struct recording *
@@ -181,7 +194,10 @@ catalog_match(const struct sim_request *q)
 	if (q->endpoint == NULL)
 		return (NULL);
 	for (struct recording *r = recordings; r; r = r->next) {
-		if (strcmp(r->endpoint, q->endpoint) != 0)
+		if (r->endpoint == NULL || r->provider != q->provider ||
+		    strcmp(r->endpoint, q->endpoint) != 0)
+			continue;
+		if (r->model != NULL && !same_model(r, q))
 			continue;
 		if (same_request(r, q))
 			return (r);

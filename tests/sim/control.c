@@ -4,19 +4,27 @@
  *	POST /_sim/bind   {"model",...}  what a model answers from now on
  *	POST /_sim/next   {...}          what the next request gets; "model"
  *	                                 or "endpoint" narrow whose
- *	POST /_sim/reset  {}             forgets rules and journal
+ *	POST /_sim/clock  {"skew_s":N}   the clock goes so much ahead
+ *	POST /_sim/tokens {...}          "lifetime_s" of the next ones;
+ *	                                 "revoke":true ends all there are
+ *	POST /_sim/reset  {}             forgets rules, journal, skew, counts
+ *	                                 of tokens and their lifetime
  *	GET  /_sim/log[?since=N]         JSON lines: requests of late
- *	GET  /_sim/stats                 counts
+ *	GET  /_sim/stats                 counts; "tokens" by their issuer
  *
  * Members of bind and next: "file" (of the manifest; without it, what would
  * answer anyway), "cut" (bytes a write; -1 whole), "first_ms", "delay_ms",
- * "fault", "at" (body bytes, or chunks of a synthetic stream, before it).
+ * "fault" (or a status, "503", refused in the provider's own shape), "at"
+ * (body bytes, or chunks of a synthetic stream, before it), and of next
+ * "times". Issuers of tokens are only meant by "endpoint": "oauth2.token",
+ * "metadata.token", "entra.token", "imds.token", "imds.role",
+ * "imds.credentials", "container.credentials".
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/provider.h"
 
 struct sim_stats sim_stats;
 
@@ -67,6 +75,40 @@ control_rule(const struct sim_request *q, struct play *p, bool bind)
 }
 
 static void
+control_clock(const struct sim_request *q, struct play *p)
+{
+	struct json *doc = json_parse(q->body, NULL, 0);
+
+	sim_set_skew(json_get_int(doc, "skew_s", 0));
+	reply(p, 200, NULL);
+	json_free(doc);
+}
+
+static void
+control_tokens(const struct sim_request *q, struct play *p)
+{
+	struct json *doc = json_parse(q->body, NULL, 0);
+	int64_t lifetime = json_get_int(doc, "lifetime_s", -1);
+
+	if (lifetime >= 0)
+		issued_set_lifetime(lifetime);
+	if (json_get_bool(doc, "revoke", false))
+		issued_revoke();
+	reply(p, 200, NULL);
+	json_free(doc);
+}
+
+static void
+control_reset(struct play *p)
+{
+	rules_reset();
+	journal_reset();
+	issued_reset();
+	sim_set_skew(0);
+	reply(p, 200, NULL);
+}
+
+static void
 control_log(const struct sim_request *q, struct play *p)
 {
 	struct buf b = {0};
@@ -95,6 +137,10 @@ control_stats(struct play *p)
 	jout_kuint(&j, "aborted", sim_stats.aborted);
 	jout_kuint(&j, "open", sim_stats.open);
 	jout_kuint(&j, "accepted", sim_stats.accepted);
+	jout_key(&j, "tokens");
+	jout_begin_object(&j);
+	issued_print(&j);
+	jout_end_object(&j);
 	jout_end_object(&j);
 	play_json(p, 200, &b);
 }
@@ -118,10 +164,12 @@ control_request(const struct sim_request *q, struct play *p)
 		control_log(q, p);
 	else if (is(q, SPAN("GET"), "/_sim/stats"))
 		control_stats(p);
-	else if (is(q, SPAN("POST"), "/_sim/reset")) {
-		rules_reset();
-		journal_reset();
-		reply(p, 200, NULL);
-	} else
+	else if (is(q, SPAN("POST"), "/_sim/clock"))
+		control_clock(q, p);
+	else if (is(q, SPAN("POST"), "/_sim/tokens"))
+		control_tokens(q, p);
+	else if (is(q, SPAN("POST"), "/_sim/reset"))
+		control_reset(p);
+	else
 		reply(p, 404, "no such command");
 }

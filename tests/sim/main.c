@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/provider.h"
 
 #define EVENTS 512
 
@@ -29,7 +29,10 @@ on_signal(int sig)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: provsim [-l ADDR:PORT] [-d DIR]... [-k KEY]\n");
+	fprintf(stderr,
+	    "usage: provsim [-l ADDR:PORT] [-d DIR]... [-k KEY] "
+	    "[-a ACCESS:SECRET[:SESSION]]\n"
+	    "    [-c CLIENT:SECRET] [-j PUBLIC.PEM] [-s SECONDS]\n");
 	exit(2);
 }
 
@@ -130,6 +133,25 @@ loop(int epfd, int listener)
 	}
 }
 
+/* Who may come in: keys and secrets of all kinds. */
+static bool
+take_secret(int ch, char *value)
+{
+	struct sim_secrets *s = &sim_secrets;
+
+	if (ch == 'k')
+		s->key = value;
+	else if (ch == 'j')
+		jwt_set_key(value);
+	else if (ch == 'a')
+		return (secrets_split(
+		    value, &s->aws_access, &s->aws_secret, &s->aws_session));
+	else
+		return (
+		    secrets_split(value, &s->client, &s->client_secret, NULL));
+	return (true);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -138,14 +160,14 @@ main(int argc, char **argv)
 	int ch, epfd, listener;
 
 	set_up_process();
-	while ((ch = getopt(argc, argv, "l:d:k:")) != -1) {
+	while ((ch = getopt(argc, argv, "l:d:k:a:c:j:s:")) != -1) {
 		if (ch == 'l')
 			where = optarg;
 		else if (ch == 'd')
 			catalog_add(optarg);
-		else if (ch == 'k')
-			peers_require_key(optarg);
-		else
+		else if (ch == 's')
+			sim_set_skew(strtoll(optarg, NULL, 10));
+		else if (ch == '?' || !take_secret(ch, optarg))
 			usage();
 	}
 	if (optind != argc)

@@ -209,7 +209,8 @@ play_response(const struct sim_request *q, struct play *p)
 	buf_addspan(&p->owned, buf_span(&o->json));
 	buf_addstr(&p->owned, "}\n\n");
 	p->body = buf_span(&p->owned);
-	p->chunked = p->events = true;
+	p->chunked = true;
+	p->events = EVENTS_SSE;
 	play_head(p, 200, "text/event-stream");
 	http1_put_end(&p->head);
 }

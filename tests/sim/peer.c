@@ -15,13 +15,6 @@
 
 static struct peer *ready_first, **ready_last = &ready_first;
 static struct peer *dead;
-static char *required_key;
-
-void
-peers_require_key(const char *key)
-{
-	required_key = xstrdup(key);
-}
 
 struct peer *
 peer_new(int epfd, int fd)
@@ -92,6 +85,7 @@ peers_free_dead(void)
 		*at = p->dead_next;
 		play_fini(&p->play);
 		buf_fini(&p->play.head);
+		buf_fini(&p->play.extra);
 		buf_fini(&p->in);
 		buf_fini(&p->out);
 		buf_fini(&p->body);
@@ -210,34 +204,6 @@ step(struct peer *p)
 	}
 }
 
-static bool
-key_fits(const struct sim_request *q)
-{
-	static const char *const names[] = {
-	    "x-api-key", "api-key", "x-goog-api-key"};
-	const struct http1_field *f = http1_find(q->head, "authorization");
-	struct span key = span_str(required_key);
-
-	if (f != NULL && span_starts(f->value, SPAN("Bearer ")))
-		return (span_eq(key, span_of(f->value.p + 7, f->value.n - 7)));
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if ((f = http1_find(q->head, names[i])) != NULL)
-			return (span_eq(key, f->value));
-	return (false);
-}
-
-static void
-answer_401(struct play *p)
-{
-	struct buf b = {0};
-
-	buf_addstr(&b, "{\n    \"error\": {\n        \"message\": \"Incorrect "
-		       "API key provided.\",\n        \"type\": "
-		       "\"invalid_request_error\",\n        \"param\": null,\n"
-		       "        \"code\": \"invalid_api_key\"\n    }\n}\n");
-	play_json(p, 401, &b);
-}
-
 static void
 start_answer(struct peer *p, const struct http1_head *head, struct span body)
 {
@@ -254,10 +220,7 @@ start_answer(struct peer *p, const struct http1_head *head, struct span body)
 		p->journaled = true;
 		sim_stats.requests++;
 		sim_stats.open++;
-		if (required_key != NULL && !key_fits(&q))
-			answer_401(&p->play);
-		else
-			answer_request(&q, &p->play);
+		answer_request(&q, &p->play);
 	}
 	assert(p->play.active);
 	p->play.due = monotime_now();

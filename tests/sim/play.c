@@ -7,13 +7,15 @@
 void
 play_fini(struct play *p)
 {
-	struct buf head = p->head;
+	struct buf head = p->head, extra = p->extra;
 
 	buf_fini(&p->owned);
 	synth_free(p->synth);
 	buf_reset(&head, 4096);
+	buf_reset(&extra, 4096);
 	memset(p, 0, sizeof(*p));
 	p->head = head;
+	p->extra = extra;
 }
 
 /* Bytes up to and with the empty line that ends the first event of s. */
@@ -34,6 +36,19 @@ event_end(struct span s)
 			return (at + 2);
 	}
 	return (s.n);
+}
+
+/* Bytes of the frame at the front of s. */
+static size_t
+frame_end(struct span s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n;
+
+	if (s.n < 4)
+		return (s.n);
+	n = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+	return (n < 16 || n > s.n ? s.n : n);
 }
 
 static bool
@@ -65,8 +80,10 @@ next_piece(const struct play *p, size_t stop)
 	if (p->manner.cut > 0) {
 		if ((uint64_t)p->manner.cut < rest.n)
 			rest.n = (size_t)p->manner.cut;
-	} else if (p->events)
+	} else if (p->events == EVENTS_SSE)
 		rest.n = event_end(rest);
+	else if (p->events == EVENTS_FRAMES)
+		rest.n = frame_end(rest);
 	return (rest);
 }
 

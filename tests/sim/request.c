@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/jscan.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/provider.h"
 
 static const struct {
 	const char *suffix, *endpoint;
@@ -26,6 +26,7 @@ static const struct {
     {":generateContent", "generateContent"},
     {":streamGenerateContent", "streamGenerateContent"},
     {":countTokens", "countTokens"},
+    {":embedContent", "embedContent"},
     {":batchEmbedContents", "batchEmbedContents"},
     {":predict", "predict"},
     {"/cachedContents", "cachedContents"},
@@ -36,6 +37,13 @@ static const struct {
     {"/invoke-with-response-stream", "invoke-with-response-stream"},
     {"/count-tokens", "count-tokens"},
     {"/token", "oauth2.token"},
+    {"/oauth2/v2.0/token", "entra.token"},
+    {"/service-accounts/default/token", "metadata.token"},
+    {"/latest/api/token", "imds.token"},
+    {"/iam/security-credentials/", "imds.role"},
+    {"/iam/security-credentials/sim-role", "imds.credentials"},
+    {"/v1/credentials", "container.credentials"},
+    {"/v2/credentials/sim-task", "container.credentials"},
 };
 
 static const char *const streaming[] = {
@@ -91,6 +99,8 @@ on_key(struct jscan *scan, void *arg, unsigned depth, struct span key, bool cut,
 	s->key = KEY_OTHER;
 	if (depth == 1) {
 		s->in_options = span_eq(key, SPAN("stream_options"));
+		if (s->in_options)
+			s->request->options = true;
 		if (span_eq(key, SPAN("model")))
 			s->key = KEY_MODEL;
 		else if (span_eq(key, SPAN("stream")))
@@ -144,27 +154,40 @@ inspect_json(struct sim_request *r)
 	jscan_feed(&scan, r->body);
 }
 
-/* The path segment behind marker, up to '/' or ':', percent-decoded. */
-static bool
-model_in_path(struct sim_request *r, const char *marker)
+/*
+ * Models in paths: between a marker and what ends it, percent-decoded. Where
+ * a path has one, it counts and not the body's.
+ */
+static const struct {
+	const char *marker;
+	char end;  /* the first one, or */
+	bool last; /* the last one: names may hold it, too */
+} places[] = {
+    {"/deployments/", '/', false},
+    {"/model/", '/', true},
+    {"/models/", ':', true},
+};
+
+static void
+model_in_path(struct sim_request *r, size_t place)
 {
 	struct span path = r->head->path, name;
 	struct buf text = {0};
-	const char *p;
-	size_t n;
+	const char *marker = places[place].marker, *end;
 
-	p = memmem(path.p, path.n, marker, strlen(marker));
-	if (p == NULL)
-		return (false);
-	name.p = p + strlen(marker);
-	n = (size_t)(path.p + path.n - name.p);
-	for (name.n = 0; name.n < n; name.n++)
-		if (name.p[name.n] == '/' || name.p[name.n] == ':')
-			break;
+	name.p = memmem(path.p, path.n, marker, strlen(marker));
+	if (name.p == NULL)
+		return;
+	name.p += strlen(marker);
+	name.n = (size_t)(path.p + path.n - name.p);
+	end = places[place].last ? memrchr(name.p, places[place].end, name.n)
+				 : memchr(name.p, places[place].end, name.n);
+	if (end == NULL)
+		return;
+	name.n = (size_t)(end - name.p);
 	if (http1_unescape(name, false, &text) == 0)
 		set_model(r, buf_span(&text));
 	buf_fini(&text);
-	return (true);
 }
 
 /* A field of a form, as clients write it; n = 0 without. */
@@ -205,6 +228,7 @@ request_inspect(
 	memset(r, 0, sizeof(*r));
 	r->head = head;
 	r->body = body;
+	r->provider = provider_of(r);
 	r->endpoint = endpoint_of(head->path);
 	for (size_t i = 0; i < sizeof(streaming) / sizeof(*streaming); i++)
 		if (r->endpoint && strcmp(r->endpoint, streaming[i]) == 0)
@@ -213,7 +237,6 @@ request_inspect(
 		inspect_form(r);
 	else if (body.n > 0)
 		inspect_json(r);
-	if (r->model[0] == '\0' && !model_in_path(r, "/deployments/") &&
-	    !model_in_path(r, "/model/"))
-		model_in_path(r, "/models/");
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		model_in_path(r, i);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/provider.h"
 
 static struct rule *bound, *queued;
 
@@ -13,24 +13,24 @@ static const char *const fault_names[] = {
     [FAULT_RESET] = "reset",
     [FAULT_STALL] = "stall",
     [FAULT_CLOSE] = "close",
-    [FAULT_500] = "500",
-    [FAULT_429] = "429",
     [FAULT_SLOW] = "slow",
     [FAULT_HANG] = "hang",
 };
 
 static bool
-fault_parse(const char *s, enum sim_fault *out)
+fault_parse(const char *s, struct sim_manner *m)
 {
-	*out = FAULT_NONE;
+	m->fault = FAULT_NONE;
 	if (s == NULL || *s == '\0')
 		return (true);
 	for (size_t i = 0; i < sizeof(fault_names) / sizeof(*fault_names); i++)
-		if (strcmp(s, fault_names[i]) == 0) {
-			*out = (enum sim_fault)i;
+		if (fault_names[i] && strcmp(s, fault_names[i]) == 0) {
+			m->fault = (enum sim_fault)i;
 			return (true);
 		}
-	return (false);
+	m->fault = FAULT_STATUS;
+	m->status = (int)strtol(s, NULL, 10);
+	return (m->status >= 400 && m->status <= 599);
 }
 
 /* Milliseconds of a member as nanoseconds, at most an hour. */
@@ -53,7 +53,7 @@ parse_manner(const struct json *j, struct sim_manner *m)
 	m->first_ns = get_ms(j, "first_ms");
 	m->delay_ns = get_ms(j, "delay_ms");
 	m->at = json_get_int(j, "at", -1);
-	if (!fault_parse(json_get_str(j, "fault"), &m->fault))
+	if (!fault_parse(json_get_str(j, "fault"), m))
 		return (false);
 	if (m->fault == FAULT_SLOW && m->delay_ns == 0)
 		m->delay_ns = 50 * 1000000;
@@ -79,9 +79,10 @@ rule_parse(const struct json *j, const char **error)
 	}
 	if (model != NULL)
 		r->model = xstrdup(model);
+	r->times = json_get_int(j, "times", 1);
 	if (endpoint != NULL)
 		r->endpoint = xstrdup(endpoint);
-	else if (r->answer != NULL)
+	else if (r->answer != NULL && r->answer->endpoint != NULL)
 		r->endpoint = xstrdup(r->answer->endpoint);
 	return (r);
 }
@@ -142,8 +143,10 @@ is_meant(const struct rule *r, const struct sim_request *q)
 {
 	if (r->model != NULL && strcmp(r->model, q->model) != 0)
 		return (false);
-	return (r->endpoint == NULL || strcmp(r->endpoint, "*") == 0 ||
-		(q->endpoint != NULL && strcmp(r->endpoint, q->endpoint) == 0));
+	/* Who issues credentials is meant only by name. */
+	if (r->endpoint == NULL || strcmp(r->endpoint, "*") == 0)
+		return (q->provider->answer == NULL);
+	return ((q->endpoint != NULL && strcmp(r->endpoint, q->endpoint) == 0));
 }
 
 struct rule *
@@ -151,10 +154,11 @@ rules_find(const struct sim_request *q, bool *owned)
 {
 	struct rule **at, *r;
 
-	*owned = true;
 	for (at = &queued; (r = *at) != NULL; at = &r->next)
 		if (is_meant(r, q)) {
-			*at = r->next;
+			*owned = --r->times <= 0;
+			if (*owned)
+				*at = r->next;
 			return (r);
 		}
 	*owned = false;

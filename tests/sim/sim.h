@@ -1,20 +1,26 @@
 /*
- * The provider simulator: one epoll thread that answers as a provider of
+ * The provider simulator: one epoll thread that answers as the providers of
  * models would, from recordings or from built-in synthetic models, with
  * chosen cuts, delays and faults. Only tests and benchmarks start it.
  *
  *	main.c		options, listener, the loop
  *	peer.c		one connection: read a request, write an answer
  *	timers.c	a heap of peers that wait for a time
+ *	clock.c		the time as it sees it
  *	request.c	what a request asks for: endpoint, model, stream
  *	catalog.c	recordings and which of them answers
  *	rules.c		answers bound to a model or queued by a test
  *	answer.c	which answer a request gets
  *	play.c		the pieces of an answer, one write each
- *	synth.c		the synthetic models sim-*
+ *	synth.c		the synthetic models sim-*; voice_*.c their dialects
  *	objects.c	files, batches and stored responses
  *	control.c	the control channel under /_sim/
  *	journal.c	what was received lately
+ *	providers.c	whose request it is; provider_*.c one each: whether
+ *			its credentials are good, and how it words errors
+ *	issuer_*.c	where agents get credentials from
+ *	issued.c	the credentials given out
+ *	jwt.c, sigv4.c	signatures of agents
  */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
@@ -37,10 +43,9 @@ enum sim_fault {
 	FAULT_RESET,  /* RST in the middle of the body */
 	FAULT_STALL,  /* stop in the middle of the body, for ever */
 	FAULT_CLOSE,  /* close in the middle of a chunk */
-	FAULT_500,
-	FAULT_429,  /* with retry-after */
-	FAULT_SLOW, /* 50 ms between pieces unless delay_ms says else */
-	FAULT_HANG, /* never answer */
+	FAULT_STATUS, /* refused with sim_manner.status */
+	FAULT_SLOW,   /* 50 ms between pieces unless delay_ms says else */
+	FAULT_HANG,   /* never answer */
 };
 
 #define CUT_EVENTS 0 /* an SSE event a piece; other bodies whole */
@@ -52,26 +57,43 @@ struct sim_manner {
 	int64_t first_ns; /* before the first byte */
 	int64_t delay_ns; /* between pieces */
 	enum sim_fault fault;
+	int status; /* of FAULT_STATUS */
 	int64_t at; /* body bytes before the fault; -1: half of them */
 };
+
+struct sim_provider; /* provider.h */
 
 /* What a request asks for, as far as answers depend on it. */
 struct sim_request {
 	const struct http1_head *head; /* valid while it is handled */
 	struct span body;
+	const struct sim_provider *provider;
 	const char *endpoint; /* as in the manifest, static; NULL: unknown */
 	char model[SIM_NAME_MAX + 1];
 	bool stream, include_usage;
+	bool options; /* has stream_options */
 };
 
 void request_inspect(
     struct sim_request *, const struct http1_head *, struct span body);
 
+/* ---- the clock ---- */
+
+/* This machine's time and so many seconds more. */
+void sim_set_skew(int64_t seconds);
+/* Seconds since 1970. */
+int64_t sim_now(void);
+/* Now, as a Date field has it (RFC 9110 5.6.7). */
+struct span sim_http_date(void);
+/* A time in UTC by strftime(3). */
+void sim_format_time(int64_t when, const char *format, char *out, size_t cap);
+
 /* ---- recordings ---- */
 
 struct recording {
-	char *file, *endpoint, *content_type;
-	char *model;	 /* NULL: none named */
+	const struct sim_provider *provider;
+	char *file, *endpoint, *content_type; /* endpoint NULL: by name only */
+	char *model;			      /* NULL: none named */
 	char *req_path;	 /* file with the request's body, or NULL */
 	struct buf head; /* recorded header fields worth sending */
 	struct buf body, req;
@@ -81,10 +103,16 @@ struct recording {
 	struct recording *next;
 };
 
-/* Adds a folder with a manifest.json. Ends the process if it is broken. */
+/*
+ * Adds a folder with a manifest.json and, if there, a folder quoted/ in it
+ * with one. Ends the process if one is broken.
+ */
 void catalog_add(const char *dir);
 struct recording *catalog_by_file(const char *file);
-/* Same request body byte for byte, else same model, endpoint, stream. */
+/*
+ * Of that provider, model and endpoint; of several the one with the same
+ * request body, else with the same wish to stream.
+ */
 struct recording *catalog_match(const struct sim_request *);
 /* The answer's bytes, read at first use. */
 struct span recording_body(struct recording *);
@@ -94,6 +122,7 @@ struct span recording_body(struct recording *);
 struct rule {
 	char *model;		  /* of a binding */
 	char *endpoint;		  /* of a queued one; NULL: any */
+	int64_t times;		  /* of a queued one: answers left */
 	struct recording *answer; /* NULL: whatever else would answer */
 	struct sim_manner manner;
 	struct rule *next;
@@ -115,13 +144,22 @@ void rule_free(struct rule *);
 
 struct synth; /* a synthetic stream under way */
 
+/* What an event is, where answers are cut between events. */
+enum sim_events {
+	EVENTS_NONE,
+	EVENTS_SSE,
+	EVENTS_FRAMES, /* of AWS: each begins with its length */
+};
+
 /* An answer being written. */
 struct play {
 	struct buf head;  /* sent with the first piece */
+	struct buf extra; /* header fields to go into it */
 	struct buf owned; /* body, if it is not a recording's */
 	struct span body;
 	size_t off;
-	bool active, chunked, events, head_sent;
+	bool active, chunked, head_sent;
+	enum sim_events events;
 	struct sim_manner manner;
 	struct synth *synth; /* pieces come from here instead of body */
 	monotime_t due;	     /* of the next piece */
@@ -132,7 +170,12 @@ struct peer;
 /* Fills the play of a request. Never fails: errors are answers, too. */
 void answer_request(const struct sim_request *, struct play *);
 void play_json(struct play *, int status, struct buf *body);
-/* A status line with date, content type and framing; no empty line. */
+/* A body of that type, which is taken over, in one piece. */
+void play_whole(
+    struct play *, int status, const char *content_type, struct buf *body);
+/* An error's body as JSON; 429 and 503 say when to come again. */
+void play_refusal(struct play *, int status, struct buf *body);
+/* A status line with date, type, framing and extra fields; no empty line. */
 void play_head(struct play *, int status, const char *content_type);
 void play_fini(struct play *);
 
@@ -174,8 +217,6 @@ void peer_send(struct peer *, const void *, size_t);
 bool peers_ready(void);
 void peers_run_ready(void);
 void peers_free_dead(void);
-/* The key that requests must carry, or NULL. */
-void peers_require_key(const char *);
 
 /* ---- timers ---- */
 

@@ -17,25 +17,32 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/provider.h"
+#include "tests/sim/synth.h"
 
 #define DIGITS_TIME  19
 #define DIGITS_INDEX 6
 #define MAX_TEXT     (256u << 20)
 
-struct shape {
-	uint64_t chunks, per_write, input, output, cached, reasoning, bytes;
-	int64_t delay_ms, first_ms;
-};
-
-struct synth {
-	struct shape shape;
-	uint64_t next; /* chunk */
-	bool chat, include_usage;
-	char model[SIM_NAME_MAX + 1];
-	struct buf chunk;		  /* one content chunk, framed */
-	size_t due_at, sent_at, index_at; /* where its digits go */
-	struct buf out;
+static const struct {
+	const char *endpoint;
+	const struct voice *voice;
+} voices[] = {
+    {"chat.completions", &voice_chat},
+    {"completions", &voice_completion},
+    {"embeddings", &voice_embedding},
+    {"messages", &voice_messages},
+    {"count_tokens", &voice_messages_count},
+    {"generateContent", &voice_gemini},
+    {"streamGenerateContent", &voice_gemini},
+    {"countTokens", &voice_gemini_count},
+    {"embedContent", &voice_gemini_embed},
+    {"batchEmbedContents", &voice_gemini_batch_embed},
+    {"converse", &voice_converse},
+    {"converse-stream", &voice_converse},
+    {"invoke", &voice_invoke},
+    {"invoke-with-response-stream", &voice_invoke},
+    {"count-tokens", &voice_bedrock_count},
 };
 
 bool
@@ -79,177 +86,133 @@ shape_of(const char *model)
 	return (s);
 }
 
-static void
-put_usage(struct buf *b, const struct shape *s)
+/* Gemini streams as an array unless events are asked for. */
+static bool
+wants_array(const struct sim_request *q)
 {
-	buf_addf(b,
-	    "{\"prompt_tokens\":%ju,\"completion_tokens\":%ju,"
-	    "\"total_tokens\":%ju,"
-	    "\"prompt_tokens_details\":{\"cached_tokens\":%ju},"
-	    "\"completion_tokens_details\":{\"reasoning_tokens\":%ju}}",
-	    (uintmax_t)s->input, (uintmax_t)s->output,
-	    (uintmax_t)(s->input + s->output), (uintmax_t)s->cached,
-	    (uintmax_t)s->reasoning);
+	struct buf alt = {0};
+	bool sse = param_of(q->head->query, "alt", &alt) &&
+		   span_eq(buf_span(&alt), SPAN("sse"));
+
+	buf_fini(&alt);
+	return (!sse);
+}
+
+/* How to answer that endpoint; NULL: nobody knows. */
+static const struct voice *
+voice_of(const struct sim_request *q)
+{
+	const struct voice *v = NULL;
+
+	for (size_t i = 0; q->endpoint && i < sizeof(voices) / sizeof(*voices);
+	     i++)
+		if (strcmp(voices[i].endpoint, q->endpoint) == 0)
+			v = voices[i].voice;
+	if (v == &voice_gemini && q->stream && wants_array(q))
+		v = &voice_gemini_array;
+	return (v);
 }
 
 static void
-put_text(struct buf *b, uint64_t bytes)
+put_x(struct buf *b, uint64_t bytes)
 {
 	memset(buf_reserve(b, bytes + 1), 'x', bytes);
 	buf_commit(b, bytes);
 }
 
-static void
-put_message(struct buf *b, bool chat, const struct shape *s)
+void
+synth_put_text(struct buf *b, const struct synth *s)
 {
-	buf_addstr(b, chat ? "{\"index\":0,\"message\":{\"role\":\"assistant\","
-			     "\"content\":\""
-			   : "{\"index\":0,\"text\":\"");
-	buf_addstr(b, "A synthetic answer of the simulator, as long as "
-		      "answers tend to be. It says nothing at all, and it "
-		      "says so at length, so that its size is like others.");
-	put_text(b, s->bytes);
-	buf_addstr(b, chat
-			  ? "\",\"refusal\":null},\"logprobs\":null,"
-			    "\"finish_reason\":\"stop\"}"
-			  : "\",\"logprobs\":null,\"finish_reason\":\"stop\"}");
+	buf_addstr(b, SYNTH_TEXT);
+	put_x(b, s->shape.bytes);
 }
 
-static void
-json_answer(const struct sim_request *q, struct play *p, struct shape *s)
-{
-	bool chat = strcmp(q->endpoint, "chat.completions") == 0;
-	struct buf b = {0};
-
-	buf_addf(&b,
-	    "{\"id\":\"chatcmpl-sim000001\",\"object\":\"%s\","
-	    "\"created\":1700000000,\"model\":\"%s\",\"choices\":[",
-	    chat ? "chat.completion" : "text_completion", q->model);
-	put_message(&b, chat, s);
-	buf_addstr(&b, "],\"usage\":");
-	put_usage(&b, s);
-	buf_addstr(&b, ",\"system_fingerprint\":\"fp_sim\"}");
-	play_json(p, 200, &b);
-}
-
-static void
-embedding_answer(
-    const struct sim_request *q, struct play *p, const struct shape *s)
-{
-	struct buf b = {0};
-
-	buf_addf(&b,
-	    "{\"object\":\"list\",\"data\":[{\"object\":\"embedding\","
-	    "\"index\":0,\"embedding\":[0.25,-0.5,0.125]}],\"model\":\"%s\","
-	    "\"usage\":{\"prompt_tokens\":%ju,\"total_tokens\":%ju}}",
-	    q->model, (uintmax_t)s->input, (uintmax_t)s->input);
-	play_json(p, 200, &b);
-}
-
-static void
-put_chunk_begin(struct buf *b, const struct synth *s)
-{
-	buf_addf(b,
-	    "data: {\"id\":\"chatcmpl-sim000001\",\"object\":\"%s\","
-	    "\"created\":1700000000,\"model\":\"%s\",\"choices\":[",
-	    s->chat ? "chat.completion.chunk" : "text_completion", s->model);
-}
-
-static void
-put_chunk_end(struct buf *b, const struct synth *s)
-{
-	buf_addstr(b, s->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
-}
-
-static void
-put_content(struct buf *b, const struct synth *s, const char *text)
-{
-	put_chunk_begin(b, s);
-	buf_addf(b,
-	    s->chat ? "{\"index\":0,\"delta\":{\"content\":\"%s\"},"
-		      "\"finish_reason\":null}"
-		    : "{\"index\":0,\"text\":\"%s\",\"finish_reason\":null}",
-	    text);
-	put_chunk_end(b, s);
-}
-
-/* Prepares the chunk that all others are copies of. */
+/* Prepares the event that all others are copies of. */
 static void
 make_chunk(struct synth *s)
 {
 	struct buf event = {0};
 	const char *text;
 
-	put_content(
-	    &event, s, "s=0000000000000000000 t=0000000000000000000 i=000000 ");
+	s->voice->content(&event, s,
+	    SPAN("s=0000000000000000000 t=0000000000000000000 i=000000 "));
 	http1_put_chunk(&s->chunk, buf_ptr(&event), buf_len(&event));
+	s->event_size = buf_len(&event);
+	s->event_at = buf_len(&s->chunk) - s->event_size - 2;
 	buf_fini(&event);
-	text = strstr(buf_cstr(&s->chunk), "s=0000000000000000000 t=");
+	text = memmem(buf_ptr(&s->chunk), buf_len(&s->chunk),
+	    "s=0000000000000000000 t=", 24);
+	if (text == NULL)
+		return; /* it is opaque */
 	s->due_at = (size_t)(text - buf_ptr(&s->chunk)) + 2;
 	s->sent_at = s->due_at + DIGITS_TIME + 3;
 	s->index_at = s->sent_at + DIGITS_TIME + 3;
 }
 
-/* A chunk with much text, if the model's name asks for it. */
+/* What goes before the contents: a beginning, and much text if asked for. */
 static void
-put_big(struct play *p, struct synth *s)
+put_open(struct buf *out, const struct synth *s)
 {
-	struct buf event = {0};
+	struct buf event = {0}, text = {0};
 
-	if (s->shape.bytes == 0)
-		return;
-	put_chunk_begin(&event, s);
-	buf_addstr(&event, s->chat ? "{\"index\":0,\"delta\":{\"role\":"
-				     "\"assistant\",\"content\":\""
-				   : "{\"index\":0,\"text\":\"");
-	put_text(&event, s->shape.bytes);
-	buf_addstr(&event, s->chat ? "\"},\"finish_reason\":null}"
-				   : "\",\"finish_reason\":null}");
-	put_chunk_end(&event, s);
-	http1_put_chunk(&p->head, buf_ptr(&event), buf_len(&event));
+	if (s->voice->open != NULL)
+		s->voice->open(&event, s);
+	if (s->shape.bytes > 0) {
+		put_x(&text, s->shape.bytes);
+		s->voice->content(&event, s, buf_span(&text));
+	}
+	if (buf_len(&event) > 0)
+		http1_put_chunk(out, buf_ptr(&event), buf_len(&event));
 	buf_fini(&event);
+	buf_fini(&text);
 }
 
 static void
-stream_answer(
-    const struct sim_request *q, struct play *p, const struct shape *shape)
+stream_answer(const struct synth *asked, struct play *p)
 {
 	struct synth *s = xcalloc(1, sizeof(*s));
 
-	s->shape = *shape;
-	s->chat = strcmp(q->endpoint, "chat.completions") == 0;
-	s->include_usage = q->include_usage;
-	memcpy(s->model, q->model, sizeof(s->model));
+	*s = *asked;
 	make_chunk(s);
 	p->synth = s;
 	p->chunked = true;
-	play_head(p, 200, "text/event-stream; charset=utf-8");
+	play_head(p, 200, s->voice->stream_type);
 	http1_put_field(&p->head, "cache-control", SPAN("no-cache"));
 	http1_put_end(&p->head);
-	put_big(p, s);
+	put_open(&p->head, s);
 	if (p->manner.delay_ns == 0)
-		p->manner.delay_ns = shape->delay_ms * 1000000;
+		p->manner.delay_ns = s->shape.delay_ms * 1000000;
+}
+
+static void
+plain_answer(const struct synth *s, struct play *p)
+{
+	struct buf b = {0};
+
+	s->voice->plain(&b, s);
+	if (s->voice->fields != NULL)
+		s->voice->fields(&p->extra, s);
+	play_json(p, 200, &b);
 }
 
 void
 synth_answer(const struct sim_request *q, struct play *p)
 {
-	struct shape s = shape_of(q->model);
-	struct buf b = {0};
+	struct synth s = {
+	    .voice = voice_of(q),
+	    .shape = shape_of(q->model),
+	    .include_usage = q->include_usage,
+	};
 
+	memcpy(s.model, q->model, sizeof(s.model));
 	if (p->manner.first_ns == 0)
-		p->manner.first_ns = s.first_ms * 1000000;
-	if (q->endpoint && strcmp(q->endpoint, "embeddings") == 0)
-		embedding_answer(q, p, &s);
-	else if (q->endpoint && strstr(q->endpoint, "completions") == NULL) {
-		buf_addstr(&b, "{\"error\":{\"message\":\"not a chat model\","
-			       "\"type\":\"invalid_request_error\","
-			       "\"param\":\"model\",\"code\":null}}");
-		play_json(p, 400, &b);
-	} else if (q->stream)
-		stream_answer(q, p, &s);
+		p->manner.first_ns = s.shape.first_ms * 1000000;
+	if (s.voice == NULL)
+		q->provider->refuse(p, 400, NULL, "not a chat model");
+	else if (q->stream && s.voice->stream_type != NULL)
+		stream_answer(&s, p);
 	else
-		json_answer(q, p, &s);
+		plain_answer(&s, p);
 }
 
 static void
@@ -262,22 +225,11 @@ put_digits(char *at, uint64_t v, int n)
 }
 
 static void
-put_tail(struct synth *s)
+put_close(struct synth *s)
 {
 	struct buf event = {0};
 
-	put_chunk_begin(&event, s);
-	buf_addstr(&event,
-	    s->chat ? "{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}"
-		    : "{\"index\":0,\"text\":\"\",\"finish_reason\":\"stop\"}");
-	put_chunk_end(&event, s);
-	if (s->include_usage) {
-		put_chunk_begin(&event, s);
-		buf_addstr(&event, "],\"usage\":");
-		put_usage(&event, &s->shape);
-		buf_addstr(&event, "}\n\n");
-	}
-	buf_addstr(&event, "data: [DONE]\n\n");
+	s->voice->close(&event, s);
 	http1_put_chunk(&s->out, buf_ptr(&event), buf_len(&event));
 	http1_put_chunk(&s->out, NULL, 0);
 	buf_fini(&event);
@@ -292,6 +244,34 @@ synth_breaks(const struct play *p)
 	return (p->synth->next >= at);
 }
 
+/* The next event as a copy of the first, with its own digits. */
+static void
+put_copy(struct synth *s, uint64_t due, uint64_t now)
+{
+	char *at = buf_reserve(&s->out, buf_len(&s->chunk));
+
+	memcpy(at, buf_ptr(&s->chunk), buf_len(&s->chunk));
+	put_digits(at + s->due_at, due, DIGITS_TIME);
+	put_digits(at + s->sent_at, now, DIGITS_TIME);
+	put_digits(at + s->index_at, s->next, DIGITS_INDEX);
+	if (s->voice->seal != NULL)
+		s->voice->seal(at + s->event_at, s->event_size);
+	buf_commit(&s->out, buf_len(&s->chunk));
+}
+
+static void
+put_anew(struct synth *s, uint64_t due, uint64_t now)
+{
+	struct buf event = {0};
+	char text[80];
+	int n = snprintf(text, sizeof(text), "s=%019ju t=%019ju i=%06ju ",
+	    (uintmax_t)due, (uintmax_t)now, (uintmax_t)s->next);
+
+	s->voice->content(&event, s, span_of(text, (size_t)n));
+	http1_put_chunk(&s->out, buf_ptr(&event), buf_len(&event));
+	buf_fini(&event);
+}
+
 enum play_result
 synth_step(struct play *p, struct peer *peer)
 {
@@ -303,17 +283,13 @@ synth_step(struct play *p, struct peer *peer)
 	p->head_sent = true;
 	for (uint64_t i = 0;
 	     i < s->shape.per_write && s->next < s->shape.chunks;
-	     i++, s->next++) {
-		char *at = buf_reserve(&s->out, buf_len(&s->chunk));
-
-		memcpy(at, buf_ptr(&s->chunk), buf_len(&s->chunk));
-		put_digits(at + s->due_at, (uint64_t)p->due.ns, DIGITS_TIME);
-		put_digits(at + s->sent_at, now, DIGITS_TIME);
-		put_digits(at + s->index_at, s->next, DIGITS_INDEX);
-		buf_commit(&s->out, buf_len(&s->chunk));
-	}
+	     i++, s->next++)
+		if (s->voice->opaque)
+			put_anew(s, (uint64_t)p->due.ns, now);
+		else
+			put_copy(s, (uint64_t)p->due.ns, now);
 	if (s->next >= s->shape.chunks)
-		put_tail(s);
+		put_close(s);
 	peer_send(peer, buf_ptr(&s->out), buf_len(&s->out));
 	buf_reset(&s->out, 65536);
 	if (s->next >= s->shape.chunks)

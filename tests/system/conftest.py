@@ -50,6 +50,21 @@ def sites():
         s.close()
 
 
+@pytest.fixture(scope="module")
+def module_site():
+    """Makes sites of a module's own, with a key that pays: s.payer."""
+    made = []
+
+    def make(**kwargs):
+        s = procs.Site(priced.PRICES, **kwargs)
+        made.append(s)
+        s.payer = s.key(credit="100000")
+        return s
+    yield make
+    for s in made:
+        s.close()
+
+
 @pytest.fixture
 def key(request):
     """A key with money and without limits, at the site of the test."""

@@ -22,6 +22,7 @@ decimal.DefaultContext.prec = 200   # of every thread: sums are exact
 decimal.setcontext(decimal.DefaultContext.copy())
 
 MODEL = priced.SHORT
+LASTING = priced.shape("sim-c5-d500-i11-o45", priced.FULL)  # the same in 2 s
 REPORTED = {"input": 11, "output": 45}
 CREDIT = Decimal(1000)
 SLOTS = 16      # rows of the call table: they are reused all the time
@@ -268,7 +269,7 @@ def run_cell(site, step, victim, seconds=CLEAN_S):
     text = step.text or ("kill" if own else f"kill {pid_of(site, victim)}")
     pid = pid_of(site, victim)
     path = arm(site, step.point, text)
-    reply = ask(site, key)
+    reply = ask(site, key, step.model)
     with Watch(site, account) as watch:
         await_(f"{step.point} to be passed", lambda: not path.exists())
         if step.text == "skip" and not own:

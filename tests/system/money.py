@@ -12,6 +12,7 @@ FIELDS = {
     "input": "input_cost_per_token",
     "cache_read": "cache_read_input_token_cost",
     "cache_write": "cache_creation_input_token_cost",
+    "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
     "audio_input": "input_cost_per_audio_token",
     "image_input": "input_cost_per_image_token",
     "output": "output_cost_per_token",
@@ -24,6 +25,7 @@ FIELDS = {
     "milliseconds": "input_cost_per_second",
 }
 FALLBACK = {"cache_read": "input", "cache_write": "input",
+            "cache_write_1h": "cache_write",
             "audio_input": "input", "image_input": "input",
             "image_input": "input", "reasoning": "output",
             "audio_output": "output", "image_output": "output"}
@@ -78,6 +80,9 @@ def kinds_of(u):
     if completion is None:
         completion = total - prompt if total is not None else 0
     reasoning = cd.get("reasoning_tokens") or 0
+    if total is not None and not reasoning:
+        # Google's thoughts are in its total alone
+        reasoning = max(0, total - prompt - completion)
     if total is not None and reasoning and \
             total == prompt + completion + reasoning:
         completion += reasoning

@@ -17,6 +17,10 @@ FULL = {"input_cost_per_token": "1.3700000000000001e-07",
         "output_cost_per_token": "5.48e-07",
         "output_cost_per_reasoning_token": "5.490000000000007e-07",
         "output_cost_per_audio_token": "8.0000000000001e-05"}
+WHOLE = {**FULL,
+         "cache_creation_input_token_cost_above_1hr": "2.7400000000000003e-07",
+         "input_cost_per_image_token": "3.0000000000001e-07",
+         "output_cost_per_image_token": "0.00003"}
 TINY = {"input_cost_per_token": "1e-15", "output_cost_per_token": "3e-15"}
 
 PRICES = {"sim-chat": PLAIN, "sim-tiny-i1-o1": TINY}
@@ -83,7 +87,7 @@ def _recorded():
     if not manifest.exists():
         return []
     return [e for e in json.loads(manifest.read_text())
-            if e["provider"] in ("openai", "compat") and
+            if e["provider"] not in ("azure", "anthropic", "vertex") and
             e["endpoint"] in PATHS]
 
 

@@ -22,6 +22,8 @@ import subprocess
 import tempfile
 import time
 
+import providers
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 OWN = ROOT / "tests" / "sim" / "data"
@@ -168,19 +170,25 @@ class Process:
 class Sim(Process):
     """The provider simulator and its control channel."""
 
-    KEY = "sk-provider-0123456789"
+    KEY = providers.KEY
 
     def __init__(self, folder, key=KEY, name="sim"):
         super().__init__(folder, name)
         argv = [str(BUILD / "provsim"), "-l", "127.0.0.1:0", "-d", str(OWN)]
         if RECORDINGS.is_dir():
             argv += ["-d", str(RECORDINGS)]
-        if key:
+        if key == self.KEY:
+            argv += providers.secrets()
+        elif key:
             argv += ["-k", key]
         self.spawn(argv, stdout=subprocess.PIPE)
         line = self.child.stdout.readline().decode()
         assert line.startswith("listening on "), self.tail()
         self.port = int(line.rsplit(":", 1)[1])
+
+    @property
+    def url(self):
+        return providers.url_of(self)
 
     def _post(self, verb, rule):
         status, _, body = fetch(self.port, "POST", f"/_sim/{verb}", rule)
@@ -194,6 +202,14 @@ class Sim(Process):
         """What a model answers from now on."""
         self._post("bind", {"model": model,
                             **({"file": file} if file else {}), **rule})
+
+    def clock(self, seconds):
+        """Its clock is so much ahead of this machine's."""
+        self._post("clock", {"skew_s": seconds})
+
+    def tokens(self, **how):
+        """lifetime_s of the next ones; revoke=True ends those there are."""
+        self._post("tokens", how)
 
     def reset(self):
         self._post("reset", {})
@@ -385,28 +401,35 @@ class Hub(Process):
 
 
 class Agent(Process):
-    """An agent that dials a hub and reaches simulators."""
+    """An agent that dials a hub and reaches simulators.
+
+    sims: by the provider's name a simulator, or (kind, simulator, options)
+    with a kind of providers.section() and options that go before its own.
+    """
 
     def __init__(self, folder, hub, sims, name="edge", links=2,
-                 models=("*",), token=None, options=None, grants=()):
+                 models=("*",), token=None, options=None, grants=(),
+                 env=None):
         super().__init__(folder, f"agentd-{name}")
         self.hub, self.agent = hub, name
+        self.env = env or {}
         self.token = token or hub.ctl("agent", "add", name, *grants)["token"]
         self.conf = self.folder / "agentd.conf"
-        providers = "".join(
-            f'provider "{p}" {{\n' + conf_text({
-                "type": "openai",
-                "base_url": f"http://127.0.0.1:{sim.port}/v1",
-                "api_key": Sim.KEY, "models": list(models)}) + "}\n"
-            for p, sim in sims.items())
         self.conf.write_text(conf_text({
             "name": name, "token": self.token, "links": links,
             **self.way(hub), **(options or {})}) +
-            providers)
+            "".join(self.section(p, sim, models) for p, sim in sims.items()))
+
+    def section(self, name, sim, models):
+        kind, sim, more = sim if isinstance(sim, tuple) else \
+            ("openai", sim, {})
+        options = {**providers.section(kind, sim, self.folder),
+                   "models": list(models), **more}
+        return f'provider "{name}" {{\n{conf_text(options)}}}\n'
 
     def start(self):
         self.spawn([program("agentd"), "-d", "-f", str(self.conf)],
-                   {"FAILPOINT_DIR": str(self.hub.failpoints)})
+                   {"FAILPOINT_DIR": str(self.hub.failpoints), **self.env})
         return self
 
     def way(self, hub):
@@ -439,23 +462,33 @@ def bearer(key):
             "Content-Type": "application/json"}
 
 
+def dict_of(kinds):
+    return kinds if isinstance(kinds, dict) else {k: {} for k in kinds}
+
+
 class Site:
-    """A simulator, a hub and an agent that belong together."""
+    """A simulator, a hub and an agent that belong together.
+
+    kinds: whom the agent knows, of providers.section(): a list, or by kind
+    the options that go before the section's own.
+    """
 
     def __init__(self, prices, workers=1, links=1, failpoints=None,
-                 options=None, models=("*",), ca=None):
+                 options=None, models=("*",), ca=None, kinds=("openai",)):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
         self.parts = []
         self.kept = []
         self.accounts = 0
+        self.failpoints = failpoints or {}
         try:
             self.sim = self.add(Sim(self.folder / "sim"))
             self.hub = self.add(Hub(self.folder / "hub", prices, workers,
                                     failpoints, options, ca=ca))
             self.hub.start()
             self.agent = self.add(Agent(self.folder / "agent", self.hub,
-                                        {"openai": self.sim}, links=links,
-                                        models=models))
+                                        {k: (k, self.sim, more) for k, more
+                                         in dict_of(kinds).items()},
+                                        links=links, models=models))
             self.agent.start().await_up(links)
             self.hub.await_ready()
         except BaseException:

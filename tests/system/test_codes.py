@@ -101,7 +101,11 @@ def crowded(site, key, n):
 
 def without_agent(site, key):
     """The agent dies while it waits for the provider."""
-    killer = threading.Timer(0.5, lambda: site.agent.child.kill())
+    def kill():
+        procs.await_("the provider to be asked",
+                     lambda: site.sim.requests(STALE))
+        site.agent.child.kill()
+    killer = threading.Thread(target=kill)
     killer.start()
     try:
         create(site, key, STALE)

@@ -37,6 +37,7 @@ class Step:
     text: str = ""      # in place of kill
     before: int = 0     # requests ahead of it
     seen: bool = False  # something to be billed has passed
+    model: str = crash.MODEL
 
     def expected(self, victim):
         if victim == "billing":
@@ -46,9 +47,13 @@ class Step:
 
 NONE, ONE, EITHER = {0}, {1}, {0, 1}
 LATE = dict(worker=(ONE, WELL), master=(ONE, WELL), agent=(ONE, WELL))
-OPENED = dict(worker=(ONE, LOST), master=(ONE, LOST), agent=(ONE, CUT))
+# What is killed from elsewhere lives on for an instant: an answer that takes
+# long is not over by then.
+OPENED = dict(worker=(ONE, LOST), master=(ONE, LOST), agent=(ONE, CUT),
+              model=crash.LASTING)
 # The master's children live on for an instant: they may get past OPEN.
-EARLY = dict(worker=(NONE, set()), master=(EITHER, LOST), agent=(EITHER, CUT))
+EARLY = dict(worker=(NONE, set()), master=(EITHER, LOST),
+             agent=(EITHER, CUT), model=crash.LASTING)
 # Handed to the socket is not yet seen by the worker, and may be.
 ENDED = dict(worker=(ONE, LOST | WELL), master=(ONE, LOST | WELL),
              agent=(ONE, CUT | WELL))

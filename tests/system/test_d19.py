@@ -30,32 +30,52 @@ def text_of(entry):
     return json.loads(entry["body"])["messages"][0]["content"]
 
 
-def test_d19_cancel_reaches_the_provider_at_once(site, show):
-    key = site.key(credit="100000")
+def abort(port, key, name):
+    """Users who leave in the middle; when each did, by his text."""
     left = {}
 
     def wants():
         for n in range(ABORTS):
-            text = f"abort {n}"
-            yield crowd.Want("abort", crowd.wire(site.hub.port, key, (
+            text = f"{name} {n}"
+            yield crowd.Want("abort", crowd.wire(port, key, (
                 crowd.chat(priced.LONG, text, stream=True))), "chunk", text)
-    crowd.run(site.hub.port, wants(),
+    crowd.run(port, wants(),
               lambda got: left.__setitem__(got.want.tag, got.left_ns),
               users=10)
     assert len(left) == ABORTS
+    return left
 
+
+def lags(sim, left):
+    """Milliseconds until the provider saw each of them leave, sorted."""
     def ended():
-        mine = [r for r in site.sim.requests(priced.LONG)
-                if text_of(r) in left]
+        mine = [r for r in sim.requests(priced.LONG) if text_of(r) in left]
         return mine if len(mine) == ABORTS and \
             all(r["ended"] for r in mine) else None
     entries = await_("the provider to see every abort", ended, 20)
     assert all(r["aborted"] for r in entries)
-    took = sorted((r["end_ns"] - left[text_of(r)]) / 1e6 for r in entries)
-    p50, p99 = took[ABORTS // 2], took[ABORTS * 99 // 100]
-    show(f"user's close to provider's close, ms: p50 {p50:.2f}, "
-         f"p99 {p99:.2f}, most {took[-1]:.2f}")
-    assert p99 < P99_MS
+    return sorted((r["end_ns"] - left[text_of(r)]) / 1e6 for r in entries)
+
+
+def p99(values):
+    return values[len(values) * 99 // 100]
+
+
+def test_d19_cancel_reaches_the_provider_at_once(site, show):
+    """Beside users of the provider itself, who have no way to go."""
+    key = site.key(credit="100000")
+
+    def direct(name):
+        return lags(site.sim, abort(site.sim.port, procs.Sim.KEY, name))
+    beside = [direct("before")]
+    took = lags(site.sim, abort(site.hub.port, key, "abort"))
+    beside.append(direct("after"))
+    most = max(map(p99, beside))
+    show(f"user's close to provider's close, ms: p50 {took[ABORTS // 2]:.2f}, "
+         f"p99 {p99(took):.2f}, most {took[-1]:.2f}; of users of the "
+         f"provider itself p99 {most:.2f}")
+    # a few processes in the way, each of which may have to wait its turn
+    assert p99(took) < P99_MS + 5 * most
 
 
 def test_d19_leaving_at_the_finish_reason_is_billed_exactly(site):

@@ -55,7 +55,8 @@ def test_before_the_first_load(hubs):
     assert both(hub, "readyz") == (503, "loading")
     assert both(hub, "healthz") == (200, "loading")
     os.kill(children(hub)["billing"], signal.SIGCONT)
-    await_("the load", lambda: both(hub, "readyz") == (503, "no agent"))
+    for port in (hub.port, hub.admin_port):
+        await_("the load", lambda: told(port, "readyz") == (503, "no agent"))
     assert both(hub, "healthz") == (200, "")
 
 
@@ -73,7 +74,8 @@ def test_overloaded_and_back(sites, workers):
             stack.callback(close_stream, stream)
         assert both(site.hub, "readyz") == (503, "overloaded")
         assert both(site.hub, "healthz") == (200, "")
-    await_("room again", lambda: both(site.hub, "readyz") == (200, ""))
+    for port in (site.hub.port, site.hub.admin_port):
+        await_("room again", lambda: told(port, "readyz") == (200, ""))
 
 
 def test_draining(sites):

@@ -42,7 +42,8 @@ log_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	return (true);
 }
 
-static const struct jscan_handler logger = {log_key, log_value, log_close};
+static const struct jscan_handler logger = {
+    .on_key = log_key, .on_value = log_value, .on_close = log_close};
 
 static enum jscan_result
 run(struct span doc, size_t cut, struct buf *out)
@@ -175,6 +176,43 @@ START_TEST(leniency_ends_at_the_structure)
 		ck_assert_str_eq(buf_cstr(&out), odd[_i].text);
 		ck_assert_uint_eq(buf_len(&out), odd[_i].size);
 	}
+	buf_fini(&out);
+}
+END_TEST
+
+static void
+gather(struct jscan *s, void *arg, struct span piece)
+{
+	(void)s;
+	ck_assert_uint_gt(piece.n, 0);
+	buf_addspan(arg, piece);
+}
+
+START_TEST(all_of_a_string_is_to_be_had)
+{
+	static const struct jscan_handler h = {.on_text = gather};
+	struct buf doc = {0}, want = {0}, out = {0};
+	struct jscan s;
+	size_t cut, i;
+
+	buf_addf(&doc,
+	    "{\"key\":[\"%0999d\",17,\"\\u00e9\\n\\ud83d\\ude00\"],"
+	    "\"x\":\"\"}",
+	    7);
+	buf_addf(&want, "%0999d\xc3\xa9\n\xf0\x9f\x98\x80", 7);
+	for (cut = 1; cut <= buf_len(&doc); cut++) {
+		buf_reset(&out, SIZE_MAX);
+		jscan_init(&s, &h, &out);
+		for (i = 0; i < buf_len(&doc); i += cut)
+			jscan_feed(&s,
+			    span_of(buf_ptr(&doc) + i, buf_len(&doc) - i < cut
+							   ? buf_len(&doc) - i
+							   : cut));
+		ck_assert_int_eq(jscan_finish(&s), JSCAN_DONE);
+		ck_assert_str_eq(buf_cstr(&out), buf_cstr(&want));
+	}
+	buf_fini(&doc);
+	buf_fini(&want);
 	buf_fini(&out);
 }
 END_TEST
@@ -373,6 +411,7 @@ main(void)
 	    tc, refuses_what_is_not, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_loop_test(tc, leniency_ends_at_the_structure, 0,
 	    sizeof(odd) / sizeof(odd[0]));
+	tcase_add_test(tc, all_of_a_string_is_to_be_had);
 	tcase_add_test(tc, nul_bytes_are_refused);
 	tcase_add_test(tc, every_cut_gives_the_same_reports);
 	tcase_add_test(tc, depth_is_bounded);

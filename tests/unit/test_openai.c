@@ -418,7 +418,8 @@ START_TEST(errors_have_the_dialects_shape)
 	    "time.\",\"type\":\"requests\",\"param\":null,\"code\":"
 	    "\"rate_limited\",\"request_id\":\"r-1\"}}");
 	buf_reset(&b, SIZE_MAX);
-	api_error_event(&b, DIALECT_OPENAI, API_ERR_agent_lost, "r-2");
+	api_error_event(&b, DIALECT_OPENAI, FRAME_EVENTS, JOINT_NONE,
+	    API_ERR_agent_lost, "r-2");
 	ck_assert(span_starts(buf_span(&b), SPAN("data: {\"error\":{")));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "\"r-2\"}}\n\n"));
 	ck_assert_int_eq(api_error_status(API_ERR_insufficient_balance), 402);

@@ -11,7 +11,7 @@
 
 /* Events as "name|data in hex;", without those that had no data. */
 struct seen {
-	struct buf out, data;
+	struct buf out, data, stray;
 	size_t base, last_end; /* offsets in the whole input */
 	unsigned blank;	       /* ends without data */
 };
@@ -48,18 +48,32 @@ on_event(void *arg, const char *name, bool has_data, size_t end)
 	buf_reset(&seen->data, 4096);
 }
 
-static const struct sse_handler handler = {on_data, on_event};
+static const struct sse_handler handler = {
+    .on_data = on_data, .on_event = on_event};
+
+static void
+on_stray(void *arg, struct span piece)
+{
+	struct seen *seen = arg;
+
+	ck_assert_uint_gt(piece.n, 0);
+	buf_addspan(&seen->stray, piece);
+}
+
+static const struct sse_handler with_strays = {
+    .on_data = on_data, .on_event = on_event, .on_stray = on_stray};
 
 /* Cut at cut, then every step bytes. */
 static void
-split(struct span s, size_t cut, size_t step, struct seen *seen)
+split(const struct sse_handler *h, struct span s, size_t cut, size_t step,
+    struct seen *seen)
 {
 	struct sse sse;
 	size_t at = 0, end;
 	char *p;
 
 	memset(seen, 0, sizeof(*seen));
-	sse_init(&sse, &handler, seen);
+	sse_init(&sse, h, seen);
 	while (at < s.n) {
 		end = at < cut ? cut : at + step;
 		end = end < s.n ? end : s.n;
@@ -77,6 +91,7 @@ seen_fini(struct seen *seen)
 {
 	buf_fini(&seen->out);
 	buf_fini(&seen->data);
+	buf_fini(&seen->stray);
 }
 
 static void
@@ -86,7 +101,7 @@ check(const char *name, struct span s, const char *want)
 	size_t cut;
 
 	for (cut = 0; cut <= s.n; cut++) {
-		split(s, cut, cut == 0 ? 1 : SIZE_MAX / 2, &seen);
+		split(&handler, s, cut, cut == 0 ? 1 : SIZE_MAX / 2, &seen);
 		ck_assert_msg(strcmp(buf_cstr(&seen.out), want) == 0,
 		    "%s cut at %zu: %s, not %s", name, cut, buf_cstr(&seen.out),
 		    want);
@@ -206,17 +221,35 @@ START_TEST(data_are_views_and_ends_are_offsets)
 	struct span s = SPAN("data:a\n\nevent:x\r\ndata:b\r\n\r\ndata:c\n\n:x");
 	struct seen seen;
 
-	split(s, s.n, 1, &seen);
+	split(&handler, s, s.n, 1, &seen);
 	ck_assert_uint_eq(seen.last_end, s.n - 2);
 	seen_fini(&seen);
-	split(span_of(s.p, 27), 27, 1, &seen);
+	split(&handler, span_of(s.p, 27), 27, 1, &seen);
 	ck_assert_uint_eq(seen.last_end, 27);
 	seen_fini(&seen);
 	/* The CR ends the event; its LF is nobody's. */
-	split(span_of(s.p, 27), 26, 1, &seen);
+	split(&handler, span_of(s.p, 27), 26, 1, &seen);
 	ck_assert_uint_eq(seen.last_end, 26);
 	ck_assert_uint_eq(seen.blank, 0);
 	seen_fini(&seen);
+}
+END_TEST
+
+START_TEST(a_bare_document_ends_the_events)
+{
+	struct span in =
+	    SPAN("data: a\n\ndata: {\n{\"error\":\n\ndata: b\r\n}");
+	struct seen seen;
+	size_t cut;
+
+	for (cut = 0; cut <= in.n; cut++) {
+		split(
+		    &with_strays, in, cut, cut == 0 ? 1 : SIZE_MAX / 2, &seen);
+		ck_assert_str_eq(buf_cstr(&seen.out), "message|61;");
+		ck_assert_str_eq(
+		    buf_cstr(&seen.stray), "{\"error\":\n\ndata: b\r\n}");
+		seen_fini(&seen);
+	}
 }
 END_TEST
 
@@ -230,6 +263,7 @@ main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, published_cases_hold_at_every_cut);
+	tcase_add_test(tc, a_bare_document_ends_the_events);
 	tcase_add_test(tc, our_own_cases_hold_at_every_cut);
 	tcase_add_test(tc, long_names_are_cut);
 	tcase_add_test(tc, data_are_views_and_ends_are_offsets);

@@ -82,6 +82,45 @@ static const struct {
     {"GET", "/google/v1beta/models/gemini-x", NULL, "models.retrieve", "gemini",
 	"gemini-x"},
     {"GET", "/v1/models", "x-goog-api-key", "models", "gemini", ""},
+    {"POST", "/v1/messages?beta=true", NULL, "messages", "anthropic", ""},
+    {"POST", "/anthropic/v1/messages/count_tokens", NULL,
+	"messages.count_tokens", "anthropic", ""},
+    {"POST", "/v1beta/models/gemini-x:generateContent", NULL, "gemini.generate",
+	"gemini", "gemini-x"},
+    {"POST", "/v1/models/gemini-x:generateContent", NULL, "gemini.generate",
+	"gemini", "gemini-x"},
+    {"POST", "/v1alpha/models/gemini-x:streamGenerateContent?alt=sse", NULL,
+	"gemini.stream", "gemini", "gemini-x"},
+    {"POST", "/google/v1beta/models/g%2Fx:countTokens", NULL,
+	"gemini.count_tokens", "gemini", "g/x"},
+    {"POST", "/v1beta/models/a:b:embedContent", NULL, "gemini.embed", "gemini",
+	"a:b"},
+    {"POST", "/v1beta/models/a:batchEmbedContents", NULL, "gemini.batch_embed",
+	"gemini", "a"},
+    {"POST",
+	"/v1/projects/p-1/locations/us-central1/publishers/google/models/"
+	"gemini-x:generateContent",
+	NULL, "gemini.generate", "gemini", "gemini-x"},
+    {"POST",
+	"/google/v1beta1/projects/p/locations/global/publishers/google/models/"
+	"gemini-x:streamGenerateContent?alt=sse",
+	NULL, "gemini.stream", "gemini", "gemini-x"},
+    {"POST", "/v1beta1/publishers/google/models/gemini-x:generateContent", NULL,
+	"gemini.generate", "gemini", "gemini-x"},
+    {"POST", "/model/us.anthropic.claude-v1%3A0/converse", NULL,
+	"bedrock.converse", "bedrock", "us.anthropic.claude-v1:0"},
+    {"POST", "/aws/model/anthropic.claude-v1:0/converse-stream", NULL,
+	"bedrock.converse_stream", "bedrock", "anthropic.claude-v1:0"},
+    {"POST",
+	"/model/arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x"
+	"/invoke",
+	NULL, "bedrock.invoke", "bedrock",
+	"arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x"},
+    {"POST",
+	"/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ap%2Fus.x"
+	"/invoke-with-response-stream",
+	NULL, "bedrock.invoke_stream", "bedrock",
+	"arn:aws:bedrock:us-east-1:123456789012:p/us.x"},
 };
 
 START_TEST(paths_lead_to_endpoints)
@@ -127,6 +166,17 @@ static const struct {
     {"POST", "/openai/deployments/a/b/embeddings", "azure",
 	API_ERR_unknown_endpoint},
     {"GET", "/openai/deployments/a/models", "azure", API_ERR_unknown_endpoint},
+    {"POST", "/v1beta/models/:generateContent", "gemini",
+	API_ERR_unknown_endpoint},
+    {"POST", "/v1beta/models/x", "gemini", API_ERR_method_not_allowed},
+    {"POST", "/v1beta/models/x:predict", "gemini", API_ERR_unknown_endpoint},
+    {"POST", "/v1/projects/p/publishers/google/models/x:generateContent",
+	"gemini", API_ERR_unknown_endpoint},
+    {"POST", "/model//converse", "bedrock", API_ERR_unknown_endpoint},
+    {"POST", "/model/x/y", "bedrock", API_ERR_unknown_endpoint},
+    {"GET", "/model/x/converse", "bedrock", API_ERR_method_not_allowed},
+    {"POST", "/model/..%2fx/converse", "bedrock", API_ERR_invalid_request},
+    {"POST", "/v1/complete", "openai", API_ERR_unknown_endpoint},
     {"GET", "/v1/models/%", "openai", API_ERR_invalid_request},
     {"GET", "/v1/models/%4", "openai", API_ERR_invalid_request},
     {"GET", "/v1/models/%zz", "openai", API_ERR_invalid_request},
@@ -323,6 +373,17 @@ START_TEST(only_listed_fields_pass)
 	ck_assert(!api_carries(
 	    DIALECT_ANTHROPIC, 429, SPAN("anthropic-organization-id")));
 	ck_assert(!api_carries(DIALECT_GEMINI, 429, SPAN("server-timing")));
+	ck_assert(
+	    span_eq(api_carried_value(DIALECT_BEDROCK, SPAN("x-amzn-errortype"),
+			SPAN("ValidationException:http://internal.example/")),
+		SPAN("ValidationException")));
+	ck_assert_uint_eq(api_carried_value(DIALECT_BEDROCK,
+			      SPAN("x-amzn-errortype"), SPAN("http/internal"))
+			      .n,
+	    0);
+	ck_assert(
+	    span_eq(api_carried_value(DIALECT_OPENAI, SPAN("x"), SPAN("a:b")),
+		SPAN("a:b")));
 	ck_assert_str_eq(api_id_field(DIALECT_ANTHROPIC), "request-id");
 	ck_assert_ptr_null(api_id_field(DIALECT_OPENAI));
 }
@@ -389,12 +450,21 @@ START_TEST(errors_have_each_apis_shape)
 	    "{\"error\":{\"code\":\"no_agent\",\"message\":\"Nobody serves "
 	    "this model at the moment.\",\"request_id\":\"r-1\"}}");
 	buf_reset(&b, 512);
-	api_error_event(&b, DIALECT_ANTHROPIC, API_ERR_agent_lost, "r-1");
+	api_error_event(&b, DIALECT_ANTHROPIC, FRAME_EVENTS, JOINT_NONE,
+	    API_ERR_agent_lost, "r-1");
 	ck_assert_str_eq(buf_cstr(&b),
 	    "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":"
 	    "\"api_error\",\"message\":\"The connection to the provider was "
 	    "lost.\",\"details\":{\"error_code\":\"agent_lost\"}},"
 	    "\"request_id\":\"r-1\"}\n\n");
+	buf_reset(&b, 512);
+	api_error_event(&b, DIALECT_GEMINI, FRAME_ARRAY, JOINT_NONE,
+	    API_ERR_agent_lost, "r-1");
+	ck_assert_uint_eq(buf_len(&b), 0);
+	api_error_event(&b, DIALECT_GEMINI, FRAME_ARRAY, JOINT_NEXT,
+	    API_ERR_agent_lost, "r-1");
+	ck_assert(span_starts(buf_span(&b), SPAN(",\r\n{\"error\":{")));
+	ck_assert_str_eq(buf_cstr(&b) + buf_len(&b) - 2, "}]");
 	buf_reset(&b, 512);
 	api_error_body(&b, DIALECT_GEMINI, API_ERR_rate_limited, "Slow.", "r");
 	ck_assert_str_eq(buf_cstr(&b),
@@ -468,6 +538,64 @@ START_TEST(refusals_of_providers_keep_what_is_the_users)
 	    "{\"error\":{\"code\":\"DeploymentNotFound\",\"message\":\"No.\"}}",
 	    "{\"error\":{\"message\":\"No.\",\"type\":null,\"param\":null,"
 	    "\"code\":\"DeploymentNotFound\"}}");
+	ck_scrubbed(DIALECT_AZURE, 400,
+	    "{\"error\":{\"message\":\"Filtered.\",\"type\":null,\"param\":"
+	    "\"prompt\",\"code\":\"content_filter\",\"status\":400,"
+	    "\"innererror\":{\"code\":\"Policy\",\"content_filter_result\":{"
+	    "\"hate\":{\"filtered\":true,\"severity\":\"high\"},"
+	    "\"a b\":{}}}}}",
+	    "{\"error\":{\"message\":\"Filtered.\",\"type\":null,\"param\":"
+	    "\"prompt\",\"code\":\"content_filter\",\"innererror\":{"
+	    "\"code\":\"Policy\",\"content_filter_result\":{\"hate\":{"
+	    "\"filtered\":true,\"severity\":\"high\"}}}}}");
+}
+END_TEST
+
+/* What must not leave the house, in every member that may. */
+static const char *const secrets[] = {"10.1.2.3", "db.inside.example.com",
+    "/srv/agent/key.pem", "sk-live-0123456789abcdef", "123456789012",
+    "https://inside.example.com/x", "ops@inside.example.com"};
+
+static void
+ck_hidden(enum dialect d, const char *format)
+{
+	char body[2000], text[400] = "";
+	struct buf b = {0};
+	size_t i, n = 0;
+
+	for (i = 0; i < ROWS(secrets); i++)
+		n += (size_t)snprintf(
+		    text + n, sizeof(text) - n, "at %s, ", secrets[i]);
+	snprintf(body, sizeof(body), format, text, text, text, text);
+	ck_assert_msg(api_error_scrub(&b, d, 400, span_str(body)), "%s", body);
+	for (i = 0; i < ROWS(secrets); i++)
+		ck_assert_msg(strstr(buf_cstr(&b), secrets[i]) == NULL,
+		    "%s: %s", secrets[i], buf_cstr(&b));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&b), "[removed]"));
+	buf_fini(&b);
+}
+
+START_TEST(d20_refusals_in_every_shape_leak_nothing)
+{
+	ck_hidden(DIALECT_OPENAI,
+	    "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"param\":"
+	    "\"%s\",\"code\":\"%s\"}}");
+	ck_hidden(DIALECT_AZURE,
+	    "{\"error\":{\"message\":\"%s\",\"code\":\"%s\",\"innererror\":"
+	    "{\"code\":\"%s\",\"content_filter_result\":{\"a\":{"
+	    "\"severity\":\"%s\"}}}}}");
+	ck_hidden(DIALECT_ANTHROPIC,
+	    "{\"error\":{\"message\":\"%s\",\"type\":\"%s\",\"details\":{"
+	    "\"error_code\":\"%s\"}},\"request_id\":\"%s\"}");
+	ck_hidden(DIALECT_GEMINI,
+	    "{\"error\":{\"message\":\"%s\",\"status\":\"%s\",\"details\":["
+	    "{\"@type\":\"type.googleapis.com/google.rpc.BadRequest\","
+	    "\"fieldViolations\":[{\"field\":\"%s\",\"description\":\"x\"}"
+	    "]},{\"@type\":\"type.googleapis.com/google.rpc.DebugInfo\","
+	    "\"detail\":\"%s\"}]}}");
+	ck_hidden(DIALECT_BEDROCK,
+	    "{\"message\":\"%s\",\"__type\":\"%s\",\"originalMessage\":"
+	    "\"%s\",\"resourceName\":\"%s\"}");
 }
 END_TEST
 
@@ -570,6 +698,7 @@ main(void)
 	tcase_add_test(tc, models_are_listed_in_each_shape);
 	tcase_add_test(tc, errors_have_each_apis_shape);
 	tcase_add_test(tc, refusals_of_providers_keep_what_is_the_users);
+	tcase_add_test(tc, d20_refusals_in_every_shape_leak_nothing);
 	tcase_add_test(tc, a_deployment_names_the_model);
 	tcase_add_test(tc, old_azure_versions_are_not_asked_for_usage);
 	tcase_add_test(tc, a_form_without_a_model_gets_one);

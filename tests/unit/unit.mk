@@ -32,22 +32,30 @@ UNIT_objtab = $(SHM_FOR_UNIT) shm/object.c shm/objtab.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
 	common/alloc.c common/log.c
-API_LINKS = hubd/api/anthropic.c hubd/api/api.c hubd/api/azure.c \
-	hubd/api/bedrock.c hubd/api/endpoints.c hubd/api/errors.c \
-	hubd/api/estimate.c hubd/api/gemini.c hubd/api/key.c hubd/api/kind.c \
-	hubd/api/kind_audio.c hubd/api/kind_chat.c hubd/api/kind_free.c \
-	hubd/api/kind_image.c hubd/api/kind_object.c \
-	hubd/api/kind_response.c hubd/api/meter.c hubd/api/openai_object.c shm/object.c \
-	hubd/api/openai.c hubd/api/openai_form.c hubd/api/openai_inspect.c \
-	hubd/api/openai_usage.c hubd/api/path.c hubd/api/reader.c \
-	hubd/api/scrub.c hubd/api/scrub_json.c hubd/api/target.c \
+API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
+	hubd/api/anthropic_inspect.c hubd/api/anthropic_usage.c hubd/api/api.c \
+	hubd/api/azure.c hubd/api/bedrock.c hubd/api/bedrock_inspect.c \
+	hubd/api/bedrock_usage.c hubd/api/endpoints.c hubd/api/errors.c \
+	hubd/api/estimate.c hubd/api/gemini.c hubd/api/gemini_inspect.c \
+	hubd/api/gemini_usage.c hubd/api/inspect.c hubd/api/key.c hubd/api/kind.c \
+	hubd/api/kind_audio.c hubd/api/kind_bedrock.c hubd/api/kind_chat.c \
+	hubd/api/kind_free.c hubd/api/kind_gemini.c hubd/api/kind_image.c \
+	hubd/api/kind_message.c hubd/api/kind_object.c hubd/api/kind_response.c \
+	hubd/api/meter.c hubd/api/openai.c hubd/api/openai_form.c \
+	hubd/api/openai_inspect.c hubd/api/openai_object.c hubd/api/openai_usage.c \
+	hubd/api/path.c hubd/api/reader.c hubd/api/scrub.c hubd/api/scrub_json.c \
+	hubd/api/target.c common/base64.c common/crc32.c common/eventstream.c \
 	common/http1_field.c common/http1_head.c common/http1_write.c \
 	common/multipart.c shm/usage.c common/jscan.c common/json.c \
-	common/json_write.c common/sse.c common/buf.c common/alloc.c \
-	common/log.c
+	common/json_write.c common/sse.c common/buf.c common/alloc.c common/log.c \
+	shm/object.c
 UNIT_meter = $(API_LINKS)
 UNIT_openai = $(API_LINKS)
 UNIT_target = $(API_LINKS)
+UNIT_anthropic = $(API_LINKS)
+UNIT_recordings = $(API_LINKS)
+UNIT_gemini = $(API_LINKS)
+UNIT_bedrock = $(API_LINKS)
 UNIT_objects = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
@@ -125,6 +133,8 @@ UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
 # What each fuzz target links.
 FUZZ_jscan = $(UNIT_json)
 FUZZ_meter = $(API_LINKS)
+FUZZ_request = $(API_LINKS)
+FUZZ_base64 = common/base64.c common/buf.c common/alloc.c common/log.c
 FUZZ_price = $(UNIT_price)
 FUZZ_http1 = $(UNIT_http1)
 FUZZ_ws = $(UNIT_ws)
