@@ -58,7 +58,15 @@ class Provider:
         self.pieces = []
         self.s = socket.create_server(("127.0.0.1", 0))
         self.port = self.s.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        """Wakes the thread first: the number of a descriptor that it waits
+        on would be the next test's, and so would the connection it takes."""
+        self.s.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.s.close()
 
     def answer(self, c):
         c.settimeout(20)
@@ -97,8 +105,8 @@ def served():
         links=1, models=("evil-*",)))
     site.evil.start().await_up(1)
     yield types.SimpleNamespace(site=site, provider=provider, key=site.key())
-    provider.s.close()
     site.close()
+    provider.close()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
