@@ -320,7 +320,9 @@ PROVSIM_SRCS = \
 	tests/sim/voice_openai.c \
 
 # tools of `make bench`
-LOAD_SRCS = tests/bench/load.c
+LOAD_SRCS = \
+	tests/bench/dialect.c \
+	tests/bench/load.c \
 
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl
