@@ -167,6 +167,7 @@ WORKER_SRCS = \
 	hubd/worker/access.c \
 	hubd/worker/announce.c \
 	hubd/worker/answer.c \
+	hubd/worker/attempt.c \
 	hubd/worker/client.c \
 	hubd/worker/finish.c \
 	hubd/worker/handshake.c \
@@ -174,6 +175,7 @@ WORKER_SRCS = \
 	hubd/worker/link.c \
 	hubd/worker/local.c \
 	hubd/worker/objects.c \
+	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
