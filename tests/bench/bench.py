@@ -13,7 +13,6 @@ had, two hops of nginx stand for it.
 
 BENCH_QUICK=1 is for a look: fewer rounds, requests and streams.
 BENCH_ONLY=many,one,... takes only those rows (NAMES has them, and durable).
-
 """
 
 import json
