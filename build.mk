@@ -17,6 +17,7 @@ COMMON_SRCS = \
 	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
+	common/h2stream.c \
 	common/http1_body.c \
 	common/http1_field.c \
 	common/http1_head.c \
@@ -169,6 +170,7 @@ WORKER_SRCS = \
 	hubd/worker/access.c \
 	hubd/worker/announce.c \
 	hubd/worker/answer.c \
+	hubd/worker/attempt.c \
 	hubd/worker/client.c \
 	hubd/worker/finish.c \
 	hubd/worker/handshake.c \
@@ -176,6 +178,7 @@ WORKER_SRCS = \
 	hubd/worker/link.c \
 	hubd/worker/local.c \
 	hubd/worker/objects.c \
+	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
@@ -322,7 +325,9 @@ PROVSIM_SRCS = \
 	tests/sim/voice_openai.c \
 
 # tools of `make bench`
-LOAD_SRCS = tests/bench/load.c
+LOAD_SRCS = \
+	tests/bench/dialect.c \
+	tests/bench/load.c \
 
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl

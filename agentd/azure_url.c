@@ -39,6 +39,14 @@ is_dated(struct span v)
 	return (v.n >= 10 && v.p[0] >= '0' && v.p[0] <= '9');
 }
 
+/* Those that there are; another one would be dropped without a word. */
+static bool
+is_known(struct span v)
+{
+	return (is_dated(v) || span_eq(v, SPAN("preview")) ||
+		span_eq(v, SPAN("latest")));
+}
+
 /* A query may hold a version and nothing else. */
 static bool
 take_query(struct azure_base *b)
@@ -51,7 +59,7 @@ take_query(struct azure_base *b)
 	if (q.n < name.n || strncasecmp(q.p, name.p, name.n) != 0)
 		return (false);
 	b->version = span_of(q.p + name.n, q.n - name.n);
-	return (is_version(b->version));
+	return (is_version(b->version) && is_known(b->version));
 }
 
 /* The segment at the front of a path: "/openai/v1" gives "openai". */
@@ -170,8 +178,7 @@ azure_url(const char *base_url, const char *deployment, const char *section,
 		url_encode(out, span_str(deployment));
 	}
 	buf_addstr(out, path);
-	if (is_dated(v) || span_eq(v, SPAN("preview")) ||
-	    span_eq(v, SPAN("latest"))) {
+	if (is_known(v)) {
 		buf_addstr(out, "?api-version=");
 		buf_addspan(out, v);
 	}

@@ -209,6 +209,8 @@ conn_new_over(struct loop *l, int fd, const struct conn_transport *transport,
 	event_assign(&c->in, loop_base(l), fd, EV_READ, conn_on_in, c);
 	event_assign(&c->out, loop_base(l), fd, EV_WRITE, conn_on_out, c);
 	conn_update_in(c);
+	/* A handshake may have read more than was its own: ask for pending. */
+	loop_defer(l, &c->work);
 	return (c);
 }
 

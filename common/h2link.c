@@ -1,169 +1,40 @@
 /*
- * One HTTP/2 session over any byte stream; the only file that knows nghttp2.
+ * One HTTP/2 session over any byte stream.
  *
  * Nothing of the handler runs while a stream could be freed under it: a
  * closed stream goes to a list and is freed after the outermost call of
  * h2link_feed() or h2link_pull().
  */
-#include "common/h2link.h"
+#include "common/h2link_private.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
-
-#include <nghttp2/nghttp2.h>
 
 #include "common/alloc.h"
 #include "common/linkproto.h"
-#include "common/monotime.h"
 
-#define MAX_FIELDS  64
-#define MAX_HEAD    32768
-#define FRAME_HEAD  9
-#define CONN_WINDOW (16 * 1024 * 1024)
-#define KEEP_QUEUE  16384     /* memory that an empty send queue may keep */
-#define WORN_ID	    (1 << 30) /* ids are odd: 2^29 streams */
-#define GROW_MS	    1000      /* a window filled faster than this may grow */
-/*
- * Users who cancel are resets to the agent; the library's default limit
- * (1000 and 33 a second) would end the link under them.
- */
-#define RESET_BURST 1000000
-#define RESET_RATE  100000
-
-struct h2stream {
-	struct h2link *link;
-	LIST_ENTRY(h2stream) entry; /* of live, then of dead */
-	TAILQ_ENTRY(h2stream) writable_entry;
-	void *arg;
-	int32_t id;
-	struct buf out;
-	bool out_end;	  /* nothing follows what is in out */
-	bool deferred;	  /* the library waits for more of out */
-	bool wants_more;  /* tell on_writable when out is low */
-	bool is_writable; /* on the list of those to be told */
-	bool told;	  /* the handler knows the stream */
-	bool head_sent;	  /* client: the request left the queue */
-	bool head_got;	  /* client: the answer's head was told */
-	bool closed;	  /* on_close was called */
-	bool limited;	  /* h2stream_limit_window() */
-	uint32_t window;  /* what the peer may have unacknowledged */
-	size_t unconsumed;
-	uint64_t bulk; /* bytes since bulk_since */
-	monotime_t bulk_since;
-};
-
-LIST_HEAD(stream_list, h2stream);
-
-struct h2link {
-	nghttp2_session *ng;
-	enum h2link_role role;
-	const struct h2link_handler *handler;
-	void *arg;
-	struct h2link_options options;
-	struct stream_list live, dead;
-	TAILQ_HEAD(, h2stream) writable;
-	uint32_t streams; /* on live */
-	uint32_t held;	  /* as the library counts: until RST has gone */
-	unsigned depth;	  /* of feed and pull */
-	bool going, tell_going, broken;
-	bool refusing;	 /* GOAWAY is queued */
-	int32_t last_id; /* the last that our GOAWAY lets live */
-	struct buf *out; /* of the pull under way */
-	size_t out_stop; /* length of out at which to stop */
-	bool paused;
-	struct buf head; /* the head being received, all fields */
-	struct {
-		size_t name, name_len, value_len;
-	} at[MAX_FIELDS];
-	size_t nfields;
-	char error[128];
-};
-
-static void
-wake(struct h2link *l)
+void
+h2_wake(struct h2link *l)
 {
 	if (l->depth == 0 && nghttp2_session_want_write(l->ng))
 		l->handler->on_want_send(l->arg);
 }
 
-static void
-set_error(struct h2link *l, const char *what, const char *detail)
+void
+h2_set_error(struct h2link *l, const char *what, const char *detail)
 {
 	if (l->error[0] == '\0')
 		snprintf(l->error, sizeof(l->error), "%s: %s", what, detail);
 	l->broken = true;
 }
 
-/* Submitting fails only for want of memory or after the session's end. */
-static void
-check(struct h2link *l, int rv)
+void
+h2_check(struct h2link *l, int rv)
 {
 	if (rv != 0 && nghttp2_is_fatal(rv))
-		set_error(l, "session", nghttp2_strerror(rv));
-}
-
-/* ---- streams ------------------------------------------------------------ */
-
-static struct h2stream *
-stream_new(struct h2link *l, int32_t id, void *arg)
-{
-	struct h2stream *s = xcalloc(1, sizeof(*s));
-
-	s->link = l;
-	s->id = id;
-	s->arg = arg;
-	s->window = l->options.window;
-	LIST_INSERT_HEAD(&l->live, s, entry);
-	l->streams++;
-	return (s);
-}
-
-static void
-stream_free(struct h2stream *s)
-{
-	LIST_REMOVE(s, entry);
-	buf_fini(&s->out);
-	free(s);
-}
-
-static void
-stream_unlist_writable(struct h2stream *s)
-{
-	if (!s->is_writable)
-		return;
-	TAILQ_REMOVE(&s->link->writable, s, writable_entry);
-	s->is_writable = false;
-}
-
-/* The one end of a stream, whoever brings it about. */
-static void
-stream_close(struct h2stream *s, uint32_t code)
-{
-	struct h2link *l = s->link;
-
-	if (s->closed)
-		return;
-	s->closed = true;
-	stream_unlist_writable(s);
-	nghttp2_session_set_stream_user_data(l->ng, s->id, NULL);
-	LIST_REMOVE(s, entry);
-	LIST_INSERT_HEAD(&l->dead, s, entry);
-	assert(l->streams > 0);
-	l->streams--;
-	if (s->told)
-		l->handler->on_close(l->arg, s, code);
-}
-
-static void
-reap(struct h2link *l)
-{
-	struct h2stream *s;
-
-	while ((s = LIST_FIRST(&l->dead)) != NULL)
-		stream_free(s);
+		h2_set_error(l, "session", nghttp2_strerror(rv));
 }
 
 static struct h2stream *
@@ -190,12 +61,12 @@ cb_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 	l->held++;
 	/* It crossed our GOAWAY, which tells the peer to try elsewhere. */
 	if (l->refusing && id > l->last_id) {
-		check(l, nghttp2_submit_rst_stream(
-			     l->ng, 0, id, NGHTTP2_REFUSED_STREAM));
+		h2_check(l, nghttp2_submit_rst_stream(
+				l->ng, 0, id, NGHTTP2_REFUSED_STREAM));
 		return (0);
 	}
-	s = stream_new(l, id, NULL);
-	check(l, nghttp2_session_set_stream_user_data(l->ng, id, s));
+	s = h2_stream_new(l, id, NULL);
+	h2_check(l, nghttp2_session_set_stream_user_data(l->ng, id, s));
 	return (0);
 }
 
@@ -270,7 +141,8 @@ on_goaway_recv(struct h2link *l, const nghttp2_goaway *frame)
 		l->tell_going = true;
 	l->going = true;
 	if (frame->error_code != NGHTTP2_NO_ERROR)
-		set_error(l, "peer", nghttp2_http2_strerror(frame->error_code));
+		h2_set_error(
+		    l, "peer", nghttp2_http2_strerror(frame->error_code));
 }
 
 static int
@@ -304,7 +176,7 @@ cb_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data,
 	struct h2stream *s = stream_by_id(l, id);
 
 	(void)flags;
-	check(l, nghttp2_session_consume_connection(ng, n));
+	h2_check(l, nghttp2_session_consume_connection(ng, n));
 	if (s == NULL || !s->told)
 		return (0);
 	if (s->bulk == 0)
@@ -329,7 +201,7 @@ cb_stream_close(nghttp2_session *ng, int32_t id, uint32_t error_code, void *arg)
 	/* What never left this side was not seen by the peer. */
 	if (l->role == H2LINK_CLIENT && !s->head_sent)
 		error_code = NGHTTP2_REFUSED_STREAM;
-	stream_close(s, error_code);
+	h2_stream_close(s, error_code);
 	return (0);
 }
 
@@ -341,7 +213,7 @@ cb_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 
 	if (frame->hd.type == NGHTTP2_GOAWAY &&
 	    frame->goaway.error_code != NGHTTP2_NO_ERROR)
-		set_error(l, "protocol",
+		h2_set_error(l, "protocol",
 		    nghttp2_http2_strerror(frame->goaway.error_code));
 	if (frame->hd.type != NGHTTP2_HEADERS || l->role != H2LINK_CLIENT)
 		return (0);
@@ -349,8 +221,8 @@ cb_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 		return (0);
 	s->head_sent = true;
 	if (s->limited)
-		check(l, nghttp2_session_set_local_window_size(
-			     ng, 0, s->id, (int32_t)s->window));
+		h2_check(l, nghttp2_session_set_local_window_size(
+				ng, 0, s->id, (int32_t)s->window));
 	return (0);
 }
 
@@ -370,8 +242,8 @@ cb_invalid_frame(
 
 /* ---- sending ------------------------------------------------------------ */
 
-static ssize_t
-cb_read(nghttp2_session *ng, int32_t id, uint8_t *out, size_t max,
+ssize_t
+h2_read(nghttp2_session *ng, int32_t id, uint8_t *out, size_t max,
     uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
 	struct h2link *l = arg;
@@ -438,7 +310,7 @@ pull_some(struct h2link *l)
 	l->paused = false;
 	n = nghttp2_session_mem_send(l->ng, &p);
 	if (n < 0) {
-		set_error(l, "send", nghttp2_strerror((int)n));
+		h2_set_error(l, "send", nghttp2_strerror((int)n));
 		return (-1);
 	}
 	buf_add(l->out, p, (size_t)n);
@@ -455,7 +327,7 @@ tell_writable(struct h2link *l)
 	bool any = false;
 
 	while ((s = TAILQ_FIRST(&l->writable)) != NULL) {
-		stream_unlist_writable(s);
+		h2_stream_unlist(s);
 		l->handler->on_writable(l->arg, s);
 		any = true;
 	}
@@ -478,7 +350,7 @@ h2link_pull(struct h2link *l, struct buf *out, size_t max)
 	} while (tell_writable(l) && rv == 0 && buf_len(out) < l->out_stop);
 	l->out = NULL;
 	l->depth--;
-	reap(l);
+	h2_reap(l);
 	if (l->broken && buf_len(out) == before)
 		return (-1);
 	/* The last frame says why; the next pull is told that it is over. */
@@ -498,15 +370,15 @@ h2link_feed(struct h2link *l, struct span bytes)
 	l->depth++;
 	n = nghttp2_session_mem_recv(l->ng, (const uint8_t *)bytes.p, bytes.n);
 	if (n < 0)
-		set_error(l, "receive", nghttp2_strerror((int)n));
+		h2_set_error(l, "receive", nghttp2_strerror((int)n));
 	else if (l->tell_going)
 		l->handler->on_goaway(l->arg);
 	l->tell_going = false;
 	l->depth--;
-	reap(l);
+	h2_reap(l);
 	if (l->broken)
 		return (-1);
-	wake(l);
+	h2_wake(l);
 	return (0);
 }
 
@@ -565,8 +437,8 @@ send_settings(struct h2link *l)
 	};
 	size_t n = l->role == H2LINK_CLIENT ? 4 : 3;
 
-	check(l, nghttp2_submit_settings(l->ng, 0, set, n));
-	check(
+	h2_check(l, nghttp2_submit_settings(l->ng, 0, set, n));
+	h2_check(
 	    l, nghttp2_session_set_local_window_size(l->ng, 0, 0, CONN_WINDOW));
 }
 
@@ -604,9 +476,9 @@ h2link_free(struct h2link *l)
 	if (l == NULL)
 		return;
 	assert(l->depth == 0);
-	reap(l);
+	h2_reap(l);
 	while ((s = LIST_FIRST(&l->live)) != NULL)
-		stream_free(s);
+		h2_stream_free(s);
 	nghttp2_session_del(l->ng);
 	buf_fini(&l->head);
 	free(l);
@@ -654,8 +526,8 @@ h2link_going(const struct h2link *l)
 void
 h2link_ping(struct h2link *l)
 {
-	check(l, nghttp2_submit_ping(l->ng, 0, NULL));
-	wake(l);
+	h2_check(l, nghttp2_submit_ping(l->ng, 0, NULL));
+	h2_wake(l);
 }
 
 void
@@ -665,225 +537,7 @@ h2link_goaway(struct h2link *l)
 		return;
 	l->refusing = true;
 	l->last_id = nghttp2_session_get_last_proc_stream_id(l->ng);
-	check(l, nghttp2_submit_goaway(
-		     l->ng, 0, l->last_id, NGHTTP2_NO_ERROR, NULL, 0));
-	wake(l);
-}
-
-/* ---- using streams ------------------------------------------------------ */
-
-static const nghttp2_data_provider provider = {.read_callback = cb_read};
-
-static uint8_t *
-unconst(const char *p)
-{
-	/* The library's type lacks the const; it copies and never writes. */
-	return ((uint8_t *)(uintptr_t)p);
-}
-
-/*
- * Values that never come again: in the compression's table (RFC 7541 2.3.2)
- * they would only push out those that do.
- */
-static bool
-is_unique(struct span name)
-{
-	return (span_eq(name, SPAN(LINK_F_REQUEST_ID)) ||
-		span_eq(name, SPAN(LINK_F_UPSTREAM_US)));
-}
-
-static nghttp2_nv
-make_nv(struct span name, struct span value)
-{
-	return ((nghttp2_nv){unconst(name.p), unconst(value.p), name.n, value.n,
-	    is_unique(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE});
-}
-
-static size_t
-fill_nv(nghttp2_nv *nv, const struct h2_field *f, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		nv[i] = make_nv(f[i].name, f[i].value);
-	return (n);
-}
-
-/* Every request must have these (RFC 9113 8.3.1), each once. */
-static size_t
-fill_required(nghttp2_nv *nv, const struct h2_field *f, size_t n)
-{
-	const struct h2_field required[] = {
-	    {SPAN(":scheme"), SPAN("http")},
-	    {SPAN(":authority"), SPAN("link")},
-	};
-	size_t i, k, used = 0;
-
-	for (k = 0; k < 2; k++) {
-		for (i = 0; i < n; i++)
-			if (span_eq(f[i].name, required[k].name))
-				break;
-		if (i == n)
-			nv[used++] =
-			    make_nv(required[k].name, required[k].value);
-	}
-	return (used);
-}
-
-struct h2stream *
-h2link_request(struct h2link *l, const struct h2_field *f, size_t n,
-    bool body_follows, void *arg)
-{
-	nghttp2_nv nv[MAX_FIELDS];
-	struct h2stream *s;
-	size_t used;
-	int32_t id;
-
-	assert(n <= MAX_FIELDS - 2);
-	if (h2link_room(l) == 0)
-		return (NULL);
-	used = fill_required(nv, f, n);
-	n = used + fill_nv(nv + used, f, n);
-	s = stream_new(l, 0, arg);
-	id = nghttp2_submit_request(
-	    l->ng, NULL, nv, n, body_follows ? &provider : NULL, s);
-	if (id < 0) {
-		check(l, id);
-		l->streams--;
-		stream_free(s);
-		return (NULL);
-	}
-	s->id = id;
-	s->told = true;
-	s->out_end = !body_follows;
-	l->held++;
-	wake(l);
-	return (s);
-}
-
-void
-h2stream_respond(
-    struct h2stream *s, const struct h2_field *f, size_t n, bool body_follows)
-{
-	struct h2link *l = s->link;
-	nghttp2_nv nv[MAX_FIELDS];
-
-	assert(n <= MAX_FIELDS && l->role == H2LINK_SERVER);
-	if (s->closed)
-		return;
-	n = fill_nv(nv, f, n);
-	s->out_end = !body_follows;
-	check(l, nghttp2_submit_response(
-		     l->ng, s->id, nv, n, body_follows ? &provider : NULL));
-	wake(l);
-}
-
-size_t
-h2stream_write(struct h2stream *s, struct span bytes, bool end)
-{
-	struct h2link *l = s->link;
-
-	if (s->closed || s->out_end)
-		return (0);
-	buf_addspan(&s->out, bytes);
-	s->out_end = end;
-	if (s->deferred && (bytes.n > 0 || end)) {
-		s->deferred = false;
-		check(l, nghttp2_session_resume_data(l->ng, s->id));
-	}
-	s->wants_more = buf_len(&s->out) > l->options.send_low && !end;
-	wake(l);
-	return (buf_len(&s->out));
-}
-
-/*
- * Doubles the window of a stream whose sender fills it within a second while
- * the reader keeps up: there the window, and not the reader, is the limit.
- */
-static void
-maybe_grow(struct h2link *l, struct h2stream *s)
-{
-	monotime_t now;
-
-	if (s->limited || s->window >= l->options.window_max ||
-	    s->bulk < s->window)
-		return;
-	now = monotime_now();
-	s->bulk = 0;
-	if (monotime_diff_ms(now, s->bulk_since) >= GROW_MS)
-		return;
-	s->window = s->window <= l->options.window_max / 2
-			? s->window * 2
-			: l->options.window_max;
-	check(l, nghttp2_session_set_local_window_size(
-		     l->ng, 0, s->id, (int32_t)s->window));
-}
-
-void
-h2stream_consumed(struct h2stream *s, size_t n, bool reader_empty)
-{
-	struct h2link *l = s->link;
-
-	if (s->closed)
-		return;
-	assert(n <= s->unconsumed);
-	s->unconsumed -= n;
-	check(l, nghttp2_session_consume_stream(l->ng, s->id, n));
-	if (reader_empty)
-		maybe_grow(l, s);
-	wake(l);
-}
-
-void
-h2stream_limit_window(struct h2stream *s, uint32_t bytes)
-{
-	struct h2link *l = s->link;
-
-	assert(bytes > 0 && bytes <= INT32_MAX);
-	if (s->closed)
-		return;
-	s->limited = true;
-	s->window = bytes;
-	/* A request still queued has no window: see cb_frame_send(). */
-	if (l->role == H2LINK_CLIENT && !s->head_sent)
-		return;
-	check(l, nghttp2_session_set_local_window_size(
-		     l->ng, 0, s->id, (int32_t)bytes));
-	wake(l);
-}
-
-void
-h2stream_reset(struct h2stream *s, uint32_t code)
-{
-	struct h2link *l = s->link;
-
-	if (s->closed)
-		return;
-	check(l, nghttp2_submit_rst_stream(l->ng, 0, s->id, code));
-	stream_close(s, code);
-	wake(l);
-}
-
-void
-h2stream_set_arg(struct h2stream *s, void *arg)
-{
-	s->arg = arg;
-}
-
-void *
-h2stream_arg(const struct h2stream *s)
-{
-	return (s->arg);
-}
-
-int32_t
-h2stream_id(const struct h2stream *s)
-{
-	return (s->id);
-}
-
-size_t
-h2stream_unconsumed(const struct h2stream *s)
-{
-	return (s->unconsumed);
+	h2_check(l, nghttp2_submit_goaway(
+			l->ng, 0, l->last_id, NGHTTP2_NO_ERROR, NULL, 0));
+	h2_wake(l);
 }

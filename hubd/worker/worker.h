@@ -1,8 +1,9 @@
 /*
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
- * order: worker.c, client.c, request.c, answer.c, finish.c; then pipe.c,
- * upstream.c, link.c, relay.c below them, and access.c (access.h) beside.
+ * order: worker.c, client.c, request.c, attempt.c, answer.c, finish.c; then
+ *pipe.c, upstream.c, link.c, relay.c below them, and access.c (access.h)
+ *beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
@@ -154,7 +155,8 @@ void reply_whole(struct worker *, struct client *, enum dialect, int status,
 void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
     const char *detail, const char *id, int64_t retry_ms, bool close);
 
-/* ---- request.c: from a whole body to an attempt -------------------------- */
+/* ---- request.c: from a head to admission ----------------------------------
+ */
 
 #define REQUEST_TYPE_MAX 160 /* of a form's content-type */
 
@@ -278,28 +280,29 @@ struct request *request_new(struct client *, const struct api_target *,
 bool request_take_fields(struct request *, const struct http1_head *);
 /* Its body is whole. It answers by itself from here on. */
 void request_start(struct request *);
-/* The user is gone, at whatever point. */
-void request_user_gone(struct request *);
-/* The user's socket has taken all that was written. */
-void request_drained(struct request *);
 /* Counts body bytes against the sum of all; false: too many. */
 bool request_count_body(struct request *);
+void request_drop_body(struct request *);
+/* Frees everything; from any state. The row has been dealt with. */
+void request_free(struct request *);
+/* Keys or accounts changed: cuts requests of keys revoked with cut. */
+void requests_recheck(struct worker *);
+
+/* ---- attempt.c: one attempt after the other -------------------------------
+ */
+
+/* A round of attempts, from the first candidate. */
+void request_round(struct request *);
 /* An attempt failed before the user got a byte: the next, or the end. */
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
 /* Is what another attempt needs still here? */
 bool request_has_body(const struct request *);
-/* All have been tried: once more from the first. */
-void request_again(struct request *);
 /* There will be no further attempt: the body is not kept for one. */
 void request_body_done(struct request *);
 /* The session has room for more of the body. */
 void request_feed(struct request *);
-/* Frees everything; from any state. The row has been dealt with. */
-void request_free(struct request *);
-/* Keys or accounts changed: cuts requests of keys revoked with cut. */
-void requests_recheck(struct worker *);
 
 /* ---- retry.c: how attempts went, and when to make another ---------------- */
 
@@ -321,15 +324,25 @@ void retry_wait(struct request *);
 /* ---- answer.c: the provider's answer on its way to the user -------------- */
 
 extern const struct upstream_ops request_upstream_ops;
-/* Arms the timer for the next of the request's deadlines. */
-void request_arm(struct request *);
-void request_on_timer(void *arg);
-void request_on_credit(void *arg);
 /* The answer is cut here; the user is told as well as can be. */
 void request_break(struct request *, enum api_error, enum call_outcome);
 
 /* The row is BOOKED, or that takes too long: the rest of the reply. */
 void request_booked(struct request *);
+
+/* ---- pace.c: deadlines, credit, and the user who leaves -------------------
+ */
+
+/* Arms the timer for the next of the request's deadlines. */
+void request_arm(struct request *);
+void request_on_timer(void *arg);
+/* Returns credit for what the user's socket has taken. */
+void request_on_credit(void *arg);
+void request_drained(struct request *);
+/* The user is gone, at whatever point. */
+void request_user_gone(struct request *);
+/* The budget for slow readers is full: cuts the stream that holds most. */
+void requests_cut_fattest(struct worker *);
 
 /* ---- objects.c: what is kept at providers -------------------------------- */
 

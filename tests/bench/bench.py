@@ -12,7 +12,7 @@ HAProxy's reverse HTTP needs 2.9; where the pair of the hub's shape cannot be
 had, two hops of nginx stand for it.
 
 BENCH_QUICK=1 is for a look: fewer rounds, requests and streams.
-BENCH_ONLY=many,one,... takes only those rows.
+BENCH_ONLY=many,one,... takes only those rows (NAMES has them, and durable).
 """
 
 import json
@@ -25,7 +25,8 @@ import time
 
 import report
 from measure import CORES, HERE, cpu_ns, median, rss_kib, spawn
-from sites import BUILD, OUT, PACED, PLAIN, SLOW, Site, fetch, wait_until
+from sites import (BUILD, DIALECTS, HUB, OUT, PACED, PLAIN, SLOW, Site, fetch,
+                   paced, wait_until)
 
 QUICK = os.environ.get("BENCH_QUICK", "") != ""
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1" if QUICK else "3"))
@@ -37,6 +38,7 @@ NAMES = {  # memory first: later there is some that earlier rows left behind
     "many": "plain request, 64 at once",
     "one": "plain request, one at a time",
     "paced": "200 streams, 50 chunks 20 ms apart, per chunk",
+    "dialects": "200 streams, 50 contents 20 ms apart, per event",
     "slow": f"{SLOWS:,} streams, a chunk a second each, per chunk",
     "abort": "a user's leaving to the provider's end of it",
 }
@@ -67,10 +69,24 @@ def requests(per, *argv):
         sim_ns = cpu_ns(site.sim)
         r = result(generator(candidate, *argv), site, sim_ns)
         r["rate"] = r["requests"] * 1e6 / r["us"]
+        r["each"] = r["events"] / r["requests"]
         for part, pids in candidate.parts.items():
             used = cpu_ns(pids) - before[part]
             yield part, {**r, "cpu": used / 1000 / max(1, r[per])}
     return measure
+
+
+def paced_by(model, dialect, per):
+    return requests(per, "-m", model, "-d", dialect, "-s", "-c", "200", "-n",
+                    "200" if QUICK else "600", "-r", "20")
+
+
+def dialects(site, candidate):
+    """The same stream in each, of those that speak them all."""
+    for dialect in DIALECTS if HUB in candidate.parts else ():
+        measure = paced_by(paced(dialect), dialect, "events")
+        for part, r in measure(site, candidate):
+            yield f"{dialect}, {part}", r
 
 
 def streams(n, ramp_s, look_s):
@@ -131,9 +147,8 @@ ROWS = {
     "one": (requests("requests", "-m", PLAIN, "-c", "1", "-n",
                      "1000" if QUICK else "5000"),
             "cpu p50 p99"),
-    "paced": (requests("chunks", "-m", PACED, "-s", "-c", "200", "-n",
-                       "200" if QUICK else "600", "-r", "20"),
-              "cpu lag_p50 lag_p99"),
+    "paced": (paced_by(PACED, "openai", "chunks"), "cpu lag_p50 lag_p99"),
+    "dialects": (dialects, "cpu each lag_p50 lag_p99"),
     "slow": (streams(SLOWS, 2, 6), "cpu lag_p50 lag_p99"),
     "memory": (streams(STREAMS, STREAMS // 1000 + 1, 1), "kib"),
     "abort": (aborts, "abort_p50 abort_p99"),
@@ -171,6 +186,15 @@ def add_latency(rows):
             r["added_" + p] = None if r is direct else r[p] - direct[p]
     if direct:
         direct["cpu"] = None
+
+
+def add_ratio(rows):
+    """What an event costs in a dialect beside the openai one's."""
+    for r in rows:
+        if r["what"] == NAMES["dialects"]:
+            part = r["part"].split(", ")[1]
+            r["ratio"] = report.ratio(rows, r["what"], r["tls"], r["part"],
+                                      f"openai, {part}")
 
 
 def burst(site, n):
@@ -217,6 +241,7 @@ def run(site):
             print(f"measuring: {NAMES[name]}", flush=True)
             rows += rounds(site, name)
     add_latency(rows)
+    add_ratio(rows)
     events = durable(site) if "durable" in ONLY else (None, None)
     return rows, events
 

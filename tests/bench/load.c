@@ -4,8 +4,9 @@
  * too: a row whose generator was busy says little about the server.
  *
  *	load -a HOST:PORT -m MODEL [-k KEY] [-c CONNS] [-n REQUESTS] [-s]
- *	     [-r RAMP_MS] [-p PATH] [-T] [-x]
+ *	     [-r RAMP_MS] [-d DIALECT] [-T] [-x]
  *
+ * Answers in chunks are taken for events; "chunks" are those with content.
  * -s asks for streams; -T speaks TLS and believes any certificate; -x leaves
  * each stream at its first chunk: "left" then says when, by the number that
  * stands in the request behind "number ".
@@ -26,16 +27,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/dialect.h"
+
 #define IN_MAX	  65536
 #define SAMPLES	  (1 << 20)
 #define TIME_TEXT 19 /* digits of a time in a chunk */
-#define NUMBER	  "0000000"
 
 struct peer {
 	int fd;
 	bool busy, head_done, chunked, failed;
 	size_t left; /* of a body with a length */
-	size_t len;
+	size_t len;  /* in in: first what came out of chunks, then the rest */
+	size_t body; /* what came out of chunks */
 	int64_t started;
 	uint64_t number;
 	SSL *ssl; /* NULL without TLS */
@@ -48,12 +51,13 @@ struct samples {
 };
 
 static struct sockaddr_in server;
-static const char *model = "sim-chat", *key = "",
-		  *path = "/v1/chat/completions";
+static const char *model = "sim-chat", *key = "";
+static const struct dialect *dialect;
 static bool streamed, leaving;
-static uint64_t wanted = 1000, started, finished, errors, chunks;
+static uint64_t wanted = 1000, started, finished, errors;
+static uint64_t events, chunks;
 static struct samples latency, lag, first;
-static char request[2048], *request_number;
+static char *request, *request_number;
 static size_t request_len;
 static int64_t *left_ns; /* by number, with -x */
 static SSL_CTX *tls;
@@ -100,27 +104,7 @@ percentile(struct samples *s, unsigned p)
 static void
 make_request(void)
 {
-	char body[1024];
-	int n, b;
-
-	b = snprintf(body, sizeof(body),
-	    "{\"model\":\"%s\",\"messages\":[{\"role\":\"system\",\"content\":"
-	    "\"You are a helpful assistant that answers in short sentences.\"}"
-	    ",{\"role\":\"user\",\"content\":\"Say something about the weather "
-	    "in a town by the sea, please. This is number " NUMBER ".\"}],"
-	    "\"max_tokens\":64%s}",
-	    model,
-	    streamed ? ",\"stream\":true,\"stream_options\":"
-		       "{\"include_usage\":true}"
-		     : "");
-	n = snprintf(request, sizeof(request),
-	    "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\n"
-	    "Content-Type: application/json\r\nUser-Agent: load\r\n"
-	    "Content-Length: %d\r\n\r\n%s",
-	    path, key, b, body);
-	if (n < 0 || (size_t)n >= sizeof(request))
-		errx(1, "request too long");
-	request_len = (size_t)n;
+	request = dialect_request(dialect, model, key, streamed, &request_len);
 	request_number = strstr(request, " number " NUMBER) + 8;
 }
 
@@ -206,7 +190,7 @@ begin(struct peer *p)
 	memcpy(request_number, digits, sizeof(NUMBER) - 1);
 	p->busy = true;
 	p->head_done = p->chunked = p->failed = false;
-	p->len = 0;
+	p->len = p->body = 0;
 	p->started = now_ns();
 	if (!put(p))
 		err(1, "send");
@@ -254,19 +238,54 @@ leave(struct peer *p)
 	renew(p);
 }
 
-/* Chunks carry the time at which they were sent, behind "t=". */
+/* Content carries the time at which it was sent, behind "t=". */
 static void
-count_chunks(const char *s, size_t n)
+count_event(const char *s, size_t n)
 {
-	const char *p = s, *stop = s + n;
-	int64_t now = now_ns();
+	const char *t = memmem(s, n, " t=", 3);
 
-	while ((p = memmem(p, (size_t)(stop - p), " t=", 3)) != NULL) {
-		p += 3;
-		chunks++;
-		if (stop - p >= TIME_TEXT)
-			sample(&lag, now - strtoll(p, NULL, 10));
+	events++;
+	if (t == NULL)
+		return;
+	chunks++;
+	if ((size_t)(t - s) + 3 + TIME_TEXT <= n)
+		sample(&lag, now_ns() - strtoll(t + 3, NULL, 10));
+}
+
+/* Counts the whole events there are, and forgets them. */
+static void
+take_events(struct peer *p)
+{
+	size_t at = 0, n;
+
+	while ((n = dialect->event(p->in + at, p->body - at)) > 0) {
+		count_event(p->in + at, n);
+		at += n;
 	}
+	memmove(p->in, p->in + at, p->len - at);
+	p->body -= at;
+	p->len -= at;
+}
+
+/* Adds the data of the next chunk to the body; false: it is not all there. */
+static bool
+unwrap(struct peer *p, size_t *n)
+{
+	char *raw = p->in + p->body, *stop = p->in + p->len;
+	char *line = memmem(raw, (size_t)(stop - raw), "\r\n", 2);
+
+	if (line == NULL)
+		return (false);
+	line += 2;
+	*n = strtoul(raw, NULL, 16);
+	if (stop - line < 2 || (size_t)(stop - line) - 2 < *n)
+		return (false);
+	memmove(raw, line, *n);
+	line += *n + 2;
+	memmove(raw + *n, line, (size_t)(stop - line));
+	p->body += *n;
+	p->len = p->body + (size_t)(stop - line);
+	return (true);
 }
 
 static bool
@@ -292,6 +311,25 @@ read_head(struct peer *p)
 }
 
 static void
+take_chunks(struct peer *p)
+{
+	uint64_t before = chunks;
+	size_t n;
+
+	while (unwrap(p, &n)) {
+		if (n == 0) { /* the end, which is none amid an event */
+			end(p, p->body == 0);
+			return;
+		}
+		take_events(p);
+		if (leaving && chunks > before) {
+			leave(p);
+			return;
+		}
+	}
+}
+
+static void
 take(struct peer *p)
 {
 	if (!p->head_done && !read_head(p))
@@ -305,21 +343,7 @@ take(struct peer *p)
 			end(p, true);
 		return;
 	}
-	count_chunks(p->in, p->len);
-	if (leaving && memmem(p->in, p->len, " t=", 3) != NULL) {
-		leave(p);
-		return;
-	}
-	if (p->len >= 5 && memcmp(p->in + p->len - 5, "0\r\n\r\n", 5) == 0) {
-		p->len = 0;
-		end(p, true);
-		return;
-	}
-	/* Keep what may be the beginning of the end. */
-	if (p->len > 4) {
-		memmove(p->in, p->in + p->len - 4, 4);
-		p->len = 4;
-	}
+	take_chunks(p);
 }
 
 static void
@@ -388,12 +412,12 @@ report(int64_t ns)
 		report_left();
 	printf("\"requests\":%ju,\"errors\":%ju,\"us\":%jd,\"cpu_us\":%jd,"
 	       "\"p50_us\":%u,\"p99_us\":%u,\"first_p50_us\":%u,"
-	       "\"first_p99_us\":%u,\"chunks\":%ju,\"lag_p50_us\":%u,"
-	       "\"lag_p99_us\":%u}\n",
+	       "\"first_p99_us\":%u,\"events\":%ju,\"chunks\":%ju,"
+	       "\"lag_p50_us\":%u,\"lag_p99_us\":%u}\n",
 	    (uintmax_t)finished, (uintmax_t)errors, (intmax_t)(ns / 1000),
 	    (intmax_t)cpu, percentile(&latency, 50), percentile(&latency, 99),
-	    percentile(&first, 50), percentile(&first, 99), (uintmax_t)chunks,
-	    percentile(&lag, 50), percentile(&lag, 99));
+	    percentile(&first, 50), percentile(&first, 99), (uintmax_t)events,
+	    (uintmax_t)chunks, percentile(&lag, 50), percentile(&lag, 99));
 }
 
 static void
@@ -420,7 +444,8 @@ main(int argc, char **argv)
 	size_t conns = 64;
 	int c;
 
-	while ((c = getopt(argc, argv, "a:m:k:c:n:sr:p:Tx")) != -1) {
+	dialect = dialect_find("openai");
+	while ((c = getopt(argc, argv, "a:m:k:c:n:sr:d:Tx")) != -1) {
 		switch (c) {
 		case 'a':
 			set_server(optarg);
@@ -443,8 +468,8 @@ main(int argc, char **argv)
 		case 'r':
 			ramp_ms = atoll(optarg);
 			break;
-		case 'p':
-			path = optarg;
+		case 'd':
+			dialect = dialect_find(optarg);
 			break;
 		case 'T':
 			set_up_tls();
@@ -456,6 +481,8 @@ main(int argc, char **argv)
 			errx(1, "usage: load -a HOST:PORT -m MODEL ...");
 		}
 	}
+	if (dialect == NULL)
+		errx(1, "no such dialect");
 	make_request();
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	peers = calloc(conns, sizeof(*peers));

@@ -4,13 +4,15 @@ import html
 
 from sites import BOTH, HUB
 
-COLUMNS = [("cpu", "CPU us", 1), ("p50", "p50 us", 0), ("p99", "p99 us", 0),
+COLUMNS = [("cpu", "CPU us", 1), ("ratio", "/ openai", 2),
+           ("each", "events", 0), ("p50", "p50 us", 0), ("p99", "p99 us", 0),
            ("added_p50", "added50", 0), ("added_p99", "added99", 0),
            ("lag_p50", "lag p50", 0), ("lag_p99", "lag p99", 0),
            ("abort_p50", "p50 ms", 2), ("abort_p99", "p99 ms", 2),
            ("kib", "KiB", 1), ("rate", "per s", 0),
            ("generator", "gen %", 0), ("simulator", "sim %", 0)]
 BUSY = 0.8
+WIDTH = 26  # of the longest part's name
 
 
 def valid(row):
@@ -30,7 +32,7 @@ def title(what, tls):
 
 
 def line(row, columns):
-    name = f"{row['part']:<20}"
+    name = f"{row['part']:<{WIDTH}}"
     if not valid(row):
         return (f"{name}not reported: generator at "
                 f"{row['generator'] * 100:.0f} % of its core, "
@@ -49,7 +51,7 @@ def table(rows):
         columns = [c for c in COLUMNS
                    if any(r.get(c[0]) is not None for r in group)]
         lines += [title(what, tls),
-                  " " * 20 + "".join(f"{h:>9}" for _, h, _ in columns)]
+                  " " * WIDTH + "".join(f"{h:>9}" for _, h, _ in columns)]
         lines += [line(row, columns) for row in group] + [""]
     return "\n".join(lines)
 

@@ -27,6 +27,39 @@ HUB, BOTH = "hub", "hub and agent"
 
 
 @dataclasses.dataclass
+class Dialect:
+    """The provider at the agent that speaks it."""
+    type: str
+    owner: str  # as price files call it
+    options: str = 'api_key = "x"'
+    base: str = ""  # path of its base URL
+    models: tuple = ()  # that it has beside the dialect's own
+
+
+DIALECTS = {
+    "openai": Dialect("openai", "openai", base="/v1",
+                      models=(PLAIN, PACED, SLOW)),
+    "azure": Dialect("azure", "azure"),
+    "anthropic": Dialect("anthropic", "anthropic"),
+    "gemini": Dialect("google", "gemini"),
+    "bedrock": Dialect("aws", "bedrock", 'region = "us-east-1" '
+                       'access_key = "AKIABENCH" secret_key = "x"'),
+}
+
+
+def paced(dialect):
+    """PACED by another name, which one provider alone has."""
+    return PACED.replace("sim-", f"sim-{dialect}-")
+
+
+def models():
+    """Every model, and the dialect whose provider has it."""
+    for name, d in DIALECTS.items():
+        for model in (*d.models, paced(name)):
+            yield model, name
+
+
+@dataclasses.dataclass
 class Candidate:
     port: int
     parts: dict
@@ -93,10 +126,10 @@ class Hub:
                                        "-f", conf, stderr=log)).pid
 
     def _configure(self, tls):
-        price = {m: {"litellm_provider": "openai", "mode": "chat",
+        price = {m: {"litellm_provider": DIALECTS[d].owner, "mode": "chat",
                      "input_cost_per_token": 2.5e-6,
                      "output_cost_per_token": 1e-5}
-                 for m in (PLAIN, PACED, SLOW)}
+                 for m, d in models()}
         with open(f"{self.dir}/prices.json", "w") as f:
             json.dump(price, f)
         with open(self.conf, "w") as f:
@@ -113,6 +146,13 @@ user = "{pwd.getpwuid(os.getuid()).pw_name}"
                 f.write(f'tls {{ certificate = "{self.site.pem}" '
                         f'key = "{self.site.pem_key}" }}\n')
 
+    def _provider(self, name, d):
+        served = ", ".join(f'"{m}"' for m, owner in models() if owner == name)
+        return f"""provider "{name}" {{ type = "{d.type}" {d.options}
+ base_url = "http://127.0.0.1:{self.site.sim_port}{d.base}"
+ models = {{{served}}} }}
+"""
+
     def _agent(self, tls):
         token = self.ctl("agent", "add", "bench-1")["token"]
         conf = f"{self.dir}/agentd.conf"
@@ -123,10 +163,7 @@ token = "{token}"
 ca_file = "{self.site.pem}"
 links = 1
 capacity = 8192
-provider "sim" {{ type = "openai"
- base_url = "http://127.0.0.1:{self.site.sim_port}/v1"
- api_key = "x" models = {{"*"}} }}
-""")
+""" + "".join(self._provider(*x) for x in DIALECTS.items()))
         return self._start("agentd", conf)
 
     def ctl(self, *argv):

@@ -1,8 +1,8 @@
 """The main job: a hub and an agent, one real streamed chat, its bill.
 
-Uses the provider whose key is in the environment (OPENAI_API_KEY), else the
-simulator. Then it serves until interrupted; with ONCE=1 it ends there.
-Only Python's own library is used.
+Uses the provider whose key is in the environment, else the simulator. Then it
+serves until interrupted; with ONCE=1 it ends there. RUN_MODEL names another
+model than the usual one. Only Python's own library is used.
 """
 
 import http.client
@@ -92,25 +92,96 @@ def owner():
     return pwd.getpwuid(os.stat(ROOT).st_uid).pw_name
 
 
+QUESTION = "In one sentence: what does a gateway do?"
+
+
+class OpenAI:
+    """A provider that speaks as OpenAI does: what is asked of it, and how."""
+
+    name, type = "OpenAI", "openai"
+    variable, base_variable = "OPENAI_API_KEY", "OPENAI_BASE_URL"
+    base, model = "https://api.openai.com/v1", "gpt-4o-mini"
+
+    @staticmethod
+    def request(model):
+        return "/v1/chat/completions", {
+            "model": model, "stream": True,
+            "stream_options": {"include_usage": True},
+            "messages": [{"role": "user", "content": QUESTION}]}
+
+    @staticmethod
+    def text(event):
+        return "".join(c.get("delta", {}).get("content") or ""
+                       for c in event.get("choices", []))
+
+    @staticmethod
+    def usage(event):
+        return event.get("usage")
+
+
+class Anthropic(OpenAI):
+    name, type = "Anthropic", "anthropic"
+    variable, base_variable = "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"
+    base, model = "https://api.anthropic.com", "claude-haiku-4-5"
+
+    @staticmethod
+    def request(model):
+        return "/v1/messages", {
+            "model": model, "stream": True, "max_tokens": 200,
+            "messages": [{"role": "user", "content": QUESTION}]}
+
+    @staticmethod
+    def text(event):
+        return event.get("delta", {}).get("text") or ""
+
+
+class Gemini(OpenAI):
+    name, type = "Gemini", "google"
+    variable, base_variable = "GEMINI_API_KEY", "GEMINI_BASE_URL"
+    base = "https://generativelanguage.googleapis.com"
+    model = "gemini-2.5-flash-lite"
+
+    @staticmethod
+    def request(model):
+        return f"/v1beta/models/{model}:streamGenerateContent?alt=sse", {
+            "contents": [{"role": "user", "parts": [{"text": QUESTION}]}]}
+
+    @staticmethod
+    def text(event):
+        return "".join(p.get("text") or ""
+                       for c in event.get("candidates", [])
+                       for p in c.get("content", {}).get("parts", []))
+
+    @staticmethod
+    def usage(event):
+        return event.get("usageMetadata")
+
+
+PROVIDERS = OpenAI, Anthropic, Gemini
+
+
 def provider():
-    """Base URL, key and model; starts the simulator if there is no key."""
-    key = os.environ.get("OPENAI_API_KEY")
-    if key:
-        base = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
-        print(f"provider: OpenAI at {base}")
-        return base, "${OPENAI_API_KEY}", "gpt-4o-mini"
+    """Its kind, base URL, key and model; starts the simulator if there is no
+    key."""
+    for kind in PROVIDERS:
+        if os.environ.get(kind.variable):
+            base = os.environ.get(kind.base_variable, kind.base)
+            print(f"provider: {kind.name} at {base}")
+            return (kind, base, "${" + kind.variable + "}",
+                    os.environ.get("RUN_MODEL", kind.model))
     sim = start("provsim", "-l", "127.0.0.1:0", "-d", SIM,
                 stdout=subprocess.PIPE)
     line = sim.stdout.readline().decode()
     if "listening on" not in line:
         fail("the simulator does not start")
     addr = line.split()[-1]
-    print("provider: the simulator (no OPENAI_API_KEY in the environment)")
-    return f"http://{addr}/v1", "sim-key", "own-stream"
+    keys = ", ".join(kind.variable for kind in PROVIDERS)
+    print(f"provider: the simulator (the environment has none of {keys})")
+    return OpenAI, f"http://{addr}/v1", "sim-key", "own-stream"
 
 
 def configure(run_dir, port, admin):
-    base, key, model = provider()
+    kind, base, key, model = provider()
     conf = write("hubd.conf", f'''listen       = {{"127.0.0.1:{port}"}}
 admin_listen = "127.0.0.1:{admin}"
 state_dir    = "{HOME}/state"
@@ -126,8 +197,8 @@ user         = "{owner()}"
     agent = write("agentd.conf", f'''name  = "edge-1"
 hubs  = {{"ws://127.0.0.1:{port}"}}
 token = "{token}"
-provider "openai" {{
-  type     = "openai"
+provider "{kind.type}" {{
+  type     = "{kind.type}"
   base_url = "{base}"
   api_key  = "{key}"
   models   = {{"*"}}
@@ -135,17 +206,14 @@ provider "openai" {{
 ''')
     start("agentd", "-d", "-f", agent)
     wait_for(admin, "/readyz", "the agent does not come up")
-    return conf, secret, model
+    return conf, secret, kind, model
 
 
-def chat(port, key, model):
+def chat(port, key, kind, model):
     """One streamed chat; returns the request's id."""
     c = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    body = {"model": model, "stream": True,
-            "stream_options": {"include_usage": True},
-            "messages": [{"role": "user", "content":
-                          "In one sentence: what does a gateway do?"}]}
-    c.request("POST", "/v1/chat/completions", json.dumps(body),
+    path, body = kind.request(model)
+    c.request("POST", path, json.dumps(body),
               {"Authorization": "Bearer " + key,
                "Content-Type": "application/json"})
     r = c.getresponse()
@@ -160,10 +228,8 @@ def chat(port, key, model):
         event = json.loads(line[6:])
         if event.get("error"):
             fail(f"the chat failed: {event['error']}")
-        usage = event.get("usage") or usage
-        for choice in event.get("choices", []):
-            print(choice.get("delta", {}).get("content") or "", end="",
-                  flush=True)
+        usage = kind.usage(event) or usage
+        print(kind.text(event), end="", flush=True)
     print(f"\nusage:    {json.dumps(usage)}")
     return r.getheader("x-request-id")
 
@@ -211,8 +277,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
     try:
         port, admin = free_port(8080), free_port(9090)
-        conf, key, model = configure(run_dir, port, admin)
-        request_id = chat(port, key, model)
+        conf, key, kind, model = configure(run_dir, port, admin)
+        request_id = chat(port, key, kind, model)
         show_bill(conf, model, request_id)
         if not once:
             serve(port, key)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/conn.h"
+#include "common/conn_transport.h"
 
 #define DEADLINE_MS 10000
 
@@ -85,7 +86,7 @@ tcp_pair(int fd[2])
 }
 
 static void
-begin(bool tcp)
+begin_over(const struct conn_transport *transport, bool tcp)
 {
 	int fd[2];
 
@@ -100,7 +101,13 @@ begin(bool tcp)
 	fcntl(fd[0], F_SETFL, O_NONBLOCK);
 	t.far = fd[1];
 	t.consume = true;
-	t.c = conn_new(t.loop, fd[0], on_event, NULL);
+	t.c = conn_new_over(t.loop, fd[0], transport, NULL, on_event, NULL);
+}
+
+static void
+begin(bool tcp)
+{
+	begin_over(&conn_plain, tcp);
 }
 
 static void
@@ -414,6 +421,37 @@ START_TEST(one_peer_cannot_starve_another)
 }
 END_TEST
 
+/* A transport that has read "abc" before there was a connection over it. */
+static bool early_taken;
+
+static ssize_t
+early_read(void *state, int fd, void *p, size_t n)
+{
+	if (early_taken)
+		return (CONN_IO_WANT_READ);
+	early_taken = true;
+	memcpy(p, "abc", 3);
+	return (3);
+}
+
+static bool
+early_pending(void *state)
+{
+	return (!early_taken);
+}
+
+START_TEST(what_was_read_before_the_connection_is_told)
+{
+	static const struct conn_transport early = {
+	    .read = early_read, .pending = early_pending};
+
+	begin_over(&early, false);
+	run_until(CONN_READABLE);
+	ck_assert_uint_eq(t.got, 3);
+	end();
+}
+END_TEST
+
 START_TEST(empty_buffers_keep_no_memory)
 {
 	begin(false);
@@ -629,6 +667,7 @@ main(void)
 	tcase_add_test(tc, input_is_bounded_and_goes_on_when_consumed);
 	tcase_add_test(tc, a_full_buffer_does_not_hide_the_end_from_a_pause);
 	tcase_add_test(tc, one_peer_cannot_starve_another);
+	tcase_add_test(tc, what_was_read_before_the_connection_is_told);
 	tcase_add_test(tc, empty_buffers_keep_no_memory);
 	tcase_add_test(tc, nothing_is_told_after_the_close);
 	tcase_add_test(
