@@ -87,6 +87,7 @@ API_SRCS = \
 	hubd/api/kind_object.c \
 	hubd/api/kind_response.c \
 	hubd/api/meter.c \
+	hubd/api/meter_hold.c \
 	hubd/api/openai.c \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
@@ -95,6 +96,7 @@ API_SRCS = \
 	hubd/api/path.c \
 	hubd/api/reader.c \
 	hubd/api/scrub.c \
+	hubd/api/scrub_doc.c \
 	hubd/api/scrub_json.c \
 	hubd/api/target.c \
 

@@ -84,12 +84,11 @@ on_end(void *arg, size_t end)
 {
 	struct amazon *a = arg;
 
-	(void)end;
 	if (a->is_event && a->wrapped &&
 	    (jscan_finish(&a->outer) != JSCAN_DONE || !base64_end(&a->base64)))
 		a->broken = true;
 	a->messages++;
-	a->handler->on_end(a->arg);
+	a->handler->on_end(a->arg, end);
 }
 
 static const struct eventstream_handler messages = {

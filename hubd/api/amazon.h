@@ -13,8 +13,9 @@ struct amazon_handler {
 	/* A message begins; failed: it is an exception or an error. */
 	void (*on_begin)(void *arg, struct span event_type, bool failed);
 	void (*on_data)(void *arg, struct span piece); /* of its document */
-	/* Its CRC is right; before, nothing of it is sure. */
-	void (*on_end)(void *arg);
+	/* Its CRC is right; before, nothing of it is sure. end is that of
+	 * eventstream's on_end(). */
+	void (*on_end)(void *arg, size_t end);
 };
 
 struct amazon {

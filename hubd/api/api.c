@@ -134,6 +134,18 @@ api_error_scrub(
 	}
 }
 
+void
+api_answer_scrub(struct buf *body, enum dialect d)
+{
+	struct buf clean = {0};
+
+	if (!scrub_document(&clean, buf_span(body)))
+		dialect_ops(d)->error_body(
+		    &clean, API_ERR_upstream_error, NULL, NULL);
+	buf_splice(body, 0, buf_len(body), buf_ptr(&clean), buf_len(&clean));
+	buf_fini(&clean);
+}
+
 /* From before 2024-09 Azure refuses stream_options. */
 #define AZURE_ASKED "2024-09"
 

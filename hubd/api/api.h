@@ -192,6 +192,9 @@ void api_error_fields(struct buf *, enum dialect, enum api_error);
  */
 bool api_error_scrub(
     struct buf *, enum dialect, int status, struct span provider_body);
+/* The same in the body of a plain answer that came with 200 and failed: texts
+ * are scrubbed in place, all else keeps its bytes. */
+void api_answer_scrub(struct buf *body, enum dialect);
 
 /* ---- what a request asks ------------------------------------------------ */
 
@@ -279,7 +282,11 @@ bool api_prepares(
 /*
  * The meter of one answer. Bytes go through it to the user; it takes usage
  * only from its path in the structure and holds at most METER_HOLD bytes
- * (the event of which it is not yet known whether the user may see it).
+ * (the event of a stream, of which it is not yet known whether the user may
+ * see it). Errors in mid-stream are scrubbed as refusals are, and keep their
+ * bytes if nothing in them needs it; one that cannot be read or held is
+ * replaced by ours. A larger event passes; if it turns out to be an error, it
+ * is cut there and ours follows.
  */
 #define METER_HOLD 16384
 

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/base64.h"
 #include "common/crc32.h"
 #include "hubd/api/dialect.h"
 
@@ -116,6 +117,117 @@ error_joined(struct buf *out, enum meter_joint joint, enum api_error e,
 
 /* ---- a provider's errors --------------------------------------------------
  */
+
+static size_t
+get16(const char *p)
+{
+	return ((size_t)(unsigned char)p[0] << 8 | (unsigned char)p[1]);
+}
+
+static size_t
+get32(const char *p)
+{
+	return (get16(p) << 16 | get16(p + 2));
+}
+
+/* Bytes of a header's value, by its type, with what says its length. */
+static size_t
+value_len(struct span value, unsigned char type)
+{
+	static const uint8_t fixed[] = {0, 0, 1, 2, 4, 8, 0, 0, 8, 16};
+
+	if (type == 6 || type == 7)
+		return (value.n >= 2 ? 2 + get16(value.p) : SIZE_MAX);
+	return (type < sizeof(fixed) ? fixed[type] : SIZE_MAX);
+}
+
+/* One header, scrubbed if it is a string; how long it was, 0 if it is none. */
+static size_t
+scrub_header(struct buf *out, struct span h)
+{
+	size_t head, n;
+	struct buf clean = {0};
+
+	if (h.n < 1 || h.n < (size_t)(unsigned char)*h.p + 2)
+		return (0);
+	head = (size_t)(unsigned char)*h.p + 2;
+	n = value_len(
+	    span_of(h.p + head, h.n - head), (unsigned char)h.p[head - 1]);
+	if (n > h.n - head)
+		return (0);
+	buf_add(out, h.p, head);
+	if (h.p[head - 1] == 7) {
+		scrub_text(&clean, span_of(h.p + head + 2, n - 2));
+		buf_add(out,
+		    (char[2]){
+			(char)(buf_len(&clean) >> 8), (char)buf_len(&clean)},
+		    2);
+		buf_addspan(out, buf_span(&clean));
+	} else {
+		buf_add(out, h.p + head, n);
+	}
+	buf_fini(&clean);
+	return (head + n);
+}
+
+static bool
+scrub_headers(struct buf *out, struct span headers)
+{
+	size_t n;
+
+	for (; headers.n > 0; headers = span_of(headers.p + n, headers.n - n)) {
+		n = scrub_header(out, headers);
+		if (n == 0)
+			return (false);
+	}
+	return (true);
+}
+
+/* Needs what {"bytes":"<base64>"} holds no scrubbing? */
+static bool
+is_clean_inside(struct span payload)
+{
+	struct json *doc = json_parse(payload, NULL, 0);
+	const char *text = json_get_str(doc, "bytes");
+	struct span in = span_str(text != NULL ? text : "");
+	struct buf plain = {0}, clean = {0};
+	struct base64 b;
+	bool good;
+
+	base64_init(&b);
+	buf_commit(&plain,
+	    base64_feed(&b, in, buf_reserve(&plain, BASE64_ROOM(in.n))));
+	good = text != NULL && base64_end(&b) &&
+	       scrub_document(&clean, buf_span(&plain)) &&
+	       span_eq(buf_span(&clean), buf_span(&plain));
+	json_free(doc);
+	buf_fini(&plain);
+	buf_fini(&clean);
+	return (good);
+}
+
+bool
+scrub_amazon(struct buf *out, struct span message, bool wrapped)
+{
+	struct buf headers = {0}, payload = {0};
+	struct span in;
+	size_t n;
+	bool good;
+
+	if (message.n < 16 || get32(message.p) != message.n ||
+	    (n = get32(message.p + 4)) > message.n - 16)
+		return (false);
+	in = span_of(message.p + 12 + n, message.n - 16 - n);
+	good = scrub_headers(&headers, span_of(message.p + 12, n)) &&
+	       (wrapped ? is_clean_inside(in)
+			: in.n == 0 || scrub_document(&payload, in));
+	if (good)
+		put_message(
+		    out, buf_span(&headers), wrapped ? in : buf_span(&payload));
+	buf_fini(&headers);
+	buf_fini(&payload);
+	return (good);
+}
 
 /* "Message" is what some of AWS's front ends write. */
 static bool

@@ -111,4 +111,17 @@ struct json *scrub_parse(struct span body);
 void scrub_message(struct jout *, const struct json *obj, const char *name);
 void scrub_word(struct jout *, const struct json *obj, const char *name);
 
+/*
+ * scrub_doc.c: what is known to be an error and came with status 200, with
+ * each text in it scrubbed and all else as it was. Appends nothing and returns
+ * false if it cannot be read.
+ */
+bool scrub_document(struct buf *, struct span json);
+/* A raw event of a stream of events with data_len bytes of data, lines joined;
+ * the empty line at its end may be missing. */
+bool scrub_event(struct buf *, struct span event, uint64_t data_len);
+/* A message of an Amazon stream whose CRCs are right; one whose document is
+ * wrapped in base64 only if nothing in it changes (bedrock.c). */
+bool scrub_amazon(struct buf *, struct span message, bool wrapped);
+
 #endif

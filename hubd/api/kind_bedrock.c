@@ -116,6 +116,7 @@ static const struct member invoke_top[] = {
     {SPAN("contentBlockDelta"), N_ITEM},
     {SPAN("output"), N_ITEM},
     {SPAN("service_tier"), N_TIER},
+    {SPAN("error"), N_ERROR},
     {{NULL, 0}, 0},
 };
 static const struct member metrics[] = {

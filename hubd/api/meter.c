@@ -1,44 +1,14 @@
 /*
  * The meter of one answer: bytes go through to the user while the documents
- * in them are read. What must be hidden is held back event by event.
+ * in them are read. What is held back of a stream is in meter_hold.c.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/sse.h"
-#include "hubd/api/amazon.h"
-#include "hubd/api/reader.h"
+#include "hubd/api/meter.h"
 
 #define DONE_MARK SPAN("[DONE]")
-
-struct meter {
-	struct meter_report report;
-	struct reader reader;
-	struct jscan scan;
-	const struct kind *kind;	     /* NULL: none */
-	const struct jscan_handler *handler; /* NULL: nothing is read */
-	enum meter_frame frame;
-	bool hide;
-	bool stray; /* a bare document follows the events */
-	char last;  /* byte of an array that is not blank */
-	struct amazon amazon;
-
-	/* the event under way */
-	struct sse sse;
-	char head[8]; /* of its data, to know [DONE] */
-	uint64_t data_len;
-	bool done; /* [DONE] was seen */
-
-	/* hiding */
-	struct buf hold; /* its raw bytes so far */
-	bool passing;	 /* it is too large to be held: it goes through */
-	bool cr, shown;	 /* the last one ended with CR; it was shown */
-	struct span in;	 /* bytes under way in meter_feed() */
-	size_t taken;
-	struct buf *out;
-};
 
 static void
 start_document(struct meter *m)
@@ -71,20 +41,12 @@ is_done_mark(const struct meter *m)
 		span_eq(span_of(m->head, DONE_MARK.n), DONE_MARK));
 }
 
-/* The extra chunk that only our asking for usage has caused. */
-static bool
-is_our_chunk(const struct meter *m)
-{
-	return (m->scan.result == JSCAN_DONE && m->reader.empty_choices &&
-		m->reader.has_usage && !m->reader.has_error);
-}
-
 /* Takes a document of a stream into the report; it has ended. */
 static void
-count_document(struct meter *m, bool failed)
+count_document(struct meter *m)
 {
 	reader_end(&m->reader);
-	if (m->reader.has_error || failed)
+	if (m->reader.has_error)
 		m->report.failed = true;
 	if (m->report.text_bytes > m->reader.text_before)
 		m->report.events++;
@@ -93,158 +55,26 @@ count_document(struct meter *m, bool failed)
 
 /* Takes the event under way into the report; its data has ended. */
 static void
-count_event(struct meter *m, const char *name, bool whole)
+count_event(struct meter *m, bool whole)
 {
 	if (is_done_mark(m))
 		m->done = true;
 	else if (m->data_len > 0 && jscan_finish(&m->scan) != JSCAN_DONE &&
 		 whole)
 		m->report.broken = true;
-	count_document(m, strcmp(name, "error") == 0);
-}
-
-/* ---- hiding ------------------------------------------------------------- */
-
-/* The length of the line at p without its end; *skip is with it. */
-static size_t
-line_len(struct span s, size_t *skip)
-{
-	size_t n = 0;
-
-	while (n < s.n && s.p[n] != '\n' && s.p[n] != '\r')
-		n++;
-	*skip = n;
-	if (n < s.n)
-		*skip +=
-		    s.p[n] == '\r' && n + 1 < s.n && s.p[n + 1] == '\n' ? 2 : 1;
-	return (n);
-}
-
-/* The value of the only data line of a raw event; n = 0 if it has not
- * exactly one. */
-static struct span
-only_data(struct span event)
-{
-	const struct span field = SPAN("data:");
-	struct span found = {NULL, 0}, line;
-	size_t skip, lines = 0;
-
-	for (; event.n > 0; event = span_of(event.p + skip, event.n - skip)) {
-		line = span_of(event.p, line_len(event, &skip));
-		if (!span_starts(line, field))
-			continue;
-		lines++;
-		found = span_of(line.p + field.n, line.n - field.n);
-		if (found.n > 0 && *found.p == ' ')
-			found = span_of(found.p + 1, found.n - 1);
-	}
-	return (lines == 1 ? found : span_of(NULL, 0));
-}
-
-static bool
-is_blank(char c)
-{
-	return (c == ' ' || c == '\t' || c == '\n' || c == '\r');
-}
-
-/* A member with the comma that parts it from its neighbour. */
-static struct api_place
-with_comma(struct span doc, struct api_place member)
-{
-	size_t a = member.begin, b = member.end;
-
-	while (a > 0 && is_blank(doc.p[a - 1]))
-		a--;
-	if (a > 0 && doc.p[a - 1] == ',')
-		return ((struct api_place){a - 1, member.end});
-	while (b < doc.n && is_blank(doc.p[b]))
-		b++;
-	if (b == doc.n || doc.p[b] != ',')
-		return (member);
-	for (b++; b < doc.n && is_blank(doc.p[b]); b++)
-		;
-	return ((struct api_place){member.begin, b});
-}
-
-/* Puts out an event without its "usage":null. */
-static void
-put_without_null(struct meter *m, struct span event)
-{
-	struct span doc = only_data(event);
-	struct api_place cut;
-
-	if (m->reader.null_usage.end > doc.n) {
-		buf_addspan(m->out, event);
-		return;
-	}
-	cut = with_comma(doc, m->reader.null_usage);
-	buf_add(m->out, event.p, (size_t)(doc.p - event.p) + cut.begin);
-	buf_add(m->out, doc.p + cut.end,
-	    (size_t)(event.p + event.n - doc.p) - cut.end);
-}
-
-static void
-put_event(struct meter *m, struct span event, bool has_data)
-{
-	m->shown = !(has_data && is_our_chunk(m));
-	if (!m->shown)
-		return;
-	if (has_data && m->scan.result == JSCAN_DONE &&
-	    m->reader.null_usage.end != 0)
-		put_without_null(m, event);
-	else
-		buf_addspan(m->out, event);
-}
-
-/* Holds back bytes of an event that is not over yet, or lets them go. */
-static void
-hold_bytes(struct meter *m, struct span bytes)
-{
-	if (!m->passing && buf_len(&m->hold) + bytes.n > METER_HOLD) {
-		buf_addspan(m->out, buf_span(&m->hold));
-		buf_reset(&m->hold, METER_HOLD * 2);
-		m->passing = true;
-	}
-	buf_addspan(m->passing ? m->out : &m->hold, bytes);
-}
-
-/* The raw bytes of an event up to end are there. */
-static void
-release_event(struct meter *m, size_t end, bool has_data)
-{
-	struct span piece;
-
-	assert(end >= m->taken && end <= m->in.n);
-	if (end > m->taken && m->in.p[end - 1] == '\r') {
-		m->cr = end == m->in.n;
-		if (!m->cr && m->in.p[end] == '\n')
-			end++;
-	}
-	piece = span_of(m->in.p + m->taken, end - m->taken);
-	m->taken = end;
-	if (!m->passing && buf_len(&m->hold) == 0 && piece.n <= METER_HOLD) {
-		put_event(m, piece, has_data);
-		return;
-	}
-	hold_bytes(m, piece);
-	m->shown = true;
-	if (!m->passing)
-		put_event(m, buf_span(&m->hold), has_data);
-	buf_reset(&m->hold, METER_HOLD * 2);
-	m->passing = false;
+	count_document(m);
 }
 
 /* The LF of a CRLF that was cut in two belongs to the event before. */
 static void
 take_late_lf(struct meter *m)
 {
-	if (m->cr && m->in.n > 0 && m->in.p[0] == '\n') {
-		m->taken = 1;
+	if (m->cr && m->in.p[0] == '\n') {
+		m->taken = m->put = 1;
 		if (m->shown)
 			buf_add(m->out, "\n", 1);
 	}
-	if (m->in.n > 0)
-		m->cr = false;
+	m->cr = false;
 }
 
 static void
@@ -252,9 +82,11 @@ on_event(void *arg, const char *name, bool has_data, size_t end)
 {
 	struct meter *m = arg;
 
-	count_event(m, name, true);
-	if (m->hide)
-		release_event(m, end, has_data);
+	if (strcmp(name, "error") == 0)
+		m->reader.has_error = true;
+	count_event(m, true);
+	m->cr = end == m->in.n && m->in.p[end - 1] == '\r';
+	meter_release(m, end, has_data);
 	start_document(m);
 }
 
@@ -265,8 +97,9 @@ on_stray(void *arg, struct span piece)
 	struct meter *m = arg;
 
 	if (!m->stray) {
-		count_event(m, "", false);
+		count_event(m, false);
 		start_document(m);
+		m->reader.has_error = true;
 	}
 	m->stray = true;
 	m->data_len += piece.n;
@@ -281,9 +114,22 @@ static const struct sse_handler events_and_strays = {
 /* ---- arrays ------------------------------------------------------------- */
 
 static void
-on_document(void *arg)
+on_document(void *arg, uint64_t end)
 {
-	count_document(arg, false);
+	struct meter *m = arg;
+
+	count_document(m);
+	meter_release(m, (size_t)(end - m->origin), true);
+}
+
+static bool
+in_element(const struct meter *m)
+{
+	const struct jscan *s = &m->scan;
+
+	if (s->depth == 0)
+		return (s->result == JSCAN_DONE && m->last != ']');
+	return (s->depth > 1 || s->stack[1] != '[');
 }
 
 static void
@@ -296,7 +142,11 @@ feed_array(struct meter *m, struct span bytes)
 	if (n > 0)
 		m->last = bytes.p[n - 1];
 	m->data_len += bytes.n;
+	m->origin = m->scan.offset;
 	jscan_feed(&m->scan, bytes);
+	/* What is between elements has nothing to wait for. */
+	if (!in_element(m))
+		meter_release(m, bytes.n, true);
 }
 
 static void
@@ -306,7 +156,7 @@ finish_array(struct meter *m)
 		m->report.broken = true;
 	/* It was none, but one document. */
 	if (m->scan.result == JSCAN_DONE && m->last == '}')
-		count_document(m, false);
+		count_document(m);
 }
 
 /* ---- Amazon's streams --------------------------------------------------- */
@@ -331,11 +181,12 @@ amazon_data(void *arg, struct span piece)
 }
 
 static void
-amazon_end(void *arg)
+amazon_end(void *arg, size_t end)
 {
 	struct meter *m = arg;
 
-	count_event(m, "", true);
+	count_event(m, true);
+	meter_release(m, end, true);
 }
 
 static const struct amazon_handler amazon_events = {
@@ -352,6 +203,7 @@ meter_new(const struct endpoint *ep, enum meter_frame frame, bool hide_usage)
 	m->kind = kind_of(ep->meter);
 	if (m->kind != NULL && (stream || !m->kind->never_read))
 		m->handler = &reader_walk;
+	m->dialect = ep->dialect;
 	m->frame = frame;
 	m->hide = hide_usage && frame == FRAME_EVENTS && m->handler != NULL;
 	reader_init(&m->reader, m->kind, stream, &m->report);
@@ -380,14 +232,20 @@ meter_free(struct meter *m)
 }
 
 static void
-feed_hidden(struct meter *m, struct span bytes, struct buf *out)
+feed_stream(struct meter *m, struct span bytes, struct buf *out)
 {
 	m->in = bytes;
-	m->taken = 0;
+	m->put = m->taken = 0;
 	m->out = out;
-	take_late_lf(m);
-	sse_feed(&m->sse, bytes);
-	hold_bytes(m, span_of(bytes.p + m->taken, bytes.n - m->taken));
+	if (m->frame == FRAME_EVENTS) {
+		take_late_lf(m);
+		sse_feed(&m->sse, bytes);
+	} else if (m->frame == FRAME_ARRAY) {
+		feed_array(m, bytes);
+	} else if (!amazon_feed(&m->amazon, bytes)) {
+		m->report.broken = true;
+	}
+	meter_hold_rest(m);
 	m->in = span_of(NULL, 0);
 	m->out = NULL;
 }
@@ -398,42 +256,42 @@ meter_feed(struct meter *m, struct span bytes, struct buf *out)
 	if (bytes.n == 0)
 		return;
 	m->report.bytes += bytes.n;
-	if (m->hide) {
-		feed_hidden(m, bytes, out);
+	if (m->handler != NULL && m->frame != FRAME_WHOLE) {
+		feed_stream(m, bytes, out);
 		return;
 	}
 	buf_addspan(out, bytes);
 	if (m->handler == NULL)
 		return;
-	switch (m->frame) {
-	case FRAME_EVENTS:
-		sse_feed(&m->sse, bytes);
-		break;
-	case FRAME_ARRAY:
-		feed_array(m, bytes);
-		break;
-	case FRAME_AMAZON:
-		if (!amazon_feed(&m->amazon, bytes))
-			m->report.broken = true;
-		break;
-	case FRAME_WHOLE:
-		m->data_len += bytes.n;
-		m->report.finished = jscan_feed(&m->scan, bytes) == JSCAN_DONE;
-		break;
-	}
+	m->data_len += bytes.n;
+	m->report.finished = jscan_feed(&m->scan, bytes) == JSCAN_DONE;
 }
 
 /* A last event without its empty line counts if it is whole. */
 static void
+finish_events(struct meter *m)
+{
+	m->reader.has_error |= meter_is_error(m);
+	count_event(m, false);
+}
+
+/* Takes in what had begun and has not ended. */
+static void
 finish_stream(struct meter *m, struct buf *out)
 {
+	bool held = m->flow != FLOW_HELD || buf_len(&m->hold) > 0;
+
+	if (m->frame == FRAME_EVENTS)
+		finish_events(m);
+	else if (m->frame == FRAME_ARRAY)
+		finish_array(m);
+	else if (!eventstream_at_boundary(&m->amazon.stream))
+		m->report.broken = true;
+	if (held && meter_is_error(m))
+		m->report.failed = true;
 	m->out = out;
-	count_event(m, m->stray ? "error" : "", false);
-	if (m->passing || m->data_len == 0)
-		buf_addspan(out, buf_span(&m->hold));
-	else if (m->hide)
-		put_event(m, buf_span(&m->hold), true);
-	buf_fini(&m->hold);
+	if (held)
+		meter_put_held(m, m->data_len > 0);
 	m->out = NULL;
 }
 
@@ -461,21 +319,10 @@ meter_finish(struct meter *m, struct buf *out)
 		m->report.finished = true;
 		return;
 	}
-	switch (m->frame) {
-	case FRAME_EVENTS:
-		finish_stream(m, out);
-		break;
-	case FRAME_ARRAY:
-		finish_array(m);
-		break;
-	case FRAME_AMAZON:
-		if (!eventstream_at_boundary(&m->amazon.stream))
-			m->report.broken = true;
-		break;
-	case FRAME_WHOLE:
+	if (m->frame == FRAME_WHOLE)
 		finish_whole(m);
-		break;
-	}
+	else
+		finish_stream(m, out);
 }
 
 void

@@ -174,10 +174,10 @@ share_close(struct reader *r, enum node list)
 }
 
 static void
-all_close(struct reader *r)
+all_close(struct reader *r, uint64_t end)
 {
 	if (r->on_document != NULL)
-		r->on_document(r->arg);
+		r->on_document(r->arg, end);
 }
 
 static bool
@@ -214,6 +214,8 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 		node = N_TOP;
 	if (node >= N_PARENTS)
 		return;
+	if (node == N_ERROR)
+		r->has_error = true;
 	wants_array = r->kind->element_of[node] != N_IGNORED;
 	if (wants_array != (type == JSCAN_ARRAY))
 		return;
@@ -236,8 +238,6 @@ open_value(struct jscan *s, struct reader *r, unsigned depth, enum node node,
 	}
 	if (node == N_USAGE)
 		r->has_usage = true;
-	if (node == N_ERROR)
-		r->has_error = true;
 	if (node == N_IMAGE)
 		r->report->images++;
 	if (node == N_SHARE) {
@@ -508,7 +508,7 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	struct reader *r = arg;
 	enum node node = r->node[depth + 1];
 
-	(void)s, (void)offset;
+	(void)s;
 	if (node == N_CHOICE)
 		choice_close(r);
 	else if (node == N_USAGE || node == N_GROQ_USAGE)
@@ -518,7 +518,7 @@ on_close(struct jscan *s, void *arg, unsigned depth, uint64_t offset)
 	else if (node == N_SHARE)
 		share_close(r, r->node[depth]);
 	else if (node == N_TOP && depth > 0)
-		all_close(r);
+		all_close(r, offset);
 	return (true);
 }
 

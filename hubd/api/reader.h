@@ -175,8 +175,9 @@ struct reader {
 	const struct kind *kind;
 	bool stream;
 
-	/* Called at the end of each document of an array; its arg. */
-	void (*on_document)(void *);
+	/* Called at the end of each document of an array, with the offset
+	 * behind it; its arg. */
+	void (*on_document)(void *, uint64_t end);
 	void *arg;
 
 	/* of the whole answer */

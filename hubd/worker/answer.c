@@ -479,6 +479,8 @@ end_held(struct request *r)
 {
 	meter_finish(r->meter, &r->held);
 	objects_note(r);
+	if (meter_get(r->meter)->failed && !r->head_sent)
+		api_answer_scrub(&r->held, r->dialect);
 	if (r->client != NULL)
 		r->user_status = r->status;
 	finish_reply(

@@ -114,7 +114,14 @@ def same_or_hidden(got, recorded):
     assert have == want
 
 
+# An error in mid-stream is scrubbed as a refusal is, of links as well.
+LINKS = {"openai/responses-openai-error-1-chunks.sse":
+         b"https://platform.openai.com/docs/guides/error-codes/api-errors"}
+
+
 def check_body(entry, asked, got, recorded):
+    if entry["file"] in LINKS:
+        recorded = recorded.replace(LINKS[entry["file"]], b"[removed]")
     if entry["streaming"] and not asked and b'"usage"' in recorded and \
             "completions" in entry["endpoint"]:
         same_or_hidden(got, recorded)

@@ -57,7 +57,7 @@ run(struct run how, struct span in, size_t first, size_t cut, struct buf *out)
 		copy = xmemdup0(in.p + i, n);
 		meter_feed(m, span_of(copy, n), out);
 		free(copy);
-		if (!how.hide)
+		if (!how.stream)
 			ck_assert_uint_eq(buf_len(out), i + n);
 	}
 	meter_finish(m, out);
@@ -258,9 +258,11 @@ check_recording(const struct json *entry)
 	in = slurp(path);
 	ck_assert_uint_gt(buf_len(&in), 0);
 	r = run(how, buf_span(&in), 0, SIZE_MAX, &out);
-	ck_assert(span_eq(buf_span(&in), buf_span(&out)));
+	if (!r.failed ||
+	    memmem(buf_ptr(&out), buf_len(&out), "[removed]", 9) == NULL)
+		ck_assert(span_eq(buf_span(&in), buf_span(&out)));
 	check_usage(entry, &r);
-	check_cuts(how, buf_span(&in), &r, buf_span(&in));
+	check_cuts(how, buf_span(&in), &r, buf_span(&out));
 	if (how.stream && meter_asks_usage(how.ep))
 		check_hidden(how, buf_span(&in), &r);
 	buf_fini(&in);

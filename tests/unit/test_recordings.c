@@ -322,6 +322,20 @@ struct recording {
 };
 
 /* Feeds first bytes of it alone, then cut by cut. */
+/* What passes is what came, but for what errors tell of the inside. */
+static void
+check_bytes(
+    const struct recording *rec, const struct meter_report *r, struct span out)
+{
+	const struct span mark = SPAN("[removed]");
+
+	if (r->failed && memmem(out.p, out.n, mark.p, mark.n) != NULL)
+		ck_assert(memmem(out.p, out.n, "://", 3) == NULL);
+	else
+		ck_assert_msg(
+		    span_eq(out, buf_span(&rec->in)), "%s", rec->file);
+}
+
 static struct meter_report
 run(const struct recording *rec, size_t first, size_t cut)
 {
@@ -347,7 +361,7 @@ run(const struct recording *rec, size_t first, size_t cut)
 	meter_finish(m, &out);
 	r = *meter_get(m);
 	meter_free(m);
-	ck_assert(span_eq(buf_span(&out), in));
+	check_bytes(rec, &r, buf_span(&out));
 	buf_fini(&out);
 	return (r);
 }

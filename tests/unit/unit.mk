@@ -41,9 +41,10 @@ API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
 	hubd/api/kind_audio.c hubd/api/kind_bedrock.c hubd/api/kind_chat.c \
 	hubd/api/kind_free.c hubd/api/kind_gemini.c hubd/api/kind_image.c \
 	hubd/api/kind_message.c hubd/api/kind_object.c hubd/api/kind_response.c \
-	hubd/api/meter.c hubd/api/openai.c hubd/api/openai_form.c \
+	hubd/api/meter.c hubd/api/meter_hold.c hubd/api/openai.c hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c hubd/api/openai_object.c hubd/api/openai_usage.c \
-	hubd/api/path.c hubd/api/reader.c hubd/api/scrub.c hubd/api/scrub_json.c \
+	hubd/api/path.c hubd/api/reader.c hubd/api/scrub.c hubd/api/scrub_doc.c \
+	hubd/api/scrub_json.c \
 	hubd/api/target.c common/base64.c common/crc32.c common/eventstream.c \
 	common/http1_field.c common/http1_head.c common/http1_write.c \
 	common/multipart.c shm/usage.c common/jscan.c common/json.c \
@@ -57,6 +58,7 @@ UNIT_recordings = $(API_LINKS)
 UNIT_gemini = $(API_LINKS)
 UNIT_bedrock = $(API_LINKS)
 UNIT_objects = $(API_LINKS)
+UNIT_scrub = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
