@@ -529,7 +529,7 @@ def test_objects_outlive_a_restart_of_the_hub(sites):
         c.files.delete(gone.id)
         site.hub.stop_here()
         site.hub.launch()
-        await_("healthz", lambda: site.hub.health("healthz"))
+        site.hub.await_ready(40)  # what it knew is published, the agent there
         revive(site)
         assert [x.id for x in c.files.list()] == [f.id]
         assert c.files.content(f.id).content == LINES
