@@ -175,8 +175,9 @@ OWN_PATHS = {
     "invoke-with-response-stream": "/model/{}/invoke-with-response-stream",
     "chat.completions": "/openai/deployments/{}/chat/completions"
                         "?api-version=2024-10-21"}
+# Those that hold the inside are several a model: d20 asks for them by name.
 OWN_ENTRIES = [e for e in json.loads((OWN / "manifest.json").read_text())
-               if e["provider"] != "openai"]
+               if e["provider"] != "openai" and "/inside-" not in e["file"]]
 
 
 @pytest.mark.parametrize("entry", OWN_ENTRIES, ids=lambda e: e["file"])
