@@ -403,7 +403,8 @@ put_method(void *arg, const struct hit *h)
 	struct buf *out = arg;
 	const char *method = h->endpoint->method;
 
-	if (memmem(buf_ptr(out), buf_len(out), method, strlen(method)) == NULL)
+	if (buf_len(out) == 0 ||
+	    memmem(buf_ptr(out), buf_len(out), method, strlen(method)) == NULL)
 		buf_addf(out, "%s%s", buf_len(out) > 0 ? ", " : "", method);
 	return (true);
 }
