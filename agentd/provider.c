@@ -106,18 +106,6 @@ provider_request_add2(struct provider_request *r, const char *name,
 }
 
 void
-provider_request_forward(struct provider_request *r,
-    const struct provider_call *call, const char *const *list)
-{
-	size_t i;
-
-	for (i = 0; i < call->nfields; i++)
-		if (provider_field_in(span_str(call->fields[i].name), list))
-			provider_request_add(
-			    r, call->fields[i].name, call->fields[i].value);
-}
-
-void
 provider_request_seal(struct provider_request *r)
 {
 	const char *p = buf_ptr(&r->lines);
@@ -129,6 +117,22 @@ provider_request_seal(struct provider_request *r)
 		r->headers[n++] = p;
 	}
 	r->headers[n] = NULL;
+}
+
+void
+provider_request_finish(struct provider_request *r,
+    const struct provider_call *call, const char *const *list)
+{
+	size_t i;
+
+	if (call->content_type[0] != '\0')
+		provider_request_add(r, "Content-Type", call->content_type);
+	provider_request_add(r, "User-Agent", "agentd/" VERSION);
+	for (i = 0; i < call->nfields; i++)
+		if (provider_field_in(span_str(call->fields[i].name), list))
+			provider_request_add(
+			    r, call->fields[i].name, call->fields[i].value);
+	provider_request_seal(r);
 }
 
 bool

@@ -146,10 +146,11 @@ void provider_request_add(
 /* The same for a value in two parts: "Bearer ", token. */
 void provider_request_add2(struct provider_request *, const char *name,
     const char *prefix, const char *value);
-/* Appends those of the call's fields that are in the list, see below. */
-void provider_request_forward(struct provider_request *,
-    const struct provider_call *, const char *const *list);
 void provider_request_seal(struct provider_request *);
+/* What every call ends with: the body's type, who we are, those of the
+ * call's fields that are in the list (see below); and seals. */
+void provider_request_finish(struct provider_request *,
+    const struct provider_call *, const char *const *list);
 
 /* Is name one of the list, or does it begin with an entry that ends in "-"?
  * The list is lower case and ends with NULL. */

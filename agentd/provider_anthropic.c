@@ -98,11 +98,7 @@ anthropic_make(const struct provider_conf *conf,
 	put_key(conf, r);
 	provider_request_add(r, "anthropic-version",
 	    version != NULL ? version : ANTHROPIC_VERSION);
-	if (call->content_type[0] != '\0')
-		provider_request_add(r, "Content-Type", call->content_type);
-	provider_request_add(r, "User-Agent", "agentd/" VERSION);
-	provider_request_forward(r, call, sent_fields);
-	provider_request_seal(r);
+	provider_request_finish(r, call, sent_fields);
 	return (true);
 }
 

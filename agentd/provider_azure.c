@@ -200,11 +200,7 @@ azure_make(const struct provider_conf *conf, const struct provider_call *call,
 		    credential_secret(conf->credential).p);
 	else
 		provider_request_add(r, "api-key", conf->api_key);
-	if (call->content_type[0] != '\0')
-		provider_request_add(r, "Content-Type", call->content_type);
-	provider_request_add(r, "User-Agent", "agentd/" VERSION);
-	provider_request_forward(r, call, sent_fields);
-	provider_request_seal(r);
+	provider_request_finish(r, call, sent_fields);
 	return (true);
 }
 

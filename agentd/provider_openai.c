@@ -224,11 +224,7 @@ openai_make(const struct provider_conf *conf, const struct provider_call *call,
 	if (conf->api_key != NULL && conf->api_key[0] != '\0')
 		provider_request_add2(
 		    r, "Authorization", "Bearer ", conf->api_key);
-	if (call->content_type[0] != '\0')
-		provider_request_add(r, "Content-Type", call->content_type);
-	provider_request_add(r, "User-Agent", "agentd/" VERSION);
-	provider_request_forward(r, call, sent_fields);
-	provider_request_seal(r);
+	provider_request_finish(r, call, sent_fields);
 	return (true);
 }
 
