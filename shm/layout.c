@@ -13,10 +13,10 @@
 /* Checked here, once, that no struct changes without its layout number. */
 _Static_assert(sizeof(struct shm_header) == 264, "shared layout");
 _Static_assert(sizeof(struct run_state) == 64, "shared layout");
-_Static_assert(sizeof(struct pub_state) == 64, "shared layout");
+_Static_assert(sizeof(struct pub_state) == 192, "shared layout");
 _Static_assert(sizeof(struct registry_row) == 4608, "shared layout");
 _Static_assert(sizeof(struct pub_key_row) == 832, "shared layout");
-_Static_assert(sizeof(struct pub_account_row) == 768, "shared layout");
+_Static_assert(sizeof(struct pub_account_row) == 832, "shared layout");
 _Static_assert(sizeof(struct pub_agent_row) == 896, "shared layout");
 _Static_assert(sizeof(struct pub_object_row) == 320, "shared layout");
 _Static_assert(sizeof(struct object_index) == 64, "shared layout");

@@ -40,6 +40,16 @@ struct pub_account {
 	uint32_t disabled;
 	uint32_t unlimited; /* overdraft unlimited */
 	uint32_t pad;
+	/*
+	 * What `available` is made of, for limits that several hubs share:
+	 * what the store had at the account's change number store_seq, less
+	 * what this hub has booked and the store has not. version grows with
+	 * each publication, through restarts, and is below 2^53.
+	 */
+	int64_t store_seq;
+	int64_t store_available; /* nano-dollars, rounded down */
+	int64_t owed;		 /* nano-dollars, rounded up */
+	int64_t version;
 	char name[PUB_NAME_MAX];
 	char balance[96], spent[96], overdraft[96]; /* exact, for people */
 };

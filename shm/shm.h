@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHM_LAYOUT    3 /* changes with any change of a shared struct */
+#define SHM_LAYOUT    4 /* changes with any change of a shared struct */
 #define SHM_RUN_MAGIC UINT64_C(0x6875626472756e31) /* "hubdrun1" */
 #define SHM_PUB_MAGIC UINT64_C(0x6875626470756231) /* "hubdpub1" */
 
@@ -154,6 +154,15 @@ struct pub_state {
 	_Atomic uint64_t keys_version; /* grows when keys, accounts or
 					  agents change */
 	char store[16];
+	/* Of a store that several hubs share: what this hub has booked and
+	 * the store has not yet, and since when; 0: nothing waits. */
+	_Atomic uint64_t spooled;
+	_Atomic int64_t spooled_since_ms;
+	_Atomic uint32_t shared_ok; /* the shared store answers */
+	uint32_t pad;
+	char store_id[40]; /* a UUID: hubs of one store have the same */
+	char hub_id[40];   /* a UUID: of this state_dir */
+	uint64_t spare[3];
 };
 struct pub_state *shm_pub_state(const struct shm *);
 

@@ -91,22 +91,52 @@ available(const struct ledger_account *a, amount_t *sum)
 	return (n);
 }
 
+/* Grows with each publication, also over a clock that was set back, and a
+ * hub that starts anew goes on above what the one before has said. */
+static int64_t
+next_version(struct billing *b, uint32_t row)
+{
+	int64_t version = walltime_us();
+	struct pub_account old;
+
+	if (pub_account_read(b->shm, row, &old) && old.version >= version)
+		version = old.version + 1;
+	return (version);
+}
+
+/* What `available` is made of. */
+static void
+fill_parts(struct billing *b, const struct ledger_account *a, uint32_t row,
+    int64_t left, struct pub_account *p)
+{
+	p->version = next_version(b, row);
+	p->store_seq = a->seq != 0 ? a->seq : p->version;
+	if (a->owed[0] != '\0' &&
+	    amount_parse(b->sum, a->owed, strlen(a->owed)) == 0)
+		p->owed = amount_to_nano(b->sum, AMOUNT_UP).n;
+	p->store_available =
+	    nanousd_add((nanousd_t){left}, (nanousd_t){p->owed}).n;
+}
+
 bool
 publish_account(struct billing *b, const struct ledger_account *a)
 {
 	struct pub_account p = {.id = a->id,
 	    .disabled = a->disabled,
 	    .unlimited = a->overdraft_unlimited};
+	int64_t left;
 	uint32_t row;
 
 	if (!dir_put(&b->accounts, a->id, a->name) ||
 	    (row = dir_take_row(&b->accounts, a->id)) == DIR_NO_ROW)
 		return (false);
+	left = available(a, b->sum);
+	fill_parts(b, a, row, left, &p);
 	snprintf(p.name, sizeof(p.name), "%s", a->name);
 	snprintf(p.balance, sizeof(p.balance), "%s", a->balance);
 	snprintf(p.spent, sizeof(p.spent), "%s", a->spent);
 	snprintf(p.overdraft, sizeof(p.overdraft), "%s", a->overdraft);
-	pub_account_write(b->shm, row, &p, available(a, b->sum));
+	pub_account_write(b->shm, row, &p, left);
 	return (true);
 }
 

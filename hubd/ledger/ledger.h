@@ -38,6 +38,11 @@ struct ledger_account {
 	char overdraft[AMOUNT_TEXT_MAX];
 	char balance[AMOUNT_TEXT_MAX];
 	char spent[AMOUNT_TEXT_MAX];
+	/* Of a store that several hubs share: the number of its last change
+	 * there, and what this hub has booked and the store has not yet,
+	 * which balance is less by already. 0 and "" else. */
+	int64_t seq;
+	char owed[AMOUNT_TEXT_MAX];
 };
 
 struct ledger_key {
@@ -114,9 +119,11 @@ struct ledger_object {
 enum ledger_change_kind { CHANGE_CHARGE, CHANGE_CREDIT, CHANGE_DEBIT };
 
 struct ledger_filter {
-	uint32_t account; /* 0: all */
-	int64_t since_ms; /* 0: all */
-	uint32_t limit;
+	uint32_t account;  /* 0: all */
+	int64_t since_ms;  /* 0: all */
+	int64_t until_ms;  /* rows before it; 0: all */
+	uint32_t limit;	   /* 0: no end */
+	bool oldest_first; /* else the newest first */
 };
 
 struct ledger_audit {

@@ -197,10 +197,15 @@ null_each_row(struct ledger *l, const struct ledger_filter *f,
 	struct ledger_row r;
 	size_t i, n = 0;
 
-	for (i = l->rows.n; i-- > 0 && n < f->limit && !l->down;) {
-		memcpy(&r, null_item(&l->rows, i), sizeof(r));
+	for (i = 0; i < l->rows.n && !l->down; i++) {
+		size_t at = f->oldest_first ? i : l->rows.n - 1 - i;
+
+		if (f->limit != 0 && n == f->limit)
+			break;
+		memcpy(&r, null_item(&l->rows, at), sizeof(r));
 		if ((f->account != 0 && r.account != f->account) ||
-		    r.time_ms < f->since_ms)
+		    r.time_ms < f->since_ms ||
+		    (f->until_ms != 0 && r.time_ms >= f->until_ms))
 			continue;
 		if ((a = null_account(l, r.account)) != NULL)
 			memcpy(r.account_name, a->name, sizeof(a->name));

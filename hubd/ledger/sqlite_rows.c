@@ -458,31 +458,40 @@ sqlite_each_suspense(struct ledger *l,
 
 /* ---- listing ------------------------------------------------------------- */
 
-/* Two texts, so that each is answered from its index. */
-#define LIST_ORDER " ORDER BY time_ms DESC, l.id DESC LIMIT ?"
+/* Texts of their own, so that each is answered from its index. */
 #define LIST_COLUMNS                                                     \
 	"SELECT l.id, time_ms, account, key, agent, provider, dialect, " \
 	"endpoint, model, price, tier, price_version, status, stream, "  \
 	"outcome, attempts, usage, amount, estimated, unpriced_kinds, "  \
 	"duration_ms, a.name FROM ledger l JOIN account a ON a.id = account "
+#define LIST_ALL "WHERE time_ms >= ? AND time_ms < ? "
+#define LIST_ONE "WHERE account = ? AND time_ms >= ? AND time_ms < ? "
+#define LIST_NEW "ORDER BY time_ms DESC, l.id DESC LIMIT ?"
+#define LIST_OLD "ORDER BY time_ms, l.id LIMIT ?"
+
+static const char *
+list_text(const struct ledger_filter *f)
+{
+	if (f->account != 0)
+		return (f->oldest_first ? LIST_COLUMNS LIST_ONE LIST_OLD
+					: LIST_COLUMNS LIST_ONE LIST_NEW);
+	return (f->oldest_first ? LIST_COLUMNS LIST_ALL LIST_OLD
+				: LIST_COLUMNS LIST_ALL LIST_NEW);
+}
 
 enum ledger_result
 sqlite_each_row(struct ledger *l, const struct ledger_filter *f,
     void (*fn)(void *, const struct ledger_row *), void *arg)
 {
-	struct query q;
+	struct query q = db_query(l, list_text(f));
 	struct ledger_row r;
 	enum db_step step;
 
-	if (f->account == 0) {
-		q = db_query(l, LIST_COLUMNS "WHERE time_ms >= ?" LIST_ORDER);
-	} else {
-		q = db_query(l, LIST_COLUMNS
-		    "WHERE account = ? AND time_ms >= ?" LIST_ORDER);
+	if (f->account != 0)
 		db_bind_int(&q, f->account);
-	}
 	db_bind_int(&q, f->since_ms == 0 ? INT64_MIN : f->since_ms);
-	db_bind_int(&q, f->limit);
+	db_bind_int(&q, f->until_ms == 0 ? INT64_MAX : f->until_ms);
+	db_bind_int(&q, f->limit == 0 ? -1 : (int64_t)f->limit);
 	while ((step = db_step(&q)) == DB_ROW) {
 		row_read(&q, &r);
 		db_text(&q, r.account_name, sizeof(r.account_name));
