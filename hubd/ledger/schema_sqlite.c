@@ -14,3 +14,4 @@
 
 TAKE_IN("ledger_sqlite_schema", "etc/ledger_sqlite.sql");
 TAKE_IN("ledger_sqlite_schema_2", "etc/ledger_sqlite_2.sql");
+TAKE_IN("ledger_spool_schema", "etc/ledger_spool.sql");
