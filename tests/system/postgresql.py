@@ -20,7 +20,7 @@ STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT,
          "immediate": signal.SIGQUIT}
 OPTIONS = {
     "listen_addresses": "127.0.0.1",
-    "max_connections": 100,
+    "max_connections": 200,
     "shared_buffers": "32MB",
     "wal_level": "minimal",
     "max_wal_senders": 0,
