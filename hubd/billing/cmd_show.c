@@ -145,15 +145,15 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 /* ---- suspense ------------------------------------------------------------ */
 
 static void
-list_suspense(void *arg, const char *id, int64_t time_ms, const char *reason)
+list_suspense(void *arg, const struct ledger_suspense *s)
 {
 	struct listing *l = arg;
 
 	l->n++;
 	jout_begin_object(l->j);
-	jout_kstr(l->j, "id", id);
-	put_time(l->j, "time", time_ms);
-	jout_kstr(l->j, "reason", reason);
+	jout_kstr(l->j, "id", s->id);
+	put_time(l->j, "time", s->time_ms);
+	jout_kstr(l->j, "reason", s->reason);
 	jout_end_object(l->j);
 }
 
@@ -166,7 +166,7 @@ cmd_show_suspense(struct billing *b, const struct json *args, struct reply *r)
 	jout_begin_object(&r->j);
 	jout_key(&r->j, "suspense");
 	jout_begin_array(&r->j);
-	result = b->ops->each_suspense(b->store, list_suspense, &l);
+	result = b->ops->each_suspense(b->store, false, list_suspense, &l);
 	jout_end_array(&r->j);
 	jout_kuint(&r->j, "count", l.n);
 	jout_end_object(&r->j);

@@ -23,7 +23,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 
-#define SCHEMA_VERSION "2"
+#define SCHEMA_VERSION "3"
 #define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
 #define ASK_SPOOL      "SELECT count(*) FROM sqlite_schema WHERE name = 'owed'"
 #define BUSY_MS	       2000
@@ -370,20 +370,31 @@ ask(struct ledger *l, const char *sql, char *out, size_t cap)
 	sqlite3_finalize(stmt);
 }
 
+/* Each brings the store from that version to the next. */
+static const struct {
+	const char *from, *sql;
+} schemas[] = {
+    {"1", ledger_sqlite_schema_2},
+    {"2", ledger_sqlite_schema_3},
+};
+
 static int
 run_schemas(
     struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
 	char answer[16];
+	size_t i;
 
 	ask(l, "SELECT count(*) FROM sqlite_schema", answer, sizeof(answer));
 	if (strcmp(answer, "0") == 0 &&
 	    execute(l, ledger_sqlite_schema, error, cap) == -1)
 		return (-1);
-	ask(l, ASK_VERSION, answer, sizeof(answer));
-	if (strcmp(answer, "1") == 0 &&
-	    execute(l, ledger_sqlite_schema_2, error, cap) == -1)
-		return (-1);
+	for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
+		ask(l, ASK_VERSION, answer, sizeof(answer));
+		if (strcmp(answer, schemas[i].from) == 0 &&
+		    execute(l, schemas[i].sql, error, cap) == -1)
+			return (-1);
+	}
 	ask(l, ASK_SPOOL, answer, sizeof(answer));
 	if (file->spool && strcmp(answer, "0") == 0 &&
 	    execute(l, ledger_spool_schema, error, cap) == -1)
@@ -557,10 +568,13 @@ const struct ledger_ops ledger_sqlite = {
     .each_checkpoint = sqlite_each_checkpoint,
     .suspend = sqlite_suspend,
     .each_suspense = sqlite_each_suspense,
+    .suspense_get = sqlite_suspense_get,
+    .suspense_resolve = sqlite_suspense_resolve,
     .object_get = sqlite_object_get,
     .each_object = sqlite_each_object,
     .each_row = sqlite_each_row,
     .audit = sqlite_audit,
+    .check = sqlite_check,
     .account_add = sqlite_account_add,
     .account_change = sqlite_account_change,
     .account_set = sqlite_account_set,

@@ -14,10 +14,11 @@
 
 struct sqlite3_stmt;
 
-/* The texts of etc/ledger_sqlite.sql, of etc/ledger_sqlite_2.sql and of
- * etc/ledger_spool.sql. */
+/* The texts of etc/ledger_sqlite*.sql and of etc/ledger_spool.sql. */
 extern const char ledger_sqlite_schema[];
 extern const char ledger_sqlite_schema_2[];
+extern const char ledger_sqlite_schema_3[];
+extern const char ledger_sqlite_schema_month[];
 extern const char ledger_spool_schema[];
 
 struct db_file {
@@ -121,8 +122,12 @@ enum ledger_result sqlite_each_checkpoint(
     struct ledger *, void (*)(void *, const struct ledger_row *), void *);
 enum ledger_result sqlite_suspend(
     struct ledger *, req_id_t, const char *, const void *, size_t);
-enum ledger_result sqlite_each_suspense(struct ledger *,
-    void (*)(void *, const char *, int64_t, const char *), void *);
+enum ledger_result sqlite_each_suspense(struct ledger *, bool,
+    void (*)(void *, const struct ledger_suspense *), void *);
+enum ledger_result sqlite_suspense_get(
+    struct ledger *, const char *, struct ledger_suspense *, void **, size_t *);
+enum ledger_result sqlite_suspense_resolve(
+    struct ledger *, const struct ledger_suspense *);
 enum ledger_result sqlite_object_get(
     struct ledger *, const char *, struct ledger_object *);
 enum ledger_result sqlite_each_object(struct ledger *, uint32_t,
@@ -131,6 +136,7 @@ enum ledger_result sqlite_each_row(struct ledger *,
     const struct ledger_filter *, void (*)(void *, const struct ledger_row *),
     void *);
 enum ledger_result sqlite_audit(struct ledger *, bool, struct ledger_audit *);
+enum ledger_result sqlite_check(struct ledger *, struct ledger_check *);
 enum ledger_result sqlite_account_add(
     struct ledger *, const char *, const amount_t *, uint32_t *);
 enum ledger_result sqlite_account_change(struct ledger *, uint32_t,
@@ -150,6 +156,9 @@ enum ledger_result sqlite_each_agent(
 enum ledger_result sqlite_price_put(struct ledger *, struct price_blob *);
 enum ledger_result sqlite_price_get(
     struct ledger *, uint64_t, struct price_blob **);
+
+/* A call is booked or suspended: its checkpoint goes. DB_DONE or DB_DOWN. */
+enum db_step checkpoint_forget(struct ledger *, const char *id);
 
 /* In a spool, inside book()'s transaction: what a row did to an object is kept
  * for the shared store; what an account's rows sum up to is owed to it. */

@@ -6,12 +6,17 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_suspense.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
+UNIT_ledger_books = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
@@ -119,7 +124,7 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
 	hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
-	hubd/ledger/null_objects.c hubd/ledger/null_tables.c \
+	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
