@@ -144,6 +144,7 @@ LEDGER_SRCS = \
 # what hubd's processes share
 HUB_SRCS = \
 	hubd/address.c \
+	hubd/birth.c \
 	hubd/channel.c \
 	hubd/child.c \
 	hubd/confine.c \
@@ -208,6 +209,7 @@ BILLING_SRCS = \
 	hubd/billing/due.c \
 	hubd/billing/intake.c \
 	hubd/billing/objects.c \
+	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
