@@ -193,6 +193,7 @@ WORKER_SRCS = \
 	hubd/worker/worker.c \
 
 BILLING_SRCS = \
+	hubd/billing/asker.c \
 	hubd/billing/billing.c \
 	hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
@@ -207,13 +208,18 @@ BILLING_SRCS = \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/identity.c \
 	hubd/billing/intake.c \
+	hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c \
 	hubd/billing/objects.c \
 	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/settle.c \
+	hubd/billing/shared.c \
+	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
 	hubd/billing/versions.c \

@@ -1,5 +1,6 @@
 /* The billing process: its beginning, its loop, its end. */
 #include "hubd/billing/billing.h"
+#include "hubd/ledger/ledger_spool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,10 @@ find_store(const struct hub_conf *conf)
 {
 	const struct ledger_ops *ops = ledger_ops_of(conf->store);
 
+	/* what it books lies in the spool first */
+	if (ops == &ledger_pg)
+		ops = &ledger_spool;
+
 	if (ops == NULL)
 		fatalx("store: no backend for this value");
 	return (ops);
@@ -119,6 +124,7 @@ tear_down(struct billing *b)
 	loop_timer_free(b->price_timer);
 	loop_timer_free(b->checkpoint_timer);
 	intake_stop(b);
+	shared_stop(b);
 	billing_fini(b);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "common/log.h"
 #include "hubd/billing/billing.h"
+#include "hubd/ledger/ledger_spool.h"
 #include "shm/pubtab.h"
 
 static void
@@ -55,7 +56,25 @@ open_store(struct billing *b)
 		return (LEDGER_DOWN);
 	}
 	versions_init(&b->versions, b->ops, b->store);
+	if (store_is_shared(b))
+		shared_start(b);
 	return (LEDGER_OK);
+}
+
+/* MISSING: not yet; the courier brings it. */
+static enum ledger_result
+see_whole(struct billing *b)
+{
+	char id[LEDGER_ID_MAX];
+	enum ledger_result r;
+	int64_t clock;
+
+	if (b->shared == NULL)
+		return (LEDGER_OK);
+	r = spool_clock_get(b->store, id, &clock);
+	if (r != LEDGER_OK)
+		return (r);
+	return (clock == SPOOL_NOT_WHOLE ? LEDGER_MISSING : LEDGER_OK);
 }
 
 /* A hub without prices serves all the same: what it refuses is clear. */
@@ -69,14 +88,19 @@ start_serving(struct billing *b)
 	return (r);
 }
 
+/* MISSING: it goes on later, when what it waits for has come. */
 static enum ledger_result
 step(struct billing *b)
 {
 	switch (b->stage) {
 	case STAGE_OPEN:
-		return (open_store(b));
+		if (b->store == NULL && open_store(b) != LEDGER_OK)
+			return (LEDGER_DOWN);
+		return (identity_publish(b));
 	case STAGE_TABLES:
 		return (publish_load(b));
+	case STAGE_WHOLE:
+		return (see_whole(b));
 	case STAGE_OLD_ROWS:
 		return (oldrows_bill(b));
 	case STAGE_LEFTOVERS:
@@ -92,12 +116,16 @@ step(struct billing *b)
 void
 billing_advance(struct billing *b)
 {
+	enum ledger_result r;
+
 	while (b->stage != STAGE_SERVING) {
-		if (step(b) == LEDGER_DOWN) {
+		if ((r = step(b)) == LEDGER_DOWN) {
 			store_failed(b);
 			return;
 		}
 		store_worked(b);
+		if (r == LEDGER_MISSING)
+			return;
 		b->stage++;
 	}
 	intake_kick(b);
