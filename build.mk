@@ -209,6 +209,7 @@ BILLING_SRCS = \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
+	hubd/billing/reply.c \
 	hubd/billing/settle.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
