@@ -203,6 +203,8 @@ BILLING_SRCS = \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/errand.c \
+	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
 	hubd/billing/objects.c \
 	hubd/billing/offspring.c \
