@@ -206,9 +206,13 @@ BILLING_SRCS = \
 	hubd/billing/cmd_show.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
+	hubd/billing/courier.c \
+	hubd/billing/courier_rows.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
 	hubd/billing/identity.c \
+	hubd/billing/errand.c \
+	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
 	hubd/billing/mirror.c \
 	hubd/billing/mirror_apply.c \
@@ -217,6 +221,7 @@ BILLING_SRCS = \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
+	hubd/billing/reply.c \
 	hubd/billing/settle.c \
 	hubd/billing/shared.c \
 	hubd/billing/shared_prices.c \

@@ -86,18 +86,15 @@ on_drain(struct hub_child *child)
 
 /* ---- beginning and end --------------------------------------------------- */
 
+/* What billing books goes to a file of its own in any case. */
 static const struct ledger_ops *
 find_store(const struct hub_conf *conf)
 {
 	const struct ledger_ops *ops = ledger_ops_of(conf->store);
 
-	/* what it books lies in the spool first */
-	if (ops == &ledger_pg)
-		ops = &ledger_spool;
-
 	if (ops == NULL)
 		fatalx("store: no backend for this value");
-	return (ops);
+	return (ops == &ledger_pg ? &ledger_spool : ops);
 }
 
 static void

@@ -45,8 +45,18 @@ enum stage {
 
 struct asker;
 struct batch;
+struct billing;
 struct control;
+struct offspring_self;
 struct shared;
+
+/* Where changes of an errand go, which publishes nothing itself: each is as
+ * its namesake of publish.c. */
+struct publish_sink {
+	bool (*account)(struct billing *, const struct ledger_account *);
+	bool (*key)(struct billing *, const struct ledger_key *, bool cut);
+	bool (*agent)(struct billing *, const struct ledger_agent *);
+};
 
 struct billing {
 	struct hub_child *child; /* NULL in unit tests */
@@ -54,6 +64,9 @@ struct billing {
 	struct loop *loop; /* NULL in unit tests, as the timers */
 	struct counter_row *count;
 	struct hub_conf *conf; /* child->conf */
+
+	struct offspring_self *self; /* an errand's; NULL: this is billing */
+	const struct publish_sink *sink; /* an errand's that changes things */
 
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
@@ -80,6 +93,7 @@ struct billing {
 
 	struct shared *shared; /* NULL: the store is this hub's own */
 	struct control *control;
+	unsigned errands; /* that run */
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
 	struct loop_timer *retry_timer, *price_timer;
@@ -102,6 +116,8 @@ void store_failed(struct billing *);
 void store_worked(struct billing *);
 /* Is it of no use to ask now? */
 bool store_waits(const struct billing *);
+/* Is it a store that several hubs share, whose copy is here? */
+bool store_is_shared(const struct billing *);
 
 /* ---- intake.c ------------------------------------------------------------ */
 
@@ -143,6 +159,8 @@ enum ledger_result oldrows_bill(struct billing *);
 
 /* ---- publish.c ----------------------------------------------------------- */
 
+/* Notes which row is whose, as shared memory says. */
+void publish_take_over(struct billing *);
 /* Reconciles what is published with what is stored. */
 enum ledger_result publish_load(struct billing *);
 /* Each writes one row; false: the table is full. */
@@ -175,8 +193,8 @@ int prices_reload(
 /* Tries to publish what waits for a buffer. */
 void prices_retry(struct billing *);
 /* The files as a table; -1 and error. The caller frees it. */
-int prices_load(const struct hub_conf *, struct price_blob **, char *error,
-    size_t cap);
+int prices_load(
+    const struct hub_conf *, struct price_blob **, char *error, size_t cap);
 /* Takes the blob over. */
 void prices_put_in_force(struct billing *, struct price_blob *);
 /* A reload is done when what waits for a buffer is in force. */
@@ -187,6 +205,9 @@ void prices_reloaded(struct billing *, uint32_t cookie);
 /* With the spool open: starts the courier, if there is a loop. */
 void shared_start(struct billing *);
 void shared_stop(struct billing *);
+/* Has all of the store been here once? MISSING: the courier brings it. DOWN.
+ * OK also for a store of this hub's own. */
+enum ledger_result shared_whole(struct billing *);
 /* Rows were committed: they may go on. */
 void shared_booked(struct billing *);
 /* At shutdown: has all gone on, or as much as time allows? */

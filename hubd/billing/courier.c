@@ -66,8 +66,8 @@ say_state(struct courier *c)
 
 /* ---- balances ------------------------------------------------------------ */
 
-static bool
-is_news(struct courier *c, const struct pg_balance *b)
+bool
+courier_is_news(struct courier *c, const struct pg_balance *b)
 {
 	uint32_t i, size = c->nseen > 0 ? c->nseen : 1024;
 
@@ -101,7 +101,7 @@ courier_balance(void *arg, const struct pg_balance *b)
 {
 	struct courier *c = arg;
 
-	if (!is_news(c, b))
+	if (!courier_is_news(c, b))
 		return;
 	c->ballast[c->nballast++] = *b;
 	if (c->nballast == MIRROR_BALANCES)
@@ -269,7 +269,7 @@ come_up(struct courier *c)
 /* ---- what billing wants -------------------------------------------------- */
 
 static void
-sync(struct courier *c, uint32_t token)
+fetch(struct courier *c, uint32_t token)
 {
 	uint32_t done;
 
@@ -292,8 +292,8 @@ store_prices(struct courier *c, struct price_blob *blob, bool first)
 	if (rc == LEDGER_OK)
 		blob->version = there->version;
 	free(there);
-	return (rc == LEDGER_MISSING ? ledger_pg.price_put(c->store, blob)
-				     : rc);
+	return (
+	    rc == LEDGER_MISSING ? ledger_pg.price_put(c->store, blob) : rc);
 }
 
 static void
@@ -323,24 +323,16 @@ prices(struct courier *c, const struct mirror_record *r)
 static void
 obey(struct courier *c, const struct mirror_record *r)
 {
-	switch (r->type) {
-	case MIRROR_NUDGE:
+	if (r->type == MIRROR_NUDGE)
 		c->rows = true;
-		break;
-	case MIRROR_APPLIED:
-		if (r->token == c->awaiting)
-			c->awaiting = 0;
-		break;
-	case MIRROR_SYNC:
-		sync(c, r->token);
-		break;
-	case MIRROR_PRICES:
-	case MIRROR_PRICES_1:
+	else if (r->type == MIRROR_APPLIED && r->token == c->awaiting)
+		c->awaiting = 0;
+	else if (r->type == MIRROR_SYNC)
+		fetch(c, r->token);
+	else if (r->type == MIRROR_PRICES || r->type == MIRROR_PRICES_1)
 		prices(c, r);
-		break;
-	default:
+	else if (r->type != MIRROR_APPLIED)
 		fatalx("billing says what it may not");
-	}
 }
 
 static void
@@ -357,8 +349,8 @@ hear_billing(struct courier *c)
 		exit(0);
 	if (n > 0)
 		buf_commit(&c->in, (size_t)n);
-	while ((next = mirror_next(buf_span(&c->in), 0, &r, &end)) ==
-	    MIRROR_GOT) {
+	while (
+	    (next = mirror_next(buf_span(&c->in), 0, &r, &end)) == MIRROR_GOT) {
 		obey(c, &r);
 		buf_consume(&c->in, end);
 	}
@@ -421,8 +413,8 @@ open_spool(struct courier *c)
 	    spool_open_reader(c->self->conf->state_dir, error, sizeof(error));
 	if (c->spool == NULL ||
 	    spool_clock_get(c->spool, c->store_id, &c->clock) != LEDGER_OK)
-		fatalx("%s", error[0] != '\0' ? error
-					      : "the spool cannot be read");
+		fatalx("%s",
+		    error[0] != '\0' ? error : "the spool cannot be read");
 }
 
 int

@@ -113,8 +113,11 @@ add_taken(struct courier *c, struct mirror_taken *t, const struct ledger_row *r)
 	for (i = 0; i < t->nbalances; i++)
 		if (t->balances[i].account == r->account)
 			break;
-	if (i == t->nbalances)
-		t->balances[t->nbalances++] = *balance_of(r->account);
+	if (i == t->nbalances) {
+		t->balances[i] = *balance_of(r->account);
+		(void)courier_is_news(c, &t->balances[i]);
+		t->nbalances++;
+	}
 	if (t->nids == MIRROR_ROWS)
 		send_taken(c, t);
 }
@@ -184,23 +187,17 @@ move_aside(void *arg, int64_t number, req_id_t id, const char *reason,
     const void *raw, size_t n)
 {
 	struct courier *c = arg;
+	enum ledger_result rc;
 
 	if (!c->up)
 		return;
-	switch (ledger_pg.suspend(c->store, id, reason, raw, n)) {
-	case LEDGER_OK:
-		c->suspense++;
-		courier_put(
-		    c, MIRROR_SUSPENDED, 0, &number, sizeof(number));
-		break;
-	case LEDGER_CONFLICT: /* it is there already */
-		courier_put(
-		    c, MIRROR_SUSPENDED, 0, &number, sizeof(number));
-		break;
-	default:
+	rc = ledger_pg.suspend(c->store, id, reason, raw, n);
+	if (rc != LEDGER_OK && rc != LEDGER_CONFLICT) {
 		courier_down(c);
-		break;
+		return;
 	}
+	c->suspense += rc == LEDGER_OK; /* else it is there already */
+	courier_put(c, MIRROR_SUSPENDED, 0, &number, sizeof(number));
 }
 
 void

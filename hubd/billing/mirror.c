@@ -24,8 +24,7 @@ mirror_put(struct buf *out, enum mirror_type type, uint32_t token,
 }
 
 void
-mirror_put_taken(
-    struct buf *out, uint32_t token, const struct mirror_taken *t)
+mirror_put_taken(struct buf *out, uint32_t token, const struct mirror_taken *t)
 {
 	assert(t->nbalances <= MIRROR_ROWS);
 	mirror_put(out, MIRROR_TAKEN, token, t,
@@ -56,7 +55,7 @@ amount_ok(const char *text, size_t cap)
 #define AMOUNT_OK(field) amount_ok(field, sizeof(field))
 
 static bool
-account_ok(const char *p)
+account_ok(const char *p, size_t n)
 {
 	struct ledger_account a;
 
@@ -70,7 +69,7 @@ account_ok(const char *p)
 }
 
 static bool
-key_ok(const char *p)
+key_ok(const char *p, size_t n)
 {
 	struct ledger_key k;
 
@@ -83,7 +82,7 @@ key_ok(const char *p)
 }
 
 static bool
-agent_ok(const char *p)
+agent_ok(const char *p, size_t n)
 {
 	struct ledger_agent a;
 
@@ -96,7 +95,7 @@ agent_ok(const char *p)
 }
 
 static bool
-object_ok(const char *p)
+object_ok(const char *p, size_t n)
 {
 	struct ledger_object o;
 
@@ -127,6 +126,8 @@ balances_ok(const char *p, size_t n)
 {
 	struct pg_balance b;
 
+	if (n % sizeof(b) != 0)
+		return (false);
 	for (; n > 0; p += sizeof(b), n -= sizeof(b)) {
 		memcpy(&b, p, sizeof(b));
 		if (b.seq < 0 || !AMOUNT_OK(b.balance) || !AMOUNT_OK(b.spent))
@@ -151,7 +152,7 @@ taken_ok(const char *p, size_t n)
 }
 
 static bool
-refused_ok(const char *p)
+refused_ok(const char *p, size_t n)
 {
 	struct mirror_refused r;
 
@@ -160,7 +161,7 @@ refused_ok(const char *p)
 }
 
 static bool
-priced_ok(const char *p)
+priced_ok(const char *p, size_t n)
 {
 	struct mirror_priced r;
 
@@ -169,7 +170,7 @@ priced_ok(const char *p)
 }
 
 static bool
-store_ok(const char *p)
+store_ok(const char *p, size_t n)
 {
 	struct mirror_store s;
 	req_id_t id;
@@ -179,7 +180,7 @@ store_ok(const char *p)
 }
 
 static bool
-clock_ok(const char *p)
+clock_ok(const char *p, size_t n)
 {
 	int64_t clock;
 
@@ -187,97 +188,58 @@ clock_ok(const char *p)
 	return (clock >= 0);
 }
 
-/* The size that a type has, or the unit of which it has any number. */
+/* size: exactly, or at most. ok: NULL if any content is. */
+static const struct kind {
+	size_t size;
+	bool at_most;
+	bool (*ok)(const char *p, size_t n);
+} kinds[MIRROR_TYPES] = {
+    [MIRROR_STORE] = {sizeof(struct mirror_store), false, store_ok},
+    [MIRROR_ACCOUNT] = {sizeof(struct ledger_account), false, account_ok},
+    [MIRROR_KEY] = {sizeof(struct ledger_key), false, key_ok},
+    [MIRROR_AGENT] = {sizeof(struct ledger_agent), false, agent_ok},
+    [MIRROR_PRICE] = {PRICE_BLOB_MAX, true, price_ok},
+    [MIRROR_OBJECT] = {sizeof(struct ledger_object), false, object_ok},
+    [MIRROR_GONE] = {sizeof(struct ledger_object), false, object_ok},
+    [MIRROR_CLOCK] = {sizeof(int64_t), false, clock_ok},
+    [MIRROR_BALANCES_OF] = {MIRROR_BALANCES * sizeof(struct pg_balance), true,
+	balances_ok},
+    [MIRROR_TAKEN] = {sizeof(struct mirror_taken), true, taken_ok},
+    [MIRROR_REFUSED] = {sizeof(struct mirror_refused), false, refused_ok},
+    [MIRROR_SUSPENDED] = {sizeof(int64_t), false, NULL},
+    [MIRROR_STATE] = {sizeof(struct mirror_state), false, NULL},
+    [MIRROR_PRICED] = {sizeof(struct mirror_priced), false, priced_ok},
+    [MIRROR_PRICES] = {PRICE_BLOB_MAX, true, price_ok},
+    [MIRROR_PRICES_1] = {PRICE_BLOB_MAX, true, price_ok},
+    [MIRROR_SYNCED] = {sizeof(uint32_t), false, NULL},
+    [MIRROR_CUT] = {sizeof(uint32_t), false, NULL},
+    /* nothing is behind the head of the others */
+};
+
 static bool
-size_ok(uint32_t type, size_t n)
+head_ok(const struct mirror_head *head)
 {
-	switch ((enum mirror_type)type) {
-	case MIRROR_STORE:
-		return (n == sizeof(struct mirror_store));
-	case MIRROR_ACCOUNT:
-		return (n == sizeof(struct ledger_account));
-	case MIRROR_KEY:
-		return (n == sizeof(struct ledger_key));
-	case MIRROR_AGENT:
-		return (n == sizeof(struct ledger_agent));
-	case MIRROR_OBJECT:
-	case MIRROR_GONE:
-		return (n == sizeof(struct ledger_object));
-	case MIRROR_PRICE:
-	case MIRROR_PRICES:
-	case MIRROR_PRICES_1:
-		return (n <= PRICE_BLOB_MAX);
-	case MIRROR_BALANCES_OF:
-		return (n % sizeof(struct pg_balance) == 0 &&
-			n <= MIRROR_BALANCES * sizeof(struct pg_balance));
-	case MIRROR_TAKEN:
-		return (n <= sizeof(struct mirror_taken));
-	case MIRROR_REFUSED:
-		return (n == sizeof(struct mirror_refused));
-	case MIRROR_STATE:
-		return (n == sizeof(struct mirror_state));
-	case MIRROR_PRICED:
-		return (n == sizeof(struct mirror_priced));
-	case MIRROR_CLOCK:
-	case MIRROR_SUSPENDED:
-		return (n == sizeof(int64_t));
-	case MIRROR_SYNCED:
-	case MIRROR_CUT:
-		return (n == sizeof(uint32_t));
-	case MIRROR_NUDGE:
-	case MIRROR_APPLIED:
-	case MIRROR_SYNC:
-		return (n == 0);
-	}
-	return (false);
+	const struct kind *k;
+
+	if (head->magic != MIRROR_MAGIC || head->type == 0 ||
+	    head->type >= MIRROR_TYPES)
+		return (false);
+	k = &kinds[head->type];
+	return ((k->at_most ? head->size <= k->size : head->size == k->size));
 }
 
 static bool
-content_ok(enum mirror_type type, const char *p, size_t n)
+content_ok(const struct mirror_record *r)
 {
-	switch (type) {
-	case MIRROR_STORE:
-		return (store_ok(p));
-	case MIRROR_ACCOUNT:
-		return (account_ok(p));
-	case MIRROR_KEY:
-		return (key_ok(p));
-	case MIRROR_AGENT:
-		return (agent_ok(p));
-	case MIRROR_OBJECT:
-	case MIRROR_GONE:
-		return (object_ok(p));
-	case MIRROR_PRICE:
-	case MIRROR_PRICES:
-	case MIRROR_PRICES_1:
-		return (price_ok(p, n));
-	case MIRROR_BALANCES_OF:
-		return (balances_ok(p, n));
-	case MIRROR_TAKEN:
-		return (taken_ok(p, n));
-	case MIRROR_REFUSED:
-		return (refused_ok(p));
-	case MIRROR_PRICED:
-		return (priced_ok(p));
-	case MIRROR_CLOCK:
-		return (clock_ok(p));
-	case MIRROR_STATE:
-	case MIRROR_SUSPENDED:
-	case MIRROR_SYNCED:
-	case MIRROR_CUT:
-	case MIRROR_NUDGE:
-	case MIRROR_APPLIED:
-	case MIRROR_SYNC:
-		break;
-	}
-	return (true);
+	const struct kind *k = &kinds[r->type];
+
+	return (k->ok == NULL || k->ok(r->p, r->size));
 }
 
 /* ---- reading ------------------------------------------------------------- */
 
 enum mirror_next
-mirror_next(
-    struct span in, size_t at, struct mirror_record *r, size_t *end)
+mirror_next(struct span in, size_t at, struct mirror_record *r, size_t *end)
 {
 	struct mirror_head head;
 
@@ -285,16 +247,15 @@ mirror_next(
 	if (in.n - at < sizeof(head))
 		return (MIRROR_MORE);
 	memcpy(&head, in.p + at, sizeof(head));
-	if (head.magic != MIRROR_MAGIC || !size_ok(head.type, head.size))
+	if (!head_ok(&head))
 		return (MIRROR_BROKEN);
 	at += sizeof(head);
 	if (in.n - at < head.size)
 		return (MIRROR_MORE);
-	*r = (struct mirror_record){(enum mirror_type)head.type, head.token,
-	    in.p + at, head.size};
+	*r = (struct mirror_record){
+	    (enum mirror_type)head.type, head.token, in.p + at, head.size};
 	*end = at + head.size;
-	return (content_ok(r->type, r->p, r->size) ? MIRROR_GOT
-						   : MIRROR_BROKEN);
+	return (content_ok(r) ? MIRROR_GOT : MIRROR_BROKEN);
 }
 
 void

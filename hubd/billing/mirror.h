@@ -24,14 +24,14 @@
 
 enum mirror_type {
 	/* courier to billing */
-	MIRROR_STORE = 1, /* which one it is: struct mirror_store */
-	MIRROR_ACCOUNT,	  /* struct ledger_account */
-	MIRROR_KEY,	  /* struct ledger_key */
-	MIRROR_AGENT,	  /* struct ledger_agent */
-	MIRROR_PRICE,	  /* struct price_blob */
-	MIRROR_OBJECT,	  /* struct ledger_object */
-	MIRROR_GONE,	  /* the same: it is no more */
-	MIRROR_CLOCK,	  /* int64_t: the copy is up to this change */
+	MIRROR_STORE = 1,   /* which one it is: struct mirror_store */
+	MIRROR_ACCOUNT,	    /* struct ledger_account */
+	MIRROR_KEY,	    /* struct ledger_key */
+	MIRROR_AGENT,	    /* struct ledger_agent */
+	MIRROR_PRICE,	    /* struct price_blob */
+	MIRROR_OBJECT,	    /* struct ledger_object */
+	MIRROR_GONE,	    /* the same: it is no more */
+	MIRROR_CLOCK,	    /* int64_t: the copy is up to this change */
 	MIRROR_BALANCES_OF, /* struct pg_balance, any number */
 	MIRROR_TAKEN,	    /* struct mirror_taken; wants APPLIED */
 	MIRROR_REFUSED,	    /* struct mirror_refused; wants APPLIED */
@@ -49,6 +49,7 @@ enum mirror_type {
 	MIRROR_SYNCED, /* uint32_t: 1 it is in force here, 0 it is not */
 	/* errand to billing */
 	MIRROR_CUT, /* uint32_t: the key of that number is to be cut */
+	MIRROR_TYPES
 };
 
 struct mirror_head {
@@ -93,8 +94,8 @@ struct mirror_record {
 };
 
 /* Appends one. n is the size that the type has, or one of those it may. */
-void mirror_put(struct buf *, enum mirror_type, uint32_t token, const void *p,
-    size_t n);
+void mirror_put(
+    struct buf *, enum mirror_type, uint32_t token, const void *p, size_t n);
 /* The same for struct mirror_taken, of which only what is used is sent. */
 void mirror_put_taken(
     struct buf *, uint32_t token, const struct mirror_taken *);

@@ -17,12 +17,6 @@
 
 /* ---- the copy ------------------------------------------------------------ */
 
-static bool
-is_copy(enum mirror_type type)
-{
-	return (type >= MIRROR_ACCOUNT && type <= MIRROR_CLOCK);
-}
-
 static enum ledger_result
 put_clock(struct billing *b, const struct mirror_record *r)
 {
@@ -53,28 +47,39 @@ put_price(struct billing *b, const struct mirror_record *r)
 }
 
 static enum ledger_result
-put_record(struct billing *b, const struct mirror_record *r)
+put_account(struct billing *b, const struct mirror_record *r)
 {
-	union {
-		struct ledger_account account;
-		struct ledger_key key;
-		struct ledger_agent agent;
-		struct ledger_object object;
-	} u;
+	struct ledger_account a;
 
-	if (r->type == MIRROR_PRICE)
-		return (put_price(b, r));
-	if (r->type == MIRROR_CLOCK)
-		return (put_clock(b, r));
-	mirror_get(r, &u);
-	if (r->type == MIRROR_ACCOUNT)
-		return (spool_put_account(b->store, &u.account));
-	if (r->type == MIRROR_KEY)
-		return (spool_put_key(b->store, &u.key));
-	if (r->type == MIRROR_AGENT)
-		return (spool_put_agent(b->store, &u.agent));
-	return (
-	    spool_put_object(b->store, &u.object, r->type == MIRROR_GONE));
+	mirror_get(r, &a);
+	return (spool_put_account(b->store, &a));
+}
+
+static enum ledger_result
+put_key(struct billing *b, const struct mirror_record *r)
+{
+	struct ledger_key k;
+
+	mirror_get(r, &k);
+	return (spool_put_key(b->store, &k));
+}
+
+static enum ledger_result
+put_agent(struct billing *b, const struct mirror_record *r)
+{
+	struct ledger_agent a;
+
+	mirror_get(r, &a);
+	return (spool_put_agent(b->store, &a));
+}
+
+static enum ledger_result
+put_object(struct billing *b, const struct mirror_record *r)
+{
+	struct ledger_object o;
+
+	mirror_get(r, &o);
+	return (spool_put_object(b->store, &o, r->type == MIRROR_GONE));
 }
 
 static void
@@ -84,7 +89,7 @@ no_room(const char *what, const char *name, const char *option)
 }
 
 static enum ledger_result
-publish_record_of_account(struct billing *b, const struct mirror_record *r)
+show_account(struct billing *b, const struct mirror_record *r)
 {
 	struct ledger_account a;
 	enum ledger_result rc;
@@ -96,28 +101,30 @@ publish_record_of_account(struct billing *b, const struct mirror_record *r)
 	return (rc);
 }
 
-static void
-publish_record_of_key(struct billing *b, const struct mirror_record *r)
+static enum ledger_result
+show_key(struct billing *b, const struct mirror_record *r)
 {
 	struct ledger_key k;
 
 	mirror_get(r, &k);
 	if (!publish_key(b, &k, false))
 		no_room("key", k.id, "max_keys");
+	return (LEDGER_OK);
 }
 
-static void
-publish_record_of_agent(struct billing *b, const struct mirror_record *r)
+static enum ledger_result
+show_agent(struct billing *b, const struct mirror_record *r)
 {
 	struct ledger_agent a;
 
 	mirror_get(r, &a);
 	if (!publish_agent(b, &a))
 		no_room("agent", a.name, "max_agents");
+	return (LEDGER_OK);
 }
 
 static enum ledger_result
-publish_record_of_object(struct billing *b, const struct mirror_record *r)
+show_object(struct billing *b, const struct mirror_record *r)
 {
 	struct ledger_object o;
 
@@ -126,32 +133,46 @@ publish_record_of_object(struct billing *b, const struct mirror_record *r)
 }
 
 static enum ledger_result
-publish_record(struct billing *b, const struct mirror_record *r)
+show_prices(struct billing *b, const struct mirror_record *r)
 {
-	switch (r->type) {
-	case MIRROR_ACCOUNT:
-		return (publish_record_of_account(b, r));
-	case MIRROR_KEY:
-		publish_record_of_key(b, r);
-		break;
-	case MIRROR_AGENT:
-		publish_record_of_agent(b, r);
-		break;
-	case MIRROR_OBJECT:
-	case MIRROR_GONE:
-		return (publish_record_of_object(b, r));
-	case MIRROR_PRICE:
-		return (prices_newest(b));
-	default:
-		break;
-	}
+	return (prices_newest(b));
+}
+
+/* The first load is whole: start-up goes on. */
+static enum ledger_result
+show_clock(struct billing *b, const struct mirror_record *r)
+{
+	billing_advance(b);
 	return (LEDGER_OK);
 }
 
-/* From *at on, as many as time allows; *at is then behind them. Their
- * transaction is the caller's. */
+typedef enum ledger_result copy_fn(
+    struct billing *, const struct mirror_record *);
+
+/* How a record comes into the copy, and how the copy is published then. */
+static const struct copier {
+	copy_fn *put, *show;
+} copiers[MIRROR_TYPES] = {
+    [MIRROR_ACCOUNT] = {put_account, show_account},
+    [MIRROR_KEY] = {put_key, show_key},
+    [MIRROR_AGENT] = {put_agent, show_agent},
+    [MIRROR_PRICE] = {put_price, show_prices},
+    [MIRROR_OBJECT] = {put_object, show_object},
+    [MIRROR_GONE] = {put_object, show_object},
+    [MIRROR_CLOCK] = {put_clock, show_clock},
+};
+
+static bool
+is_copy(enum mirror_type type)
+{
+	return (copiers[type].put != NULL);
+}
+
+/* As many as time allows; *at is then behind them. One that does not fit ends
+ * them; if it is the first, *misfit is behind it. Their transaction is the
+ * caller's. */
 static enum apply_result
-put_copies(struct billing *b, struct span in, size_t *at)
+put_copies(struct billing *b, struct span in, size_t *at, size_t *misfit)
 {
 	monotime_t until = monotime_add_ms(monotime_now(), APPLY_MS);
 	struct mirror_record r;
@@ -169,12 +190,13 @@ put_copies(struct billing *b, struct span in, size_t *at)
 		}
 		if (!is_copy(r.type))
 			break;
-		if ((rc = put_record(b, &r)) == LEDGER_DOWN)
+		rc = copiers[r.type].put(b, &r);
+		if (rc == LEDGER_DOWN)
 			return (APPLY_AWAY);
-		if (rc != LEDGER_OK)
-			log_warnx("a record of the shared store (%d) does not "
-				  "fit its copy",
-			    (int)r.type);
+		if (rc != LEDGER_OK) {
+			*misfit = *at == 0 ? end : 0;
+			break;
+		}
 		*at = end;
 	}
 	return (APPLY_MORE);
@@ -189,10 +211,8 @@ publish_copies(struct billing *b, struct span in, size_t upto)
 
 	for (; at < upto; at = end) {
 		if (mirror_next(in, at, &r, &end) != MIRROR_GOT ||
-		    publish_record(b, &r) == LEDGER_DOWN)
+		    copiers[r.type].show(b, &r) == LEDGER_DOWN)
 			return (false);
-		if (r.type == MIRROR_CLOCK)
-			billing_advance(b);
 	}
 	return (true);
 }
@@ -202,11 +222,11 @@ apply_copies(struct billing *b, struct buf *in)
 {
 	uint64_t before = atomic_load(&shm_pub_state(b->shm)->keys_version);
 	enum apply_result result;
-	size_t upto = 0;
+	size_t upto = 0, misfit = 0;
 
 	if (spool_begin(b->store) != LEDGER_OK)
 		return (APPLY_AWAY);
-	result = put_copies(b, buf_span(in), &upto);
+	result = put_copies(b, buf_span(in), &upto, &misfit);
 	if (result == APPLY_AWAY || result == APPLY_BROKEN) {
 		spool_rollback(b->store);
 		return (result);
@@ -214,7 +234,10 @@ apply_copies(struct billing *b, struct buf *in)
 	if (spool_commit(b->store) != LEDGER_OK ||
 	    !publish_copies(b, buf_span(in), upto))
 		return (APPLY_AWAY);
-	buf_consume(in, upto);
+	if (misfit != 0)
+		log_warnx("a record of the shared store does not fit into "
+			  "its copy");
+	buf_consume(in, misfit != 0 ? misfit : upto);
 	if (atomic_load(&shm_pub_state(b->shm)->keys_version) != before)
 		wake_all_workers(b);
 	return (result);
@@ -234,7 +257,8 @@ publish_balances(struct billing *b, const struct pg_balance *balances, size_t n)
 }
 
 static enum apply_result
-apply_balances(struct billing *b, const struct mirror_record *r)
+apply_balances(
+    struct billing *b, const struct mirror_record *r, struct buf *out)
 {
 	size_t n = r->size / sizeof(struct pg_balance);
 	struct pg_balance *balances = xcalloc(n + 1, sizeof(*balances));
@@ -248,8 +272,7 @@ apply_balances(struct billing *b, const struct mirror_record *r)
 }
 
 static enum apply_result
-apply_taken(
-    struct billing *b, const struct mirror_record *r, struct buf *out)
+apply_taken(struct billing *b, const struct mirror_record *r, struct buf *out)
 {
 	static struct mirror_taken t;
 	enum apply_result result;
@@ -271,8 +294,7 @@ apply_taken(
 
 /* The row goes aside with all that is known of it, and is owed no more. */
 static enum apply_result
-apply_refused(
-    struct billing *b, const struct mirror_record *r, struct buf *out)
+apply_refused(struct billing *b, const struct mirror_record *r, struct buf *out)
 {
 	struct mirror_refused refused;
 	struct ledger_row row;
@@ -283,8 +305,7 @@ apply_refused(
 	if (rc == LEDGER_DOWN)
 		return (APPLY_AWAY);
 	if (rc == LEDGER_OK &&
-	    (!book_suspend(
-		 b, refused.id, refused.reason, &row, sizeof(row)) ||
+	    (!book_suspend(b, refused.id, refused.reason, &row, sizeof(row)) ||
 		spool_taken(b->store, &refused.id, 1, NULL, 0) != LEDGER_OK ||
 		publish_balance(b, row.account) == LEDGER_DOWN))
 		return (APPLY_AWAY);
@@ -294,7 +315,8 @@ apply_refused(
 }
 
 static enum apply_result
-apply_suspended(struct billing *b, const struct mirror_record *r)
+apply_suspended(
+    struct billing *b, const struct mirror_record *r, struct buf *out)
 {
 	int64_t number;
 
@@ -307,9 +329,10 @@ apply_suspended(struct billing *b, const struct mirror_record *r)
 /* ---- which store --------------------------------------------------------- */
 
 static enum apply_result
-apply_store(struct billing *b, const struct mirror_record *r)
+apply_store(struct billing *b, const struct mirror_record *r, struct buf *out)
 {
 	struct mirror_store s;
+	enum ledger_result rc;
 	char known[LEDGER_ID_MAX];
 	int64_t clock;
 
@@ -318,14 +341,9 @@ apply_store(struct billing *b, const struct mirror_record *r)
 		return (APPLY_AWAY);
 	if (strcmp(known, s.id) == 0)
 		return (APPLY_MORE);
-	switch (spool_adopt(b->store, s.id)) {
-	case LEDGER_OK:
-		break;
-	case LEDGER_CONFLICT:
-		return (APPLY_FOREIGN);
-	default:
-		return (APPLY_AWAY);
-	}
+	rc = spool_adopt(b->store, s.id);
+	if (rc != LEDGER_OK)
+		return (rc == LEDGER_CONFLICT ? APPLY_FOREIGN : APPLY_AWAY);
 	/* What was published of the one before is taken back at start. */
 	if (known[0] != '\0')
 		fatalx("the shared store is another one: billing starts anew");
@@ -335,28 +353,26 @@ apply_store(struct billing *b, const struct mirror_record *r)
 /* ---- one after the other ------------------------------------------------- */
 
 static enum apply_result
-apply_one(struct billing *b, const struct mirror_record *r, struct buf *out)
+apply_word(struct billing *b, const struct mirror_record *r, struct buf *out)
 {
-	switch (r->type) {
-	case MIRROR_STORE:
-		return (apply_store(b, r));
-	case MIRROR_BALANCES_OF:
-		return (apply_balances(b, r));
-	case MIRROR_TAKEN:
-		return (apply_taken(b, r, out));
-	case MIRROR_REFUSED:
-		return (apply_refused(b, r, out));
-	case MIRROR_SUSPENDED:
-		return (apply_suspended(b, r));
-	case MIRROR_STATE:
-	case MIRROR_PRICED:
-	case MIRROR_SYNCED:
-		shared_told(b, r);
-		return (APPLY_MORE);
-	default:
-		return (APPLY_BROKEN);
-	}
+	shared_told(b, r);
+	return (APPLY_MORE);
 }
+
+typedef enum apply_result apply_fn(
+    struct billing *, const struct mirror_record *, struct buf *out);
+
+/* What is no copy. */
+static apply_fn *const appliers[MIRROR_TYPES] = {
+    [MIRROR_STORE] = apply_store,
+    [MIRROR_BALANCES_OF] = apply_balances,
+    [MIRROR_TAKEN] = apply_taken,
+    [MIRROR_REFUSED] = apply_refused,
+    [MIRROR_SUSPENDED] = apply_suspended,
+    [MIRROR_STATE] = apply_word,
+    [MIRROR_PRICED] = apply_word,
+    [MIRROR_SYNCED] = apply_word,
+};
 
 static enum apply_result
 apply_next(struct billing *b, struct buf *in, struct buf *out)
@@ -375,7 +391,9 @@ apply_next(struct billing *b, struct buf *in, struct buf *out)
 	}
 	if (is_copy(r.type))
 		return (apply_copies(b, in));
-	result = apply_one(b, &r, out);
+	if (appliers[r.type] == NULL)
+		return (APPLY_BROKEN);
+	result = appliers[r.type](b, &r, out);
 	if (result == APPLY_MORE)
 		buf_consume(in, end);
 	return (result);
@@ -389,6 +407,7 @@ mirror_apply(struct billing *b, struct buf *in, struct buf *out)
 
 	do
 		result = apply_next(b, in, out);
-	while (result == APPLY_MORE && !monotime_reached(until, monotime_now()));
+	while (
+	    result == APPLY_MORE && !monotime_reached(until, monotime_now()));
 	return (result);
 }

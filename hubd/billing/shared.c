@@ -19,9 +19,9 @@
 #define SILENT_TICKS 30 /* without a word: it hangs */
 #define RESTART_MS   1000
 #define READ_SIZE    (64 * 1024)
-#define INPUT_MAX    (1024 * 1024)    /* read ahead */
-#define OUTPUT_MAX   (64 * 1024)      /* beyond it no more nudges */
-#define FLUSH_MS     5000	      /* for what waits, at shutdown */
+#define INPUT_MAX    (1024 * 1024) /* read ahead */
+#define OUTPUT_MAX   (64 * 1024)   /* beyond it no more nudges */
+#define FLUSH_MS     5000	   /* for what waits, at shutdown */
 
 /* ---- what is to be seen -------------------------------------------------- */
 
@@ -142,8 +142,8 @@ shared_told(struct billing *b, const struct mirror_record *r)
 		mirror_get(r, &state);
 		say_up(b, state.up != 0);
 		if (state.up != 0)
-			atomic_store(&shm_pub_state(b->shm)->suspense,
-			    state.suspense);
+			atomic_store(
+			    &shm_pub_state(b->shm)->suspense, state.suspense);
 	} else if (r->type == MIRROR_PRICED) {
 		mirror_get(r, &priced);
 		shared_priced(b, r->token, &priced);
@@ -243,8 +243,8 @@ start_courier(struct shared *s)
 		return;
 	counter_add(s->b->count, COUNT_shared_starts, 1);
 	s->silent = 0;
-	s->io = loop_io_new(s->b->loop, offspring_socket(s->courier),
-	    on_courier, s);
+	s->io = loop_io_new(
+	    s->b->loop, offspring_socket(s->courier), on_courier, s);
 	want(s);
 }
 
@@ -308,6 +308,21 @@ shared_stop(struct billing *b)
 	buf_fini(&s->out);
 	free(s);
 	b->shared = NULL;
+}
+
+enum ledger_result
+shared_whole(struct billing *b)
+{
+	char id[LEDGER_ID_MAX];
+	enum ledger_result r;
+	int64_t clock;
+
+	if (b->shared == NULL)
+		return (LEDGER_OK);
+	r = spool_clock_get(b->store, id, &clock);
+	if (r != LEDGER_OK)
+		return (LEDGER_DOWN);
+	return (clock == SPOOL_NOT_WHOLE ? LEDGER_MISSING : LEDGER_OK);
 }
 
 bool

@@ -32,7 +32,7 @@ struct shared {
 	/* a table of prices on its way to the store */
 	uint32_t prices_token; /* 0: none */
 	bool prices_first;
-	bool prices_refused; /* the first: the hub serves without */
+	bool prices_refused;	/* the first: the hub serves without */
 	uint32_t prices_cookie; /* of the reload */
 	monotime_t prices_deadline;
 
@@ -42,12 +42,12 @@ struct shared {
 /* ---- mirror_apply.c ------------------------------------------------------ */
 
 enum apply_result {
-	APPLY_ALL,	/* what is left is no whole record */
-	APPLY_MORE,	/* enough for now: others have their turn */
-	APPLY_AWAY,	/* this hub's own file cannot take it now */
-	APPLY_BROKEN,	/* this is no courier */
-	APPLY_FOREIGN,	/* it is of another store, and rows wait for the one
-			   before */
+	APPLY_ALL,     /* what is left is no whole record */
+	APPLY_MORE,    /* enough for now: others have their turn */
+	APPLY_AWAY,    /* this hub's own file cannot take it now */
+	APPLY_BROKEN,  /* this is no courier */
+	APPLY_FOREIGN, /* it is of another store, and rows wait for the one
+			  before */
 };
 
 /*
@@ -66,12 +66,13 @@ void shared_told(struct billing *, const struct mirror_record *);
 /* How much waits, for all to see. */
 void shared_say_waiting(struct billing *);
 /* Queues a record for the courier; false: none lives. */
-bool shared_send(struct shared *, enum mirror_type, uint32_t token,
-    const void *p, size_t n);
+bool shared_send(
+    struct shared *, enum mirror_type, uint32_t token, const void *p, size_t n);
 
 /* ---- shared_prices.c ----------------------------------------------------- */
 
-void shared_priced(struct billing *, uint32_t token, const struct mirror_priced *);
+void shared_priced(
+    struct billing *, uint32_t token, const struct mirror_priced *);
 /* The courier is gone, or a second has passed. */
 void shared_prices_lost(struct billing *);
 void shared_prices_tick(struct billing *);

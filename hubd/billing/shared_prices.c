@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "hubd/billing/shared.h"
+#include "hubd/price/price.h"
 #include "shm/pubtab.h"
 
 #define PATIENCE_MS 15000 /* for the store to take a version */
@@ -17,9 +18,8 @@
 static bool
 is_news(const struct billing *b, const struct price_blob *blob)
 {
-	const struct price_blob *now = b->price_waiting != NULL
-					   ? b->price_waiting
-					   : pub_prices(b->shm);
+	const struct price_blob *now =
+	    b->price_waiting != NULL ? b->price_waiting : pub_prices(b->shm);
 
 	return (now == NULL || now->version != blob->version ||
 		now->crc != blob->crc);
@@ -94,8 +94,9 @@ shared_prices_reload(struct billing *b, uint32_t cookie,
 	struct shared *s = b->shared;
 
 	if (!s->up) {
-		snprintf(error, cap, "the shared store is away: the prices in "
-				     "force stay");
+		snprintf(error, cap,
+		    "the shared store is away: the prices in "
+		    "force stay");
 		return (-1);
 	}
 	shared_prices_lost(b); /* an older reload is overtaken by this one */

@@ -3,9 +3,10 @@
  * lets it, and whatever finds it away is tried again, later and later. The
  * hub serves on what is published meanwhile.
  */
+#include <string.h>
+
 #include "common/log.h"
 #include "hubd/billing/billing.h"
-#include "hubd/ledger/ledger_spool.h"
 #include "shm/pubtab.h"
 
 static void
@@ -19,6 +20,13 @@ store_waits(const struct billing *b)
 {
 	return (b->backoff_ms != 0 &&
 		!monotime_reached(b->retry_at, monotime_now()));
+}
+
+bool
+store_is_shared(const struct billing *b)
+{
+	return (b->conf->store != NULL &&
+		strncmp(b->conf->store, "postgres", 8) == 0);
 }
 
 void
@@ -61,22 +69,6 @@ open_store(struct billing *b)
 	return (LEDGER_OK);
 }
 
-/* MISSING: not yet; the courier brings it. */
-static enum ledger_result
-see_whole(struct billing *b)
-{
-	char id[LEDGER_ID_MAX];
-	enum ledger_result r;
-	int64_t clock;
-
-	if (b->shared == NULL)
-		return (LEDGER_OK);
-	r = spool_clock_get(b->store, id, &clock);
-	if (r != LEDGER_OK)
-		return (r);
-	return (clock == SPOOL_NOT_WHOLE ? LEDGER_MISSING : LEDGER_OK);
-}
-
 /* A hub without prices serves all the same: what it refuses is clear. */
 static enum ledger_result
 start_serving(struct billing *b)
@@ -100,7 +92,7 @@ step(struct billing *b)
 	case STAGE_TABLES:
 		return (publish_load(b));
 	case STAGE_WHOLE:
-		return (see_whole(b));
+		return (shared_whole(b));
 	case STAGE_OLD_ROWS:
 		return (oldrows_bill(b));
 	case STAGE_LEFTOVERS:
