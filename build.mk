@@ -129,6 +129,8 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/ledger_text.c \
+	hubd/ledger/recompute.c \
 	hubd/ledger/schema_sqlite.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \

@@ -1,6 +1,7 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
+	hubd/ledger/ledger_text.c hubd/ledger/recompute.c \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
