@@ -236,6 +236,7 @@ CTL_SRCS = \
 	hubd/ctl/show_agents.c \
 	hubd/ctl/show_limits.c \
 	hubd/ctl/show_models.c \
+	hubd/ctl/stream.c \
 	hubd/ctl/table.c \
 	hubd/ctl/top.c \
 	hubd/ctl/when.c \

@@ -148,7 +148,7 @@ FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
-UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
+UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
@@ -212,3 +212,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
+UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
