@@ -267,6 +267,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/google_key.c \
 	agentd/google_url.c \
 	agentd/link.c \
+	agentd/lookup.c \
 	agentd/main.c \
 	agentd/origin.c \
 	agentd/oauth.c \
@@ -284,6 +285,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
+	agentd/uplinks.c \
 	agentd/upstream.c \
 
 PROVSIM_SRCS = \
