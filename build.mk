@@ -200,10 +200,12 @@ BILLING_SRCS = \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/groups.c \
 	hubd/billing/intake.c \
 	hubd/billing/objects.c \
 	hubd/billing/oldrows.c \

@@ -44,7 +44,7 @@ cmd_show_accounts(struct billing *b, const struct json *args, struct reply *r)
 
 /* ---- ledger -------------------------------------------------------------- */
 
-static void
+void
 put_usage(struct jout *j, const struct usage *u)
 {
 	unsigned k;
@@ -106,20 +106,15 @@ list_row(void *arg, const struct ledger_row *row)
 	jout_end_object(j);
 }
 
-static bool
+bool
 read_filter(struct billing *b, const struct json *args, struct reply *r,
     struct ledger_filter *f)
 {
 	const char *account = json_get_str(args, "account");
-	int64_t limit = json_get_int(args, "limit", CTL_LEDGER_LIMIT);
 
-	if (limit > CTL_LEDGER_LIMIT_MAX) {
-		reply_refuse(r, "limit: at most %d", CTL_LEDGER_LIMIT_MAX);
-		return (false);
-	}
-	f->limit = (uint32_t)limit;
+	memset(f, 0, sizeof(*f));
 	f->since_ms = json_get_int(args, "since_ms", 0);
-	f->account = 0;
+	f->until_ms = json_get_int(args, "until_ms", 0);
 	return (
 	    account == NULL || (f->account = find_account(b, r, account)) != 0);
 }
@@ -127,12 +122,18 @@ read_filter(struct billing *b, const struct json *args, struct reply *r,
 void
 cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 {
+	int64_t limit = json_get_int(args, "limit", CTL_LEDGER_LIMIT);
 	struct listing l = {.b = b, .j = &r->j};
 	enum ledger_result result;
 	struct ledger_filter f;
 
+	if (limit < 1 || limit > CTL_LEDGER_LIMIT_MAX) {
+		reply_refuse(r, "limit: 1 to %d", CTL_LEDGER_LIMIT_MAX);
+		return;
+	}
 	if (!read_filter(b, args, r, &f))
 		return;
+	f.limit = (uint32_t)limit;
 	jout_begin_object(&r->j);
 	jout_key(&r->j, "rows");
 	jout_begin_array(&r->j);

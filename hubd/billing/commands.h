@@ -49,6 +49,12 @@ void put_time(struct jout *, const char *key, int64_t ms);
 
 /* The account of that name, or 0 with a refusal. */
 uint32_t find_account(struct billing *, struct reply *, const char *name);
+/* {"input":12,"output":3} as member "usage". */
+void put_usage(struct jout *, const struct usage *);
+/* account, since and until of a request as a filter without a limit; false:
+ * refused. */
+bool read_filter(struct billing *, const struct json *args, struct reply *,
+    struct ledger_filter *);
 /* The data of a reload that is done. */
 void cmd_reload_data(struct billing *, struct jout *);
 /* One element of "accounts". */

@@ -112,7 +112,8 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_show.c hubd/billing/cmd_usage.c \
+	hubd/billing/groups.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/objects.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
@@ -133,6 +134,7 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
 UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
+UNIT_books = $(UNIT_commands)
 
 # What each fuzz target links.
 FUZZ_jscan = $(UNIT_json)

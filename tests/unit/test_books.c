@@ -1,0 +1,194 @@
+/* Books for people: sums by group, rows in suspense taken up again. */
+#include "common/alloc.h"
+#include "common/crc32.h"
+#include "hubd/billing/groups.h"
+#include "tests/unit/billing_fixture.h"
+
+static void
+refused(const char *request, const char *text)
+{
+	struct json *answer = ask(request);
+	const char *error = json_get_str(answer, "error");
+
+	ck_assert_int_eq(json_get_int(answer, "status", -1), 1);
+	ck_assert_ptr_nonnull(error);
+	ck_assert_msg(strstr(error, text) != NULL, "%s", error);
+	ck_assert_ptr_null(json_get(answer, "data"));
+	json_free(answer);
+}
+
+static void
+member_is(const struct json *j, const char *key, const char *value)
+{
+	const char *text = json_get_str(j, key);
+
+	ck_assert_msg(text != NULL, "no %s", key);
+	ck_assert_str_eq(text, value);
+}
+
+/* ---- usage --------------------------------------------------------------- */
+
+#define DAY_MS INT64_C(86400000)
+
+/* Books rows as they come, without calls. */
+static void
+book_row(uint32_t account, const char *model, int64_t time_ms, uint64_t input,
+    const char *amount)
+{
+	struct ledger_row r = {.account = account, .time_ms = time_ms};
+	enum ledger_result result;
+
+	next_id++;
+	memcpy(r.id.b, &next_id, sizeof(next_id));
+	snprintf(r.model, sizeof(r.model), "%s", model);
+	snprintf(r.key, sizeof(r.key), "key_%u", account);
+	snprintf(r.amount, sizeof(r.amount), "%s", amount);
+	r.usage.n[USAGE_input] = input;
+	ck_assert_int_eq(
+	    billing.ops->book(billing.store, &r, 1, &result), LEDGER_OK);
+	ck_assert_int_eq(result, LEDGER_OK);
+}
+
+static void
+book_some(void)
+{
+	must("{\"cmd\":\"account add\",\"args\":{\"name\":\"beta\"}}");
+	book_row(1, "m", DAY_MS - 1, 10, "0.000000000000000000000001");
+	book_row(1, "m", DAY_MS, 20, "0.1");
+	book_row(2, "big", DAY_MS + 1, 30, "2");
+	book_row(1, "big", 3 * DAY_MS, 40, "0.9");
+}
+
+static void
+group_is(const struct json *g, const char *by, const char *name,
+    int64_t requests, int64_t input, const char *amount)
+{
+	ck_assert_ptr_nonnull(g);
+	if (by != NULL)
+		member_is(g, by, name);
+	ck_assert_int_eq(json_get_int(g, "requests", -1), requests);
+	ck_assert_int_eq(json_get_int(json_get(g, "usage"), "input", 0), input);
+	member_is(g, "amount", amount);
+}
+
+START_TEST(usage_is_summed_by_account_to_the_last_digit)
+{
+	struct json *answer;
+	const struct json *g;
+
+	book_some();
+	answer = ask("{\"cmd\":\"show usage\"}");
+	g = first_of(answer, "usage");
+	group_is(g, "account", "acme", 3, 70, "1.000000000000000000000001");
+	group_is(g->next, "account", "beta", 1, 30, "2");
+	ck_assert_ptr_null(g->next->next);
+	group_is(json_get(data_of(answer), "total"), NULL, NULL, 4, 100,
+	    "3.000000000000000000000001");
+	json_free(answer);
+}
+END_TEST
+
+START_TEST(usage_is_summed_by_day_and_model_and_key)
+{
+	struct json *answer;
+	const struct json *g;
+
+	book_some();
+	answer = ask("{\"cmd\":\"show usage\",\"args\":{\"by\":\"day\","
+		     "\"account\":\"acme\"}}");
+	g = first_of(answer, "usage");
+	group_is(g, "day", "1970-01-01", 1, 10, "0.000000000000000000000001");
+	group_is(g->next, "day", "1970-01-02", 1, 20, "0.1");
+	group_is(g->next->next, "day", "1970-01-04", 1, 40, "0.9");
+	json_free(answer);
+	answer = ask("{\"cmd\":\"show usage\",\"args\":{\"by\":\"model\","
+		     "\"since_ms\":86400000,\"until_ms\":259200000}}");
+	g = first_of(answer, "usage");
+	group_is(g, "model", "big", 1, 30, "2");
+	group_is(g->next, "model", "m", 1, 20, "0.1");
+	json_free(answer);
+	answer = ask("{\"cmd\":\"show usage\",\"args\":{\"by\":\"key\"}}");
+	g = first_of(answer, "usage");
+	group_is(g->next, "key", "key_2", 1, 30, "2");
+	json_free(answer);
+	answer = ask("{\"cmd\":\"show usage\",\"args\":{\"by\":\"agent\"}}");
+	group_is(first_of(answer, "usage"), "agent", "", 4, 100,
+	    "3.000000000000000000000001");
+	json_free(answer);
+}
+END_TEST
+
+START_TEST(usage_of_nothing_is_nothing)
+{
+	struct json *answer = ask("{\"cmd\":\"show usage\"}");
+
+	ck_assert_ptr_null(json_get(data_of(answer), "usage")->first);
+	group_is(json_get(data_of(answer), "total"), NULL, NULL, 0, 0, "0");
+	json_free(answer);
+	refused("{\"cmd\":\"show usage\",\"args\":{\"by\":\"moon\"}}", "model");
+	refused("{\"cmd\":\"show usage\",\"args\":{\"account\":\"no\"}}",
+	    "no account no");
+}
+END_TEST
+
+START_TEST(too_many_groups_are_refused)
+{
+	struct ledger_row r = {.amount = "0"};
+	struct groups gs;
+	int i;
+
+	groups_init(&gs, BY_MODEL);
+	for (i = GROUPS_MAX; i > 0; i--) {
+		snprintf(r.model, sizeof(r.model), "m%d", i);
+		groups_add(&gs, &r);
+	}
+	ck_assert(!gs.too_many);
+	groups_add(&gs, &r);
+	ck_assert(!gs.too_many);
+	ck_assert_uint_eq(gs.n, GROUPS_MAX);
+	strcpy(r.model, "one more");
+	groups_add(&gs, &r);
+	ck_assert(gs.too_many);
+	groups_fini(&gs);
+}
+END_TEST
+
+START_TEST(a_sum_of_counts_does_not_wrap)
+{
+	struct ledger_row r = {.amount = "0"};
+	struct groups gs;
+
+	groups_init(&gs, BY_MODEL);
+	r.usage.n[USAGE_output] = UINT64_MAX - 1;
+	groups_add(&gs, &r);
+	groups_add(&gs, &r);
+	ck_assert_uint_eq(gs.total.usage.n[USAGE_output], UINT64_MAX);
+	ck_assert(!gs.broken);
+	strcpy(r.amount, "much");
+	groups_add(&gs, &r);
+	ck_assert(gs.broken);
+	groups_fini(&gs);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("books");
+	TCase *tc = tcase_create("books");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(tc, billing_set_up, billing_tear_down);
+	tcase_add_test(tc, usage_is_summed_by_account_to_the_last_digit);
+	tcase_add_test(tc, usage_is_summed_by_day_and_model_and_key);
+	tcase_add_test(tc, usage_of_nothing_is_nothing);
+	tcase_add_test(tc, too_many_groups_are_refused);
+	tcase_add_test(tc, a_sum_of_counts_does_not_wrap);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return (failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
