@@ -200,6 +200,7 @@ BILLING_SRCS = \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_suspense.c \
 	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \

@@ -12,7 +12,6 @@ struct listing {
 	struct billing *b;
 	struct jout *j;
 	const char *name; /* of the only account to show, or NULL */
-	uint64_t n;
 };
 
 static void
@@ -139,37 +138,6 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 	jout_begin_array(&r->j);
 	result = b->ops->each_row(b->store, &f, list_row, &l);
 	jout_end_array(&r->j);
-	jout_end_object(&r->j);
-	reply_store(r, result, "row", "");
-}
-
-/* ---- suspense ------------------------------------------------------------ */
-
-static void
-list_suspense(void *arg, const struct ledger_suspense *s)
-{
-	struct listing *l = arg;
-
-	l->n++;
-	jout_begin_object(l->j);
-	jout_kstr(l->j, "id", s->id);
-	put_time(l->j, "time", s->time_ms);
-	jout_kstr(l->j, "reason", s->reason);
-	jout_end_object(l->j);
-}
-
-void
-cmd_show_suspense(struct billing *b, const struct json *args, struct reply *r)
-{
-	struct listing l = {.b = b, .j = &r->j};
-	enum ledger_result result;
-
-	jout_begin_object(&r->j);
-	jout_key(&r->j, "suspense");
-	jout_begin_array(&r->j);
-	result = b->ops->each_suspense(b->store, false, list_suspense, &l);
-	jout_end_array(&r->j);
-	jout_kuint(&r->j, "count", l.n);
 	jout_end_object(&r->j);
 	reply_store(r, result, "row", "");
 }

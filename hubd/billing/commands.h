@@ -40,6 +40,8 @@ bool reply_store(
 
 /* [A-Za-z0-9._-]{1,63}; else refuses. */
 bool check_name(struct reply *, const char *what, const char *name);
+/* 1 to 200 bytes; else refuses. NULL is fine. */
+bool check_text(struct reply *, const char *what, const char *text);
 /* A list of globs that fits into cap; else refuses. NULL is fine. */
 bool check_list(struct reply *, const char *what, const char *list, size_t cap);
 /* "a,b*" as ["a","b*"]. */

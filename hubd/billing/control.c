@@ -35,6 +35,7 @@ struct control {
 	struct loop_io *io;
 	LIST_HEAD(, client) clients;
 	unsigned n;
+	uint32_t asker; /* user id of whose command runs */
 };
 
 static void
@@ -60,11 +61,29 @@ send_answer(struct client *c, struct buf *answer)
 	drop(c, CONN_CLOSE_LINGER);
 }
 
+static uint32_t
+user_of(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == -1)
+		return (UINT32_MAX);
+	return (peer.uid);
+}
+
+uint32_t
+control_asker(const struct billing *b)
+{
+	return (b->control->asker);
+}
+
 static void
 run(struct client *c, struct span line)
 {
 	struct buf answer;
 
+	c->control->asker = user_of(conn_fd(c->conn));
 	buf_init(&answer);
 	c->cookie = command_run(c->control->b, line, &answer);
 	if (c->cookie == 0)

@@ -122,8 +122,10 @@ static const struct view views[] = {
 	    {COLUMN_NAME, "PROVIDER", "provider"},
 	    {COLUMN_ID, "ESTIMATED", "estimated"}}},
     {"suspense", CTL_COMMANDS,
-	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"}},
-	{{COLUMN_NAME, "REASON", "reason"}}},
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"},
+	    {COLUMN_ID, "STATE", "state"}},
+	{{COLUMN_NAME, "REASON", "reason"}, {COLUMN_NAME, "WHY", "why"},
+	    {COLUMN_NAME, "BY", "by"}}},
 };
 
 static const struct view *

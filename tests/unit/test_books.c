@@ -171,6 +171,218 @@ START_TEST(a_sum_of_counts_does_not_wrap)
 }
 END_TEST
 
+/* ---- suspense ------------------------------------------------------------ */
+
+#define RETRY(id)                                            \
+	"{\"cmd\":\"suspense retry\",\"args\":{\"id\":\"" id \
+	"\",\"reason\":\"it is mended\"}}"
+#define DROP(id)                                            \
+	"{\"cmd\":\"suspense drop\",\"args\":{\"id\":\"" id \
+	"\",\"reason\":\"a trial\"}}"
+#define FIRST "01000000-0000-0000-0000-000000000000"
+
+/* A call of a version that is not there (yet). */
+static void
+suspend_call(uint64_t version)
+{
+	struct call_fixed f = call_fixed();
+
+	f.price_version = version;
+	call_finished(&f, 1000, 0);
+	settle_all();
+	ck_assert_uint_eq(suspended(), 1);
+}
+
+static void
+expect_record(const char *state, const char *why)
+{
+	struct json *answer =
+	    ask("{\"cmd\":\"show suspense\",\"args\":{\"all\":true}}");
+	const struct json *s = first_of(answer, "suspense");
+
+	ck_assert_int_eq(json_get_int(data_of(answer), "count", -1), 0);
+	member_is(s, "id", FIRST);
+	member_is(s, "state", state);
+	member_is(s, "by", "uid 1000");
+	member_is(s, "why", why);
+	ck_assert_ptr_nonnull(json_get_str(s, "resolved"));
+	json_free(answer);
+	answer = ask("{\"cmd\":\"show suspense\"}");
+	ck_assert_ptr_null(json_get(data_of(answer), "suspense")->first);
+	json_free(answer);
+}
+
+START_TEST(a_row_whose_price_came_back_is_booked_once)
+{
+	char error[200];
+
+	suspend_call(2);
+	refused(RETRY(FIRST), "its price is not known");
+	ck_assert_uint_eq(suspended(), 1);
+	write_prices("{\"m\":{\"input_cost_per_token\":2e-06,"
+		     "\"output_cost_per_token\":2e-06}}");
+	ck_assert_int_eq(
+	    prices_reload(&billing, 0, false, error, sizeof(error)), 0);
+	must(RETRY(FIRST));
+	ck_assert_uint_eq(suspended(), 0);
+	ck_assert_str_eq(account().spent, "0.002");
+	ck_assert_int_eq(atomic_load(pub_available(fixture, 0)), 4998000000);
+	ck_assert_uint_eq(counter_sum(fixture, COUNT_booked), 1);
+	refused(RETRY(FIRST), "no row " FIRST " waits");
+	refused(DROP(FIRST), "no row " FIRST " waits");
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 1);
+	expect_record("retried", "it is mended");
+}
+END_TEST
+
+/* As after a kill between booking and the note that it was booked. */
+START_TEST(a_row_that_was_booked_and_not_noted_is_not_charged_again)
+{
+	char error[200];
+
+	suspend_call(2);
+	write_prices("{\"m\":{\"input_cost_per_token\":2e-06,"
+		     "\"output_cost_per_token\":2e-06}}");
+	prices_reload(&billing, 0, false, error, sizeof(error));
+	next_id--;
+	{
+		struct call_fixed f = call_fixed();
+
+		f.price_version = 2;
+		call_finished(&f, 1000, 0);
+	}
+	settle_all();
+	ck_assert_str_eq(account().spent, "0.002");
+	must(RETRY(FIRST));
+	ck_assert_str_eq(account().spent, "0.002");
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 1);
+	expect_record("retried", "it is mended");
+}
+END_TEST
+
+START_TEST(a_row_with_a_broken_checksum_can_only_be_dropped)
+{
+	struct call_fixed f = call_fixed();
+	call_ref_t ref = call_finished(&f, 1000, 0);
+
+	call_at(fixture, ref)->fixed.crc ^= 1;
+	settle_all();
+	ck_assert_uint_eq(suspended(), 1);
+	refused(RETRY(FIRST), "wrong checksum");
+	ck_assert_uint_eq(suspended(), 1);
+	must(DROP(FIRST));
+	ck_assert_uint_eq(suspended(), 0);
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 0);
+	expect_record("dropped", "a trial");
+}
+END_TEST
+
+/* A checkpoint as billing puts it aside, of an account that is not there. */
+static struct ledger_row
+checkpoint_row(void)
+{
+	struct ledger_row r = {.account = 2, .time_ms = 1000, .status = 200};
+
+	r.id.b[0] = 1;
+	strcpy(r.model, "m");
+	strcpy(r.outcome, "orphaned");
+	strcpy(r.amount, "0.25");
+	return (r);
+}
+
+static void
+suspend_raw(const void *raw, size_t n)
+{
+	req_id_t id = {{1}};
+
+	ck_assert(book_suspend(&billing, id, "a checkpoint", raw, n));
+}
+
+START_TEST(a_checkpoint_is_booked_once_its_account_is_there)
+{
+	struct ledger_row r = checkpoint_row();
+	struct ledger_account a;
+
+	suspend_raw(&r, sizeof(r));
+	refused(RETRY(FIRST), "the store refuses the row");
+	must("{\"cmd\":\"account add\",\"args\":{\"name\":\"beta\"}}");
+	must(RETRY(FIRST));
+	ck_assert_int_eq(
+	    billing.ops->account_get(billing.store, 2, &a), LEDGER_OK);
+	ck_assert_str_eq(a.balance, "-0.25");
+	expect_record("retried", "it is mended");
+}
+END_TEST
+
+static void
+spoil_flag(struct ledger_row *r)
+{
+	memset(&r->stream, 0x5a, sizeof(r->stream));
+}
+
+static void
+spoil_end(struct ledger_row *r)
+{
+	memset(r->tier, 'x', sizeof(r->tier));
+}
+
+static void
+spoil_count(struct ledger_row *r)
+{
+	r->usage.n[USAGE_images] = UINT64_MAX;
+}
+
+static void
+spoil_account(struct ledger_row *r)
+{
+	r->account = 0;
+}
+
+static void
+spoil_object(struct ledger_row *r)
+{
+	r->object.event = 77;
+}
+
+static const struct {
+	void (*spoil)(struct ledger_row *);
+	const char *why;
+} spoils[] = {
+    {spoil_flag, "flag out of range"},
+    {spoil_end, "text without an end"},
+    {spoil_count, "usage out of range"},
+    {spoil_account, "row out of range"},
+    {spoil_object, "object out of range"},
+};
+
+START_TEST(a_checkpoint_that_was_spoilt_stays_in_suspense)
+{
+	struct ledger_row r = checkpoint_row();
+
+	spoils[_i].spoil(&r);
+	suspend_raw(&r, sizeof(r));
+	refused(RETRY(FIRST), spoils[_i].why);
+	ck_assert_uint_eq(suspended(), 1);
+	ck_assert_uint_eq(ledger_null_rows(billing.store), 0);
+}
+END_TEST
+
+START_TEST(what_nobody_can_read_stays_in_suspense)
+{
+	suspend_raw("?", 1);
+	refused(RETRY(FIRST), "another version of hubd");
+	refused("{\"cmd\":\"suspense drop\",\"args\":{\"id\":\"" FIRST
+		"\",\"reason\":\"\"}}",
+	    "reason: 1 to 200");
+	refused("{\"cmd\":\"suspense drop\",\"args\":{\"id\":\"" FIRST "\"}}",
+	    "usage");
+	ledger_null_set_down(billing.store, true);
+	refused(DROP(FIRST), "the store is away");
+	ledger_null_set_down(billing.store, false);
+	must(DROP(FIRST));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -185,6 +397,14 @@ main(void)
 	tcase_add_test(tc, usage_of_nothing_is_nothing);
 	tcase_add_test(tc, too_many_groups_are_refused);
 	tcase_add_test(tc, a_sum_of_counts_does_not_wrap);
+	tcase_add_test(tc, a_row_whose_price_came_back_is_booked_once);
+	tcase_add_test(
+	    tc, a_row_that_was_booked_and_not_noted_is_not_charged_again);
+	tcase_add_test(tc, a_row_with_a_broken_checksum_can_only_be_dropped);
+	tcase_add_test(tc, a_checkpoint_is_booked_once_its_account_is_there);
+	tcase_add_loop_test(tc, a_checkpoint_that_was_spoilt_stays_in_suspense,
+	    0, sizeof(spoils) / sizeof(spoils[0]));
+	tcase_add_test(tc, what_nobody_can_read_stays_in_suspense);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
