@@ -142,6 +142,7 @@ LEDGER_SRCS = \
 # what hubd's processes share
 HUB_SRCS = \
 	hubd/address.c \
+	hubd/birth.c \
 	hubd/channel.c \
 	hubd/child.c \
 	hubd/confine.c \
@@ -209,9 +210,11 @@ BILLING_SRCS = \
 	hubd/billing/groups.c \
 	hubd/billing/intake.c \
 	hubd/billing/objects.c \
+	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
+	hubd/billing/reply.c \
 	hubd/billing/settle.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \

@@ -43,7 +43,17 @@ enum stage {
 };
 
 struct batch;
+struct billing;
 struct control;
+struct offspring_self;
+
+/* Where changes of an errand go, which publishes nothing itself: each is as
+ * its namesake of publish.c. */
+struct publish_sink {
+	bool (*account)(struct billing *, const struct ledger_account *);
+	bool (*key)(struct billing *, const struct ledger_key *, bool cut);
+	bool (*agent)(struct billing *, const struct ledger_agent *);
+};
 
 struct billing {
 	struct hub_child *child; /* NULL in unit tests */
@@ -51,6 +61,9 @@ struct billing {
 	struct loop *loop; /* NULL in unit tests, as the timers */
 	struct counter_row *count;
 	struct hub_conf *conf; /* child->conf */
+
+	struct offspring_self *self; /* an errand's; NULL: this is billing */
+	const struct publish_sink *sink; /* an errand's that changes things */
 
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
@@ -98,6 +111,8 @@ void store_failed(struct billing *);
 void store_worked(struct billing *);
 /* Is it of no use to ask now? */
 bool store_waits(const struct billing *);
+/* Is it a store that several hubs share, whose copy is here? */
+bool store_is_shared(const struct billing *);
 
 /* ---- intake.c ------------------------------------------------------------ */
 

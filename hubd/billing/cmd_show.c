@@ -10,7 +10,7 @@
 
 struct listing {
 	struct billing *b;
-	struct jout *j;
+	struct reply *r;
 	const char *name; /* of the only account to show, or NULL */
 };
 
@@ -19,15 +19,16 @@ list_account(void *arg, const struct ledger_account *a)
 {
 	struct listing *l = arg;
 
-	if (l->name == NULL || strcmp(l->name, a->name) == 0)
-		put_account(l->b, l->j, a);
+	if (l->name != NULL && strcmp(l->name, a->name) != 0)
+		return;
+	put_account(l->b, &l->r->j, a);
+	reply_more(l->r);
 }
 
 void
 cmd_show_accounts(struct billing *b, const struct json *args, struct reply *r)
 {
-	struct listing l = {
-	    .b = b, .j = &r->j, .name = json_get_str(args, "name")};
+	struct listing l = {.b = b, .r = r, .name = json_get_str(args, "name")};
 	enum ledger_result result;
 
 	if (l.name != NULL && find_account(b, r, l.name) == 0)
@@ -81,7 +82,7 @@ static void
 list_row(void *arg, const struct ledger_row *row)
 {
 	struct listing *l = arg;
-	struct jout *j = l->j;
+	struct jout *j = &l->r->j;
 	char id[REQ_ID_TEXT];
 
 	req_id_format(row->id, id);
@@ -103,6 +104,7 @@ list_row(void *arg, const struct ledger_row *row)
 	put_usage(j, &row->usage);
 	put_amount(j, row);
 	jout_end_object(j);
+	reply_more(l->r);
 }
 
 bool
@@ -122,7 +124,7 @@ void
 cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 {
 	int64_t limit = json_get_int(args, "limit", CTL_LEDGER_LIMIT);
-	struct listing l = {.b = b, .j = &r->j};
+	struct listing l = {.b = b, .r = r};
 	enum ledger_result result;
 	struct ledger_filter f;
 

@@ -85,7 +85,7 @@ run(struct client *c, struct span line)
 
 	c->control->asker = user_of(conn_fd(c->conn));
 	buf_init(&answer);
-	c->cookie = command_run(c->control->b, line, &answer);
+	c->cookie = command_run(c->control->b, line, &answer, NULL, NULL);
 	if (c->cookie == 0)
 		send_answer(c, &answer);
 	else

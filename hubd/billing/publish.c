@@ -127,6 +127,8 @@ publish_account(struct billing *b, const struct ledger_account *a)
 	int64_t left;
 	uint32_t row;
 
+	if (b->sink != NULL)
+		return (b->sink->account(b, a));
 	if (!dir_put(&b->accounts, a->id, a->name) ||
 	    (row = dir_take_row(&b->accounts, a->id)) == DIR_NO_ROW)
 		return (false);
@@ -175,6 +177,8 @@ publish_key(struct billing *b, const struct ledger_key *k, bool cut)
 	struct pub_key p;
 	uint32_t row;
 
+	if (b->sink != NULL)
+		return (b->sink->key(b, k, cut));
 	if (!dir_put(&b->keys, k->number, k->id))
 		return (false);
 	/* A key revoked before this hub started needs no row. */
@@ -202,6 +206,8 @@ publish_agent(struct billing *b, const struct ledger_agent *a)
 	    .draining = a->draining};
 	uint32_t row;
 
+	if (b->sink != NULL)
+		return (b->sink->agent(b, a));
 	if (!dir_put(&b->agents, a->id, a->name))
 		return (false);
 	if (a->revoked && dir_row(&b->agents, a->id) == DIR_NO_ROW)

@@ -121,6 +121,10 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
 	hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
 	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c hubd/ledger/null_tables.c \
+	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
+	hubd/billing/state.c hubd/billing/store.c hubd/billing/versions.c \
+	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
+	hubd/ledger/null_objects.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
