@@ -130,6 +130,8 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c \
+	hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
 	hubd/ledger/sqlite_check.c \

@@ -19,6 +19,7 @@
 #include "shm/usage.h"
 
 #define LEDGER_NAME_MAX 64 /* of accounts, keys, agents; with terminator */
+#define LEDGER_ID_MAX	40 /* of a UUID as text */
 
 struct ledger; /* an open store */
 
@@ -167,6 +168,10 @@ struct ledger_ops {
 	/* where: the folder (sqlite) or URL. NULL and error on failure. */
 	struct ledger *(*open)(const char *where, char *error, size_t cap);
 	void (*close)(struct ledger *);
+	/* The UUID of the store, whoever opens it; "" while a shared one has
+	 * not been heard of. NULL if a backend has none. */
+	enum ledger_result (*store_id)(
+	    struct ledger *, char out[LEDGER_ID_MAX]);
 
 	/*
 	 * Books rows in one transaction: each row, its account's balance

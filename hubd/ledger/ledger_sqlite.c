@@ -23,9 +23,9 @@
 #include "common/alloc.h"
 #include "common/log.h"
 
-#define DB_FILE	       "hubd.db"
 #define SCHEMA_VERSION "3"
 #define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
+#define ASK_SPOOL      "SELECT count(*) FROM sqlite_schema WHERE name = 'owed'"
 #define BUSY_MS	       2000
 #define STMTS_MAX      64
 #define CIFS_MAGIC     0xff534d42
@@ -40,7 +40,11 @@ struct ledger {
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
 	bool checkpoints; /* there may be some */
+	bool spool;
+	uint64_t waiting; /* in a spool: rows */
 };
+
+static const struct db_file own_file = {.name = "hubd.db"};
 
 /* ---- statements ---------------------------------------------------------- */
 
@@ -213,6 +217,18 @@ db_set_checkpoints(struct ledger *l, bool may)
 	l->checkpoints = may;
 }
 
+bool
+db_is_spool(const struct ledger *l)
+{
+	return (l->spool);
+}
+
+uint64_t *
+db_waiting(struct ledger *l)
+{
+	return (&l->waiting);
+}
+
 int64_t
 db_now_ms(void)
 {
@@ -241,6 +257,15 @@ db_commit(struct ledger *l)
 		return (LEDGER_OK);
 	db_rollback(l);
 	return (LEDGER_DOWN);
+}
+
+void
+db_set_sync(struct ledger *l, bool sync)
+{
+	struct query q = sync ? db_query(l, "PRAGMA synchronous = FULL")
+			      : db_query(l, "PRAGMA synchronous = NORMAL");
+
+	(void)db_run(&q);
 }
 
 void
@@ -303,19 +328,23 @@ create_private(const char *path, int flags, char *error, size_t cap)
 }
 
 static int
-open_file(struct ledger *l, const char *path, char *error, size_t cap)
+open_file(
+    struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
 {
-	if (create_private(path, 0, error, cap) == -1)
+	int mode = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+
+	if (!read_only && create_private(path, 0, error, cap) == -1)
 		return (-1);
-	if (sqlite3_open_v2(path, &l->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-		NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &l->db, mode | SQLITE_OPEN_NOMUTEX, NULL) !=
+	    SQLITE_OK) {
 		snprintf(
 		    error, cap, "store: %s: %s", path, sqlite3_errmsg(l->db));
 		return (-1);
 	}
 	sqlite3_extended_result_codes(l->db, 1);
 	sqlite3_busy_timeout(l->db, BUSY_MS);
+	if (read_only)
+		return (0);
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
@@ -350,7 +379,8 @@ static const struct {
 };
 
 static int
-run_schemas(struct ledger *l, char *error, size_t cap)
+run_schemas(
+    struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
 	char answer[16];
 	size_t i;
@@ -365,16 +395,23 @@ run_schemas(struct ledger *l, char *error, size_t cap)
 		    execute(l, schemas[i].sql, error, cap) == -1)
 			return (-1);
 	}
+	ask(l, ASK_SPOOL, answer, sizeof(answer));
+	if (file->spool && strcmp(answer, "0") == 0 &&
+	    execute(l, ledger_spool_schema, error, cap) == -1)
+		return (-1);
 	return (0);
 }
 
 /* A new file gets all of it, one of an older hubd what has come since. */
 static int
-make_schema(struct ledger *l, char *error, size_t cap)
+make_schema(
+    struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
+	if (file->read_only)
+		return (0);
 	if (execute(l, "BEGIN IMMEDIATE", error, cap) == -1)
 		return (-1);
-	if (run_schemas(l, error, cap) == -1 ||
+	if (run_schemas(l, file, error, cap) == -1 ||
 	    execute(l, "COMMIT", error, cap) == -1) {
 		db_rollback(l);
 		return (-1);
@@ -403,8 +440,8 @@ check_schema(struct ledger *l, const char *path, char *error, size_t cap)
 	return (0);
 }
 
-static void
-sqlite_close(struct ledger *l)
+void
+db_close(struct ledger *l)
 {
 	size_t i;
 
@@ -416,23 +453,68 @@ sqlite_close(struct ledger *l)
 	free(l);
 }
 
-static struct ledger *
-sqlite_open(const char *where, char *error, size_t cap)
+struct ledger *
+db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
-	char *path = xasprintf("%s/%s", where, DB_FILE);
+	char *path = xasprintf("%s/%s", where, file->name);
 
 	l->checkpoints = true; /* of the run before */
-
+	l->spool = file->spool;
 	if (refuse_network(where, error, cap) == -1 ||
-	    open_file(l, path, error, cap) == -1 ||
-	    make_schema(l, error, cap) == -1 ||
+	    open_file(l, path, file->read_only, error, cap) == -1 ||
+	    make_schema(l, file, error, cap) == -1 ||
 	    check_schema(l, path, error, cap) == -1) {
-		sqlite_close(l);
+		db_close(l);
 		l = NULL;
 	}
 	free(path);
 	return (l);
+}
+
+/* ---- identity ------------------------------------------------------------ */
+
+enum ledger_result
+db_meta_get(struct ledger *l, const char *name, char *out, size_t cap)
+{
+	struct query q = db_query(l, "SELECT value FROM meta WHERE name = ?");
+	enum db_step step;
+
+	db_bind_text(&q, name);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		db_text(&q, out, cap);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
+}
+
+enum ledger_result
+db_meta_set(struct ledger *l, const char *name, const char *value)
+{
+	struct query q =
+	    db_query(l, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+
+	db_bind_text(&q, name);
+	db_bind_text(&q, value);
+	return (db_result(db_run(&q)));
+}
+
+/* Made when it is asked for first. */
+static enum ledger_result
+sqlite_store_id(struct ledger *l, char out[LEDGER_ID_MAX])
+{
+	enum ledger_result rc = db_meta_get(l, "store_id", out, LEDGER_ID_MAX);
+
+	if (rc != LEDGER_MISSING)
+		return (rc);
+	req_id_format(uuid_random(), out);
+	return (db_meta_set(l, "store_id", out));
+}
+
+static struct ledger *
+sqlite_open(const char *where, char *error, size_t cap)
+{
+	return (db_open(where, &own_file, error, cap));
 }
 
 /* ---- backup -------------------------------------------------------------- */
@@ -479,7 +561,8 @@ sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
 const struct ledger_ops ledger_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
-    .close = sqlite_close,
+    .close = db_close,
+    .store_id = sqlite_store_id,
     .book = sqlite_book,
     .checkpoint = sqlite_checkpoint,
     .each_checkpoint = sqlite_each_checkpoint,

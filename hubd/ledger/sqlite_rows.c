@@ -21,6 +21,7 @@ struct batch {
 	struct ledger *l;
 	struct account_sum *sums;
 	size_t nsums;
+	size_t fresh;	  /* rows that were not there */
 	amount_t *amount; /* of the row at hand */
 };
 
@@ -259,13 +260,17 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 	amount_neg(b->amount);
 	if (s->broken || amount_format(b->amount, charge) == -1)
 		return (unbook(b, t->id));
-	step = change_insert(
-	    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
+	if (db_is_spool(b->l))
+		step = spool_keep_object(b->l, r, t->id);
+	else
+		step = change_insert(
+		    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
 	if (step == DB_DOWN)
 		return (LEDGER_DOWN);
 	if (step != DB_DONE)
 		return (unbook(b, t->id));
 	amount_add(s->sum, b->amount);
+	b->fresh++;
 	if (object_after(b->l, r) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	return (db_result(checkpoint_forget(b->l, t->id)));
@@ -296,6 +301,16 @@ book_one(struct batch *b, struct ledger_row *r)
 }
 
 static enum ledger_result
+charge_account(struct batch *b, const struct account_sum *s)
+{
+	enum ledger_result rc = account_apply(b->l, s->account, s->sum, true);
+
+	if (rc == LEDGER_OK && db_is_spool(b->l))
+		rc = spool_owe(b->l, s->account, s->sum);
+	return (rc);
+}
+
+static enum ledger_result
 book_all(struct batch *b, struct ledger_row *rows, size_t n,
     enum ledger_result *results)
 {
@@ -308,8 +323,7 @@ book_all(struct batch *b, struct ledger_row *rows, size_t n,
 	}
 	for (i = 0; i < b->nsums; i++) {
 		if (!b->sums[i].broken &&
-		    account_apply(b->l, b->sums[i].account, b->sums[i].sum,
-			true) != LEDGER_OK)
+		    charge_account(b, &b->sums[i]) != LEDGER_OK)
 			return (LEDGER_DOWN);
 	}
 	return (LEDGER_OK);
@@ -334,8 +348,10 @@ sqlite_book(struct ledger *l, struct ledger_row *rows, size_t n,
 		rc = db_commit(l);
 	else
 		db_rollback(l);
-	if (rc == LEDGER_OK)
+	if (rc == LEDGER_OK) {
 		look_for_checkpoints(l);
+		*db_waiting(l) += b.fresh;
+	}
 	for (i = 0; i < b.nsums; i++)
 		amount_free(b.sums[i].sum);
 	amount_free(b.amount);

@@ -13,6 +13,7 @@ import pytest
 
 import procs
 import priced
+import stores
 
 TOPOLOGIES = {
     "direct": dict(workers=4, links=2),
@@ -87,6 +88,14 @@ def pytest_terminal_summary(terminalreporter):
                 if name == "shown" and r.when == "call":
                     terminalreporter.section(r.nodeid)
                     terminalreporter.write_line(text)
+
+
+def pytest_unconfigure(config):
+    stores.stop()
+
+
+def pytest_report_header(config):
+    return f"store {stores.STORE}, limits {stores.LIMITS}"
 
 
 def may_be_left_out(report):

@@ -2,6 +2,10 @@
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
+	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
@@ -11,6 +15,7 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
+UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
