@@ -22,7 +22,7 @@ static const char *const states[] = {
 };
 
 struct listing {
-	struct jout *j;
+	struct reply *r;
 	uint64_t waiting;
 };
 
@@ -30,25 +30,27 @@ static void
 list_suspense(void *arg, const struct ledger_suspense *s)
 {
 	struct listing *l = arg;
+	struct jout *j = &l->r->j;
 
 	l->waiting += s->how == SUSPENSE_WAITS;
-	jout_begin_object(l->j);
-	jout_kstr(l->j, "id", s->id);
-	put_time(l->j, "time", s->time_ms);
-	jout_kstr(l->j, "reason", s->reason);
-	jout_kstr(l->j, "state", states[s->how]);
+	jout_begin_object(j);
+	jout_kstr(j, "id", s->id);
+	put_time(j, "time", s->time_ms);
+	jout_kstr(j, "reason", s->reason);
+	jout_kstr(j, "state", states[s->how]);
 	if (s->how != SUSPENSE_WAITS) {
-		put_time(l->j, "resolved", s->resolved_ms);
-		jout_kstr(l->j, "by", s->by);
-		jout_kstr(l->j, "why", s->why);
+		put_time(j, "resolved", s->resolved_ms);
+		jout_kstr(j, "by", s->by);
+		jout_kstr(j, "why", s->why);
 	}
-	jout_end_object(l->j);
+	jout_end_object(j);
+	reply_more(l->r);
 }
 
 void
 cmd_show_suspense(struct billing *b, const struct json *args, struct reply *r)
 {
-	struct listing l = {.j = &r->j};
+	struct listing l = {.r = r};
 	enum ledger_result result;
 
 	jout_begin_object(&r->j);
@@ -170,7 +172,9 @@ resolve(struct billing *b, struct reply *r, struct ledger_suspense *s,
 	result = b->ops->suspense_resolve(b->store, s);
 	if (reply_store(r, result, "row", s->id))
 		return (false);
-	atomic_fetch_sub(&shm_pub_state(b->shm)->suspense, 1);
+	/* an errand only reads what is published */
+	if (b->self == NULL)
+		atomic_fetch_sub(&shm_pub_state(b->shm)->suspense, 1);
 	log_info("call %s in suspense is %s by %s: %s", s->id, states[how],
 	    s->by, s->why);
 	jout_begin_object(&r->j);
@@ -221,10 +225,12 @@ retry(struct billing *b, struct reply *r, struct ledger_suspense *s,
 	/* Whatever comes now, what is booked is in force; if the store goes
 	 * away here, with the next row of the account. */
 	(void)publish_balance(b, row.account);
-	(void)publish_row_objects(b, &row);
+	if (b->self == NULL)
+		(void)publish_row_objects(b, &row);
 	if (!resolve(b, r, s, SUSPENSE_RETRIED))
 		return;
-	book_count(b, &row, cost);
+	if (b->self == NULL)
+		book_count(b, &row, cost);
 	jout_kstr(&r->j, "amount", row.amount);
 	jout_end_object(&r->j);
 }
@@ -236,7 +242,7 @@ cmd_suspense_retry(struct billing *b, const struct json *args, struct reply *r)
 	void *raw;
 	size_t n;
 
-	if (b->stage != STAGE_SERVING) {
+	if (b->self == NULL && b->stage != STAGE_SERVING) {
 		reply_refuse(r, "the hub is starting: try again in a moment");
 		return;
 	}

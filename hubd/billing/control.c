@@ -15,6 +15,7 @@
 #include "common/conn.h"
 #include "common/log.h"
 #include "hubd/billing/commands.h"
+#include "hubd/billing/offspring.h"
 
 #define CLIENTS_MAX    64
 #define CLIENT_MAGIC   0x63746c63
@@ -75,7 +76,7 @@ user_of(int fd)
 uint32_t
 control_asker(const struct billing *b)
 {
-	return (b->control->asker);
+	return (b->self != NULL ? user_of(b->self->client) : b->control->asker);
 }
 
 static void
