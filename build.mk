@@ -198,6 +198,7 @@ BILLING_SRCS = \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c \
 	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_export.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \

@@ -78,11 +78,9 @@ put_amount(struct jout *j, const struct ledger_row *row)
 	jout_kint(j, "duration_ms", row->duration_ms);
 }
 
-static void
-list_row(void *arg, const struct ledger_row *row)
+void
+put_row(struct jout *j, const struct ledger_row *row)
 {
-	struct listing *l = arg;
-	struct jout *j = &l->r->j;
 	char id[REQ_ID_TEXT];
 
 	req_id_format(row->id, id);
@@ -104,6 +102,14 @@ list_row(void *arg, const struct ledger_row *row)
 	put_usage(j, &row->usage);
 	put_amount(j, row);
 	jout_end_object(j);
+}
+
+static void
+list_row(void *arg, const struct ledger_row *row)
+{
+	struct listing *l = arg;
+
+	put_row(&l->r->j, row);
 	reply_more(l->r);
 }
 

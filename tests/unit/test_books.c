@@ -171,6 +171,137 @@ START_TEST(a_sum_of_counts_does_not_wrap)
 }
 END_TEST
 
+/* ---- check --------------------------------------------------------------- */
+
+START_TEST(a_check_has_the_sums_of_the_audit)
+{
+	struct json *answer;
+	const struct json *audit;
+
+	book_row(1, "m", DAY_MS, 20, "2");
+	answer = ask("{\"cmd\":\"store check\"}");
+	ck_assert(json_get_bool(data_of(answer), "ok", false));
+	member_is(data_of(answer), "store", "null");
+	audit = json_get(data_of(answer), "audit");
+	ck_assert(json_get_bool(audit, "ok", false));
+	member_is(audit, "ledger_sum", "2");
+	ck_assert_int_eq(json_get_int(audit, "absent_months", -1), 0);
+	json_free(answer);
+	ledger_null_set_down(billing.store, true);
+	refused("{\"cmd\":\"store check\"}", "the store is away");
+}
+END_TEST
+
+/* ---- export -------------------------------------------------------------- */
+
+/* The bytes of a stream, put together, terminated; ends as it says. The
+ * caller frees it. */
+static char *
+exported(const char *request, const char *end)
+{
+	struct buf out, all;
+	char *p, *next;
+	size_t n;
+
+	buf_init(&out);
+	buf_init(&all);
+	ck_assert_uint_eq(
+	    command_run(&billing, span_str(request), &out, NULL, NULL), 0);
+	buf_add(&out, "", 1);
+	p = buf_ptr(&out);
+	n = strlen(CTL_STREAM_HEAD);
+	ck_assert_msg(strncmp(p, CTL_STREAM_HEAD, n) == 0, "%s", p);
+	for (p += n; (n = strtoul(p, &next, 10)) != 0; p = next + 1 + n) {
+		ck_assert_int_eq(*next, '\n');
+		buf_add(&all, next + 1, n);
+	}
+	ck_assert_str_eq(next + 1, end);
+	buf_fini(&out);
+	p = xmemdup0(buf_ptr(&all), buf_len(&all));
+	buf_fini(&all);
+	return (p);
+}
+
+#define GOOD_END "{\"status\":0}\n"
+
+START_TEST(an_export_is_csv_that_begins_no_formula)
+{
+	char *text;
+
+	book_row(1, "=cmd|' /C calc'!A0", DAY_MS + 1, 10, "0.1");
+	book_row(1, "a,\"b\"\r\n", DAY_MS, 20, "2");
+	book_row(1, "plain", 2 * DAY_MS, 0, "0");
+	text = exported(
+	    "{\"cmd\":\"export ledger\",\"args\":{\"until_ms\":172800000}}",
+	    GOOD_END);
+	ck_assert_str_eq(text,
+	    "id,time,account,key,agent,provider,dialect,endpoint,model,price,"
+	    "tier,price_version,status,stream,outcome,attempts,input,"
+	    "cache_read,cache_write,cache_write_1h,audio_input,image_input,"
+	    "output,reasoning,audio_output,image_output,requests,images,"
+	    "characters,milliseconds,searches,tool_calls,amount,estimated,"
+	    "unpriced_kinds,duration_ms\r\n"
+	    "01000000-0000-0000-0000-000000000000,1970-01-02T00:00:00.001Z,"
+	    "acme,key_1,,,,,'=cmd|' /C calc'!A0,,,0,0,false,,0,"
+	    "10,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0.1,false,false,0\r\n"
+	    "02000000-0000-0000-0000-000000000000,1970-01-02T00:00:00.000Z,"
+	    "acme,key_1,,,,,\"a,\"\"b\"\"\r\n\",,,0,0,false,,0,"
+	    "20,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,2,false,false,0\r\n");
+	free(text);
+}
+END_TEST
+
+START_TEST(an_export_has_lines_as_show_ledger_has_rows)
+{
+	struct json *answer, *line;
+	const struct json *row;
+	char *text, *end;
+
+	book_row(1, "=m", DAY_MS, 20, "2");
+	text = exported("{\"cmd\":\"export ledger\",\"args\":{"
+			"\"format\":\"jsonl\",\"account\":\"acme\"}}",
+	    GOOD_END);
+	end = strchr(text, '\n');
+	ck_assert_ptr_nonnull(end);
+	ck_assert_str_eq(end, "\n");
+	line = json_parse(span_of(text, (size_t)(end - text)), NULL, 0);
+	ck_assert_ptr_nonnull(line);
+	answer = ask("{\"cmd\":\"show ledger\"}");
+	row = first_of(answer, "rows");
+	member_is(line, "model", "=m");
+	for (row = row->first; row != NULL; row = row->next)
+		ck_assert_msg(
+		    json_get(line, row->key) != NULL, "no %s", row->key);
+	json_free(answer);
+	json_free(line);
+	free(text);
+}
+END_TEST
+
+START_TEST(an_export_that_cannot_be_is_refused)
+{
+	refused("{\"cmd\":\"export ledger\",\"args\":{\"format\":\"xls\"}}",
+	    "csv or jsonl");
+	refused("{\"cmd\":\"export ledger\",\"args\":{\"account\":\"no\"}}",
+	    "no account no");
+}
+END_TEST
+
+START_TEST(an_export_of_nothing_has_a_head)
+{
+	char *text = exported("{\"cmd\":\"export ledger\"}", GOOD_END);
+
+	ck_assert_int_eq(strncmp(text, "id,time,", 8), 0);
+	ck_assert_ptr_eq(strstr(text, "\r\n") + 2, text + strlen(text));
+	free(text);
+	text = exported("{\"cmd\":\"export ledger\",\"args\":{"
+			"\"format\":\"jsonl\"}}",
+	    GOOD_END);
+	ck_assert_str_eq(text, "");
+	free(text);
+}
+END_TEST
+
 /* ---- suspense ------------------------------------------------------------ */
 
 #define RETRY(id)                                            \
@@ -397,6 +528,11 @@ main(void)
 	tcase_add_test(tc, usage_of_nothing_is_nothing);
 	tcase_add_test(tc, too_many_groups_are_refused);
 	tcase_add_test(tc, a_sum_of_counts_does_not_wrap);
+	tcase_add_test(tc, a_check_has_the_sums_of_the_audit);
+	tcase_add_test(tc, an_export_is_csv_that_begins_no_formula);
+	tcase_add_test(tc, an_export_has_lines_as_show_ledger_has_rows);
+	tcase_add_test(tc, an_export_that_cannot_be_is_refused);
+	tcase_add_test(tc, an_export_of_nothing_has_a_head);
 	tcase_add_test(tc, a_row_whose_price_came_back_is_booked_once);
 	tcase_add_test(
 	    tc, a_row_that_was_booked_and_not_noted_is_not_charged_again);

@@ -117,7 +117,7 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c hubd/billing/cmd_suspense.c hubd/billing/cmd_usage.c \
+	hubd/billing/cmd_export.c hubd/billing/cmd_show.c hubd/billing/cmd_suspense.c hubd/billing/cmd_usage.c \
 	hubd/billing/groups.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/objects.c \
