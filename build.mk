@@ -211,6 +211,8 @@ BILLING_SRCS = \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
 	hubd/billing/groups.c \
+	hubd/billing/errand.c \
+	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
 	hubd/billing/objects.c \
 	hubd/billing/offspring.c \

@@ -89,6 +89,7 @@ struct billing {
 	bool price_reload;     /* somebody wants to hear of it */
 
 	struct control *control;
+	unsigned errands; /* that run */
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
 	struct loop_timer *retry_timer, *price_timer;
@@ -154,6 +155,8 @@ enum ledger_result oldrows_bill(struct billing *);
 
 /* ---- publish.c ----------------------------------------------------------- */
 
+/* Notes which row is whose, as shared memory says. */
+void publish_take_over(struct billing *);
 /* Reconciles what is published with what is stored. */
 enum ledger_result publish_load(struct billing *);
 /* Each writes one row; false: the table is full. */

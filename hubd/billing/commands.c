@@ -155,14 +155,25 @@ command_run(struct billing *b, struct span line, struct buf *out,
 }
 
 void
-command_reloaded(struct billing *b, const char *error, struct buf *out)
+command_refuse(const char *why, struct buf *out)
 {
 	struct reply r;
 
 	reply_begin(&r, out, NULL, NULL);
-	if (error != NULL)
-		reply_refuse(&r, "%s", error);
-	else
-		cmd_reload_data(b, &r.j);
+	reply_refuse(&r, "%s", why);
+	reply_end(&r);
+}
+
+void
+command_reloaded(struct billing *b, const char *error, struct buf *out)
+{
+	struct reply r;
+
+	if (error != NULL) {
+		command_refuse(error, out);
+		return;
+	}
+	reply_begin(&r, out, NULL, NULL);
+	cmd_reload_data(b, &r.j);
 	reply_end(&r);
 }

@@ -43,6 +43,8 @@ uint32_t command_run(struct billing *, struct span line, struct buf *out,
     reply_flush_fn *flush, void *arg);
 /* Is that a request for an errand, where billing must not wait for it? */
 bool command_is_errand(const struct billing *, struct span line);
+/* An answer that refuses. */
+void command_refuse(const char *why, struct buf *out);
 /* The answer to a reload. error NULL: done. */
 void command_reloaded(struct billing *, const char *error, struct buf *out);
 

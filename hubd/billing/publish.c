@@ -20,8 +20,8 @@ in_use(_Atomic uint32_t *n, uint32_t max)
 	return (v < max ? v : max);
 }
 
-static void
-take_over(struct billing *b)
+void
+publish_take_over(struct billing *b)
 {
 	struct pub_state *ps = shm_pub_state(b->shm);
 	struct pub_account account;
@@ -269,7 +269,7 @@ publish_load(struct billing *b)
 	struct pub_state *ps = shm_pub_state(b->shm);
 	uint64_t suspense = 0;
 
-	take_over(b);
+	publish_take_over(b);
 	if (b->ops->each_account(b->store, load_account, b) != LEDGER_OK ||
 	    b->ops->each_key(b->store, load_key, b) != LEDGER_OK ||
 	    b->ops->each_agent(b->store, load_agent, b) != LEDGER_OK ||

@@ -167,6 +167,10 @@ struct ledger_ops {
 	const char *name; /* "sqlite" */
 	/* where: the folder (sqlite) or URL. NULL and error on failure. */
 	struct ledger *(*open)(const char *where, char *error, size_t cap);
+	/* The same for a process that only reads: all it reads is of one
+	 * state, that of its first look, and holds up nobody who writes. */
+	struct ledger *(*open_to_read)(
+	    const char *where, char *error, size_t cap);
 	void (*close)(struct ledger *);
 	/* The UUID of the store, whoever opens it; "" while a shared one has
 	 * not been heard of. NULL if a backend has none. */

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,11 +41,13 @@ struct ledger {
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
 	bool checkpoints; /* there may be some */
+	bool reader;	  /* in a transaction of its own up to its end */
 	bool spool;
 	uint64_t waiting; /* in a spool: rows */
 };
 
 static const struct db_file own_file = {.name = "hubd.db"};
+static const struct db_file read_file = {.name = "hubd.db", .read_only = true};
 
 /* ---- statements ---------------------------------------------------------- */
 
@@ -276,6 +279,24 @@ db_rollback(struct ledger *l)
 		sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
+enum ledger_result
+db_begin_read(struct ledger *l)
+{
+	struct query q;
+
+	if (l->reader)
+		return (LEDGER_OK);
+	q = db_query(l, "BEGIN");
+	return (db_run(&q) == DB_DONE ? LEDGER_OK : LEDGER_DOWN);
+}
+
+void
+db_end_read(struct ledger *l)
+{
+	if (!l->reader)
+		db_rollback(l);
+}
+
 /* ---- opening ------------------------------------------------------------- */
 
 static int
@@ -328,14 +349,10 @@ create_private(const char *path, int flags, char *error, size_t cap)
 }
 
 static int
-open_file(
-    struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
+open_with(
+    struct ledger *l, const char *path, int flags, char *error, size_t cap)
 {
-	int mode = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-
-	if (!read_only && create_private(path, 0, error, cap) == -1)
-		return (-1);
-	if (sqlite3_open_v2(path, &l->db, mode | SQLITE_OPEN_NOMUTEX, NULL) !=
+	if (sqlite3_open_v2(path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK) {
 		snprintf(
 		    error, cap, "store: %s: %s", path, sqlite3_errmsg(l->db));
@@ -343,8 +360,18 @@ open_file(
 	}
 	sqlite3_extended_result_codes(l->db, 1);
 	sqlite3_busy_timeout(l->db, BUSY_MS);
+	return (0);
+}
+
+static int
+open_file(
+    struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
+{
 	if (read_only)
-		return (0);
+		return (open_with(l, path, SQLITE_OPEN_READONLY, error, cap));
+	if (create_private(path, 0, error, cap) == -1 ||
+	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1)
+		return (-1);
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
@@ -517,6 +544,25 @@ sqlite_open(const char *where, char *error, size_t cap)
 	return (db_open(where, &own_file, error, cap));
 }
 
+/* The transaction begins with the first look, and lasts as long as the
+ * reader. */
+static struct ledger *
+sqlite_open_to_read(const char *where, char *error, size_t cap)
+{
+	struct ledger *l = db_open(where, &read_file, error, cap);
+
+	if (l == NULL)
+		return (NULL);
+	l->reader = true;
+	if (execute(l,
+		"PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN; "
+		"SELECT 1 FROM meta",
+		error, cap) == 0)
+		return (l);
+	db_close(l);
+	return (NULL);
+}
+
 /* ---- backup -------------------------------------------------------------- */
 
 static int
@@ -538,29 +584,76 @@ copy_into(struct ledger *l, sqlite3 *to)
 		    : -1);
 }
 
-static enum ledger_result
-sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
+static int
+write_copy(struct ledger *l, const char *path, char *error, size_t cap)
 {
 	sqlite3 *to = NULL;
 	int rc = -1;
 
 	if (create_private(path, O_EXCL, error, cap) == -1)
-		return (LEDGER_REFUSED);
+		return (-1);
 	if (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL) ==
 	    SQLITE_OK)
 		rc = copy_into(l, to);
-	if (rc == -1) {
+	if (rc == -1)
 		snprintf(
 		    error, cap, "backup: %s: %s", path, sqlite3_errmsg(to));
-		unlink(path);
-	}
 	sqlite3_close(to);
-	return (rc == 0 ? LEDGER_OK : LEDGER_DOWN);
+	return (rc);
+}
+
+/* So that its name outlives a power loss as the file does. */
+static void
+sync_folder(const char *path)
+{
+	char *copy = xstrdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd != -1) {
+		if (fsync(fd) == -1)
+			log_warn("backup: %s", path);
+		close(fd);
+	}
+	free(copy);
+}
+
+static int
+put_in_place(const char *part, const char *path, char *error, size_t cap)
+{
+	if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+		sync_folder(path);
+		return (0);
+	}
+	snprintf(error, cap, "backup: %s: %s", path, strerror(errno));
+	return (-1);
+}
+
+/* What has that name is whole, however this ends. */
+static enum ledger_result
+sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	enum ledger_result r = LEDGER_OK;
+	char *part;
+
+	if (access(path, F_OK) == 0) {
+		snprintf(error, cap, "backup: %s is there already", path);
+		return (LEDGER_REFUSED);
+	}
+	part = xasprintf("%s.part.%d", path, (int)getpid());
+	if (write_copy(l, part, error, cap) == -1)
+		r = LEDGER_DOWN;
+	else if (put_in_place(part, path, error, cap) == -1)
+		r = LEDGER_REFUSED;
+	if (r != LEDGER_OK)
+		unlink(part);
+	free(part);
+	return (r);
 }
 
 const struct ledger_ops ledger_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
+    .open_to_read = sqlite_open_to_read,
     .close = db_close,
     .store_id = sqlite_store_id,
     .book = sqlite_book,

@@ -72,6 +72,10 @@ enum db_step db_run(struct query *);
 enum ledger_result db_begin(struct ledger *);
 enum ledger_result db_commit(struct ledger *);
 void db_rollback(struct ledger *);
+/* All that is read between the two is of one state; nobody who writes is
+ * held up. OK or DOWN. */
+enum ledger_result db_begin_read(struct ledger *);
+void db_end_read(struct ledger *);
 int64_t db_last_id(struct ledger *);
 /* Rows that the last statement changed. */
 int db_changes(struct ledger *);

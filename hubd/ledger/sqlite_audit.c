@@ -349,7 +349,7 @@ sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 
 	memset(out, 0, sizeof(*out));
 	/* All of it from one state of the store. */
-	if (db_begin(l) != LEDGER_OK)
+	if (db_begin_read(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	a.scratch = amount_new();
 	a.ledger_sum = amount_new();
@@ -358,7 +358,7 @@ sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 	    (rc = audit_rows(&a, full)) == LEDGER_OK &&
 	    (rc = audit_strays(&a)) == LEDGER_OK)
 		rc = count_suspense(&a);
-	db_rollback(l);
+	db_end_read(l);
 	if (rc == LEDGER_OK &&
 	    (amount_format(a.ledger_sum, out->ledger_sum) == -1 ||
 		amount_format(a.charges_sum, out->charges_sum) == -1))
