@@ -60,7 +60,7 @@ $(O)/test/obj/%.o: %.c
 
 # The schema is taken into the object as it is.
 $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
-	etc/ledger_sqlite.sql etc/ledger_sqlite_2.sql
+	etc/ledger_spool.sql $(wildcard etc/ledger_sqlite*.sql)
 
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))
 testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))

@@ -130,11 +130,15 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/schema_sqlite.c \
+	hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_suspense.c \
 
 
 # what hubd's processes share
@@ -194,15 +198,19 @@ BILLING_SRCS = \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c \
 	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_export.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_suspense.c \
+	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/groups.c \
 	hubd/billing/errand.c \
 	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \

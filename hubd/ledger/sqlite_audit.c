@@ -314,7 +314,8 @@ audit_strays(struct audit *a)
 static enum ledger_result
 count_suspense(struct audit *a)
 {
-	struct query q = db_query(a->l, "SELECT count(*) FROM suspense");
+	struct query q =
+	    db_query(a->l, "SELECT count(*) FROM suspense WHERE how = ''");
 	enum db_step step = db_step(&q);
 
 	if (step == DB_ROW)

@@ -145,22 +145,6 @@ START_TEST(the_newest_objects_are_listed_in_order)
 }
 END_TEST
 
-START_TEST(a_store_of_the_first_schema_is_brought_up_to_date)
-{
-	struct ledger_row r = make_row(1, alice, "1");
-	struct ledger_object o;
-
-	book(&r, LEDGER_OK);
-	tamper("DROP TABLE object; UPDATE meta SET value = '1'");
-	reopen();
-	expect_balance(alice, "9", "1");
-	r = object_row(2, alice, OBJECT_CREATED, OBJECT_FILE, "file-a");
-	book(&r, LEDGER_OK);
-	reopen();
-	ck_assert_int_eq(object("file-a", &o), LEDGER_OK);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -176,7 +160,6 @@ main(void)
 	tcase_add_test(tc, a_row_that_is_refused_makes_no_object);
 	tcase_add_test(tc, a_batch_is_billed_by_one_row_alone);
 	tcase_add_test(tc, the_newest_objects_are_listed_in_order);
-	tcase_add_test(tc, a_store_of_the_first_schema_is_brought_up_to_date);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
