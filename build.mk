@@ -127,8 +127,25 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_pg.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/ledger_text.c \
+	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_book.c \
+	hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c \
+	hubd/ledger/pg_keys.c \
+	hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c \
+	hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c \
+	hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c \
+	hubd/ledger/pgconn.c \
+	hubd/ledger/recompute.c \
+	hubd/ledger/schema_postgresql.c \
 	hubd/ledger/schema_sqlite.c \
 	hubd/ledger/spool.c \
 	hubd/ledger/spool_copy.c \
