@@ -209,7 +209,8 @@ deps:
 .PHONY: run
 run: deps
 	@$(MAKE) --no-print-directory all
-	@ONCE=$(ONCE) BUILD=$(CURDIR)/$(O) $(PYTHON) tests/run/main_job.py
+	@ONCE=$(ONCE) STORE=$(STORE) LIMITS=$(LIMITS) BUILD=$(CURDIR)/$(O) \
+	    $(PYTHON) tests/run/main_job.py
 
 .PHONY: check
 ifdef SAN

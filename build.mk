@@ -216,11 +216,14 @@ BILLING_SRCS = \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c \
 	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_export.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_suspense.c \
+	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/courier.c \
@@ -228,6 +231,7 @@ BILLING_SRCS = \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
 	hubd/billing/identity.c \
+	hubd/billing/groups.c \
 	hubd/billing/errand.c \
 	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
@@ -265,6 +269,7 @@ CTL_SRCS = \
 	hubd/ctl/show_agents.c \
 	hubd/ctl/show_limits.c \
 	hubd/ctl/show_models.c \
+	hubd/ctl/stream.c \
 	hubd/ctl/table.c \
 	hubd/ctl/top.c \
 	hubd/ctl/when.c \
@@ -295,6 +300,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/google_key.c \
 	agentd/google_url.c \
 	agentd/link.c \
+	agentd/lookup.c \
 	agentd/main.c \
 	agentd/origin.c \
 	agentd/oauth.c \
@@ -312,6 +318,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
+	agentd/uplinks.c \
 	agentd/upstream.c \
 
 PROVSIM_SRCS = \

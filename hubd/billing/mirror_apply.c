@@ -13,7 +13,7 @@
 #include "hubd/ledger/ledger_spool.h"
 #include "shm/pubtab.h"
 
-#define APPLY_MS 8
+#define APPLY_MS 5
 
 /* ---- the copy ------------------------------------------------------------ */
 

@@ -41,12 +41,13 @@ struct ledger {
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
 	bool checkpoints; /* there may be some */
+	bool reader;	  /* in a transaction of its own up to its end */
 	bool spool;
 	uint64_t waiting; /* in a spool: rows */
-	bool reader;	  /* in a transaction of its own up to its end */
 };
 
 static const struct db_file own_file = {.name = "hubd.db"};
+static const struct db_file read_file = {.name = "hubd.db", .read_only = true};
 
 /* ---- statements ---------------------------------------------------------- */
 
@@ -363,10 +364,10 @@ open_with(
 }
 
 static int
-open_file(struct ledger *l, const char *path, const struct db_file *file,
-    char *error, size_t cap)
+open_file(
+    struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
 {
-	if (file->read_only)
+	if (read_only)
 		return (open_with(l, path, SQLITE_OPEN_READONLY, error, cap));
 	if (create_private(path, 0, error, cap) == -1 ||
 	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1)
@@ -488,7 +489,7 @@ db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 	l->checkpoints = true; /* of the run before */
 	l->spool = file->spool;
 	if (refuse_network(where, error, cap) == -1 ||
-	    open_file(l, path, file, error, cap) == -1 ||
+	    open_file(l, path, file->read_only, error, cap) == -1 ||
 	    make_schema(l, file, error, cap) == -1 ||
 	    check_schema(l, path, error, cap) == -1) {
 		db_close(l);
@@ -543,25 +544,23 @@ sqlite_open(const char *where, char *error, size_t cap)
 	return (db_open(where, &own_file, error, cap));
 }
 
-/* The transaction begins with the first look, at the schema, and lasts as long
- * as the reader. */
+/* The transaction begins with the first look, and lasts as long as the
+ * reader. */
 static struct ledger *
 sqlite_open_to_read(const char *where, char *error, size_t cap)
 {
-	struct ledger *l = xcalloc(1, sizeof(*l));
-	char *path = xasprintf("%s/%s", where, own_file.name);
+	struct ledger *l = db_open(where, &read_file, error, cap);
 
+	if (l == NULL)
+		return (NULL);
 	l->reader = true;
-	if (open_with(l, path, SQLITE_OPEN_READONLY, error, cap) == -1 ||
-	    execute(l,
-		"PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN",
-		error, cap) == -1 ||
-	    check_schema(l, path, error, cap) == -1) {
-		db_close(l);
-		l = NULL;
-	}
-	free(path);
-	return (l);
+	if (execute(l,
+		"PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN; "
+		"SELECT 1 FROM meta",
+		error, cap) == 0)
+		return (l);
+	db_close(l);
+	return (NULL);
 }
 
 /* ---- backup -------------------------------------------------------------- */
@@ -654,9 +653,9 @@ sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
 const struct ledger_ops ledger_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
+    .open_to_read = sqlite_open_to_read,
     .close = db_close,
     .store_id = sqlite_store_id,
-    .open_to_read = sqlite_open_to_read,
     .book = sqlite_book,
     .checkpoint = sqlite_checkpoint,
     .each_checkpoint = sqlite_each_checkpoint,

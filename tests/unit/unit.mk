@@ -127,7 +127,8 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_export.c hubd/billing/cmd_show.c hubd/billing/cmd_suspense.c hubd/billing/cmd_usage.c \
+	hubd/billing/groups.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/identity.c hubd/billing/intake.c hubd/billing/mirror.c \
 	hubd/billing/mirror_apply.c hubd/billing/objects.c \
@@ -152,6 +153,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
 UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
 UNIT_mirror = $(BILLING_LINKS) $(API_LINKS)
+UNIT_books = $(UNIT_commands)
 
 # What each fuzz target links.
 FUZZ_jscan = $(UNIT_json)
@@ -169,7 +171,7 @@ FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
-UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
+UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
@@ -233,3 +235,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
+UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
