@@ -48,7 +48,9 @@ say_up(struct billing *b, bool up)
 	b->shared->up = up;
 	atomic_store(&ps->shared_ok, up);
 	if (up) {
-		log_info("the shared store is back");
+		log_info("the shared store %s",
+		    b->shared->known ? "is back" : "answers");
+		b->shared->known = true;
 		return;
 	}
 	counter_add(b->count, COUNT_shared_errors, 1);

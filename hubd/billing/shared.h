@@ -22,6 +22,7 @@ struct shared {
 	struct buf in, out;
 	bool input_full; /* not read on until some of it is applied */
 	bool up;	 /* the shared store answers */
+	bool known;	 /* it has been up before */
 	bool foreign;	 /* it is another one than rows wait for: said once */
 	unsigned silent; /* ticks since the courier's last word */
 	monotime_t started;
