@@ -127,14 +127,35 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_pg.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/ledger_text.c \
+	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_book.c \
+	hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c \
+	hubd/ledger/pg_keys.c \
+	hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c \
+	hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c \
+	hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c \
+	hubd/ledger/pgconn.c \
+	hubd/ledger/recompute.c \
+	hubd/ledger/schema_postgresql.c \
 	hubd/ledger/schema_sqlite.c \
+	hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_suspense.c \
 
 
 # what hubd's processes share
@@ -194,15 +215,19 @@ BILLING_SRCS = \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c \
 	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_export.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_suspense.c \
+	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/groups.c \
 	hubd/billing/errand.c \
 	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
@@ -267,6 +292,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/google_key.c \
 	agentd/google_url.c \
 	agentd/link.c \
+	agentd/lookup.c \
 	agentd/main.c \
 	agentd/origin.c \
 	agentd/oauth.c \
@@ -284,6 +310,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
+	agentd/uplinks.c \
 	agentd/upstream.c \
 
 PROVSIM_SRCS = \

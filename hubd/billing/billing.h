@@ -190,6 +190,8 @@ void prices_retry(struct billing *);
 /* ---- control.c ----------------------------------------------------------- */
 
 void control_start(struct billing *);
+/* The user id of who asks, while his command runs. */
+uint32_t control_asker(const struct billing *);
 /* Answers whoever waits for that reload; error NULL: done. */
 void control_reloaded(struct billing *, uint32_t cookie, const char *error);
 

@@ -75,15 +75,28 @@ bool reply_store(
 
 /* [A-Za-z0-9._-]{1,63}; else refuses. */
 bool check_name(struct reply *, const char *what, const char *name);
+/* 1 to 200 bytes; else refuses. NULL is fine. */
+bool check_text(struct reply *, const char *what, const char *text);
 /* A list of globs that fits into cap; else refuses. NULL is fine. */
 bool check_list(struct reply *, const char *what, const char *list, size_t cap);
 /* "a,b*" as ["a","b*"]. */
 void put_list(struct jout *, const char *key, const char *list);
-/* "2026-01-31T08:00:00.123Z"; null for 0. */
+#define TIME_TEXT 48
+/* "2026-01-31T08:00:00.123Z"; false and "" for 0 and what is no time. */
+bool format_time(int64_t ms, char out[TIME_TEXT]);
+/* The same as a member; null for 0. */
 void put_time(struct jout *, const char *key, int64_t ms);
 
 /* The account of that name, or 0 with a refusal. */
 uint32_t find_account(struct billing *, struct reply *, const char *name);
+/* A row of the ledger as an object. */
+void put_row(struct jout *, const struct ledger_row *);
+/* {"input":12,"output":3} as member "usage". */
+void put_usage(struct jout *, const struct usage *);
+/* account, since and until of a request as a filter without a limit; false:
+ * refused. */
+bool read_filter(struct billing *, const struct json *args, struct reply *,
+    struct ledger_filter *);
 /* The data of a reload that is done. */
 void cmd_reload_data(struct billing *, struct jout *);
 /* One element of "accounts". */

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "hubd/billing/commands.h"
 #include "hubd/billing/errand.h"
+#include "hubd/billing/offspring.h"
 
 #define CLIENTS_MAX    64
 #define CLIENT_MAGIC   0x63746c63
@@ -39,6 +40,7 @@ struct control {
 	struct loop_io *io;
 	LIST_HEAD(, client) clients;
 	unsigned n;
+	uint32_t asker; /* user id of whose command runs */
 };
 
 /* Is its request still to come? */
@@ -70,6 +72,23 @@ send_answer(struct client *c, struct buf *answer)
 {
 	conn_write(c->conn, buf_ptr(answer), buf_len(answer));
 	drop(c, CONN_CLOSE_LINGER);
+}
+
+static uint32_t
+user_of(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == -1)
+		return (UINT32_MAX);
+	return (peer.uid);
+}
+
+uint32_t
+control_asker(const struct billing *b)
+{
+	return (b->self != NULL ? user_of(b->self->client) : b->control->asker);
 }
 
 static void
@@ -119,6 +138,7 @@ run(struct client *c, struct span line)
 		return;
 	}
 	buf_init(&answer);
+	c->control->asker = user_of(conn_fd(c->conn));
 	c->cookie = command_run(b, line, &answer, NULL, NULL);
 	if (c->cookie == 0)
 		send_answer(c, &answer);

@@ -258,7 +258,7 @@ load_agent(void *arg, const struct ledger_agent *a)
 }
 
 static void
-count_suspense(void *arg, const char *id, int64_t time_ms, const char *reason)
+count_suspense(void *arg, const struct ledger_suspense *s)
 {
 	++*(uint64_t *)arg;
 }
@@ -273,7 +273,7 @@ publish_load(struct billing *b)
 	if (b->ops->each_account(b->store, load_account, b) != LEDGER_OK ||
 	    b->ops->each_key(b->store, load_key, b) != LEDGER_OK ||
 	    b->ops->each_agent(b->store, load_agent, b) != LEDGER_OK ||
-	    b->ops->each_suspense(b->store, count_suspense, &suspense) !=
+	    b->ops->each_suspense(b->store, false, count_suspense, &suspense) !=
 		LEDGER_OK)
 		return (LEDGER_DOWN);
 	revoke_strangers(b);

@@ -99,21 +99,31 @@ put_list(struct jout *j, const char *key, const char *list)
 	jout_end_array(j);
 }
 
+bool
+format_time(int64_t ms, char out[TIME_TEXT])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	char day[32];
+	struct tm tm;
+
+	out[0] = '\0';
+	if (ms <= 0 || gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+		return (false);
+	snprintf(out, TIME_TEXT, "%s.%03dZ", day, (int)(ms % 1000));
+	return (true);
+}
+
 void
 put_time(struct jout *j, const char *key, int64_t ms)
 {
-	time_t seconds = (time_t)(ms / 1000);
-	char day[32], text[48];
-	struct tm tm;
+	char text[TIME_TEXT];
 
 	jout_key(j, key);
-	if (ms <= 0 || gmtime_r(&seconds, &tm) == NULL ||
-	    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+	if (format_time(ms, text))
+		jout_str(j, text);
+	else
 		jout_null(j);
-		return;
-	}
-	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(ms % 1000));
-	jout_str(j, text);
 }
 
 /* ---- the frame ----------------------------------------------------------- */

@@ -25,9 +25,9 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 
-#define DB_FILE	       "hubd.db"
-#define SCHEMA_VERSION "2"
+#define SCHEMA_VERSION "3"
 #define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
+#define ASK_SPOOL      "SELECT count(*) FROM sqlite_schema WHERE name = 'owed'"
 #define BUSY_MS	       2000
 #define STMTS_MAX      64
 #define CIFS_MAGIC     0xff534d42
@@ -43,7 +43,12 @@ struct ledger {
 	size_t nkept;
 	bool checkpoints; /* there may be some */
 	bool reader;	  /* in a transaction of its own up to its end */
+	bool spool;
+	uint64_t waiting; /* in a spool: rows */
 };
+
+static const struct db_file own_file = {.name = "hubd.db"};
+static const struct db_file read_file = {.name = "hubd.db", .read_only = true};
 
 /* ---- statements ---------------------------------------------------------- */
 
@@ -216,6 +221,18 @@ db_set_checkpoints(struct ledger *l, bool may)
 	l->checkpoints = may;
 }
 
+bool
+db_is_spool(const struct ledger *l)
+{
+	return (l->spool);
+}
+
+uint64_t *
+db_waiting(struct ledger *l)
+{
+	return (&l->waiting);
+}
+
 int64_t
 db_now_ms(void)
 {
@@ -244,6 +261,15 @@ db_commit(struct ledger *l)
 		return (LEDGER_OK);
 	db_rollback(l);
 	return (LEDGER_DOWN);
+}
+
+void
+db_set_sync(struct ledger *l, bool sync)
+{
+	struct query q = sync ? db_query(l, "PRAGMA synchronous = FULL")
+			      : db_query(l, "PRAGMA synchronous = NORMAL");
+
+	(void)db_run(&q);
 }
 
 void
@@ -339,8 +365,11 @@ open_with(
 }
 
 static int
-open_file(struct ledger *l, const char *path, char *error, size_t cap)
+open_file(
+    struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
 {
+	if (read_only)
+		return (open_with(l, path, SQLITE_OPEN_READONLY, error, cap));
 	if (create_private(path, 0, error, cap) == -1 ||
 	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1)
 		return (-1);
@@ -369,29 +398,48 @@ ask(struct ledger *l, const char *sql, char *out, size_t cap)
 	sqlite3_finalize(stmt);
 }
 
+/* Each brings the store from that version to the next. */
+static const struct {
+	const char *from, *sql;
+} schemas[] = {
+    {"1", ledger_sqlite_schema_2},
+    {"2", ledger_sqlite_schema_3},
+};
+
 static int
-run_schemas(struct ledger *l, char *error, size_t cap)
+run_schemas(
+    struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
 	char answer[16];
+	size_t i;
 
 	ask(l, "SELECT count(*) FROM sqlite_schema", answer, sizeof(answer));
 	if (strcmp(answer, "0") == 0 &&
 	    execute(l, ledger_sqlite_schema, error, cap) == -1)
 		return (-1);
-	ask(l, ASK_VERSION, answer, sizeof(answer));
-	if (strcmp(answer, "1") == 0 &&
-	    execute(l, ledger_sqlite_schema_2, error, cap) == -1)
+	for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
+		ask(l, ASK_VERSION, answer, sizeof(answer));
+		if (strcmp(answer, schemas[i].from) == 0 &&
+		    execute(l, schemas[i].sql, error, cap) == -1)
+			return (-1);
+	}
+	ask(l, ASK_SPOOL, answer, sizeof(answer));
+	if (file->spool && strcmp(answer, "0") == 0 &&
+	    execute(l, ledger_spool_schema, error, cap) == -1)
 		return (-1);
 	return (0);
 }
 
 /* A new file gets all of it, one of an older hubd what has come since. */
 static int
-make_schema(struct ledger *l, char *error, size_t cap)
+make_schema(
+    struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
+	if (file->read_only)
+		return (0);
 	if (execute(l, "BEGIN IMMEDIATE", error, cap) == -1)
 		return (-1);
-	if (run_schemas(l, error, cap) == -1 ||
+	if (run_schemas(l, file, error, cap) == -1 ||
 	    execute(l, "COMMIT", error, cap) == -1) {
 		db_rollback(l);
 		return (-1);
@@ -420,8 +468,8 @@ check_schema(struct ledger *l, const char *path, char *error, size_t cap)
 	return (0);
 }
 
-static void
-sqlite_close(struct ledger *l)
+void
+db_close(struct ledger *l)
 {
 	size_t i;
 
@@ -433,44 +481,87 @@ sqlite_close(struct ledger *l)
 	free(l);
 }
 
-static struct ledger *
-sqlite_open(const char *where, char *error, size_t cap)
+struct ledger *
+db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
-	char *path = xasprintf("%s/%s", where, DB_FILE);
+	char *path = xasprintf("%s/%s", where, file->name);
 
 	l->checkpoints = true; /* of the run before */
-
+	l->spool = file->spool;
 	if (refuse_network(where, error, cap) == -1 ||
-	    open_file(l, path, error, cap) == -1 ||
-	    make_schema(l, error, cap) == -1 ||
+	    open_file(l, path, file->read_only, error, cap) == -1 ||
+	    make_schema(l, file, error, cap) == -1 ||
 	    check_schema(l, path, error, cap) == -1) {
-		sqlite_close(l);
+		db_close(l);
 		l = NULL;
 	}
 	free(path);
 	return (l);
 }
 
-/* The transaction begins with the first look, at the schema, and lasts as long
- * as the reader. */
+/* ---- identity ------------------------------------------------------------ */
+
+enum ledger_result
+db_meta_get(struct ledger *l, const char *name, char *out, size_t cap)
+{
+	struct query q = db_query(l, "SELECT value FROM meta WHERE name = ?");
+	enum db_step step;
+
+	db_bind_text(&q, name);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		db_text(&q, out, cap);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
+}
+
+enum ledger_result
+db_meta_set(struct ledger *l, const char *name, const char *value)
+{
+	struct query q =
+	    db_query(l, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+
+	db_bind_text(&q, name);
+	db_bind_text(&q, value);
+	return (db_result(db_run(&q)));
+}
+
+/* Made when it is asked for first. */
+static enum ledger_result
+sqlite_store_id(struct ledger *l, char out[LEDGER_ID_MAX])
+{
+	enum ledger_result rc = db_meta_get(l, "store_id", out, LEDGER_ID_MAX);
+
+	if (rc != LEDGER_MISSING)
+		return (rc);
+	req_id_format(uuid_random(), out);
+	return (db_meta_set(l, "store_id", out));
+}
+
+static struct ledger *
+sqlite_open(const char *where, char *error, size_t cap)
+{
+	return (db_open(where, &own_file, error, cap));
+}
+
+/* The transaction begins with the first look, and lasts as long as the
+ * reader. */
 static struct ledger *
 sqlite_open_to_read(const char *where, char *error, size_t cap)
 {
-	struct ledger *l = xcalloc(1, sizeof(*l));
-	char *path = xasprintf("%s/%s", where, DB_FILE);
+	struct ledger *l = db_open(where, &read_file, error, cap);
 
+	if (l == NULL)
+		return (NULL);
 	l->reader = true;
-	if (open_with(l, path, SQLITE_OPEN_READONLY, error, cap) == -1 ||
-	    execute(l,
-		"PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN",
-		error, cap) == -1 ||
-	    check_schema(l, path, error, cap) == -1) {
-		sqlite_close(l);
-		l = NULL;
-	}
-	free(path);
-	return (l);
+	if (execute(l,
+		"PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN; "
+		"SELECT 1 FROM meta",
+		error, cap) == 0)
+		return (l);
+	db_close(l);
+	return (NULL);
 }
 
 /* ---- backup -------------------------------------------------------------- */
@@ -565,16 +656,20 @@ const struct ledger_ops ledger_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
     .open_to_read = sqlite_open_to_read,
-    .close = sqlite_close,
+    .close = db_close,
+    .store_id = sqlite_store_id,
     .book = sqlite_book,
     .checkpoint = sqlite_checkpoint,
     .each_checkpoint = sqlite_each_checkpoint,
     .suspend = sqlite_suspend,
     .each_suspense = sqlite_each_suspense,
+    .suspense_get = sqlite_suspense_get,
+    .suspense_resolve = sqlite_suspense_resolve,
     .object_get = sqlite_object_get,
     .each_object = sqlite_each_object,
     .each_row = sqlite_each_row,
     .audit = sqlite_audit,
+    .check = sqlite_check,
     .account_add = sqlite_account_add,
     .account_change = sqlite_account_change,
     .account_set = sqlite_account_set,

@@ -41,6 +41,12 @@ child_send_head(
 	return (true);
 }
 
+uint32_t
+control_asker(const struct billing *b)
+{
+	return (1000);
+}
+
 void
 control_reloaded(struct billing *b, uint32_t cookie, const char *error)
 {
