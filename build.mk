@@ -127,8 +127,25 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_pg.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/ledger_text.c \
+	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_book.c \
+	hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c \
+	hubd/ledger/pg_keys.c \
+	hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c \
+	hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c \
+	hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c \
+	hubd/ledger/pgconn.c \
+	hubd/ledger/recompute.c \
+	hubd/ledger/schema_postgresql.c \
 	hubd/ledger/schema_sqlite.c \
 	hubd/ledger/spool.c \
 	hubd/ledger/spool_copy.c \
@@ -248,6 +265,7 @@ CTL_SRCS = \
 	hubd/ctl/show_agents.c \
 	hubd/ctl/show_limits.c \
 	hubd/ctl/show_models.c \
+	hubd/ctl/stream.c \
 	hubd/ctl/table.c \
 	hubd/ctl/top.c \
 	hubd/ctl/when.c \
@@ -278,6 +296,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/google_key.c \
 	agentd/google_url.c \
 	agentd/link.c \
+	agentd/lookup.c \
 	agentd/main.c \
 	agentd/origin.c \
 	agentd/oauth.c \
@@ -295,6 +314,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
+	agentd/uplinks.c \
 	agentd/upstream.c \
 
 PROVSIM_SRCS = \

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "hubd/ledger/ledger.h"
+#include "hubd/ledger/ledger_text.h"
 
 struct sqlite3_stmt;
 
@@ -116,7 +117,6 @@ int64_t db_now_ms(void);
 	"attempts, usage, amount, estimated, unpriced_kinds, duration_ms"
 #define ROW_VALUES \
 	"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define USAGE_TEXT_MAX 768 /* of a usage as JSON */
 
 /* The texts of a row that are bound by reference. */
 struct row_texts {

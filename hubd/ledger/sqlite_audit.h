@@ -3,9 +3,7 @@
 #define HUBD_LEDGER_SQLITE_AUDIT_H
 
 #include "hubd/ledger/ledger_sqlite.h"
-#include "hubd/price/price.h"
-
-#define VERSIONS_KEPT 8
+#include "hubd/ledger/recompute.h"
 
 /* What the changes of one account add up to. */
 struct tally {
@@ -22,9 +20,7 @@ struct audit {
 	bool full;
 	struct tally *tallies; /* ascending by id */
 	size_t n, room;
-	struct price_blob *versions[VERSIONS_KEPT];
-	unsigned next_version; /* place of the one to be replaced */
-	uint64_t unreadable;   /* a version that is there, but not for us */
+	struct recompute recompute;
 	amount_t *scratch, *ledger_sum, *charges_sum;
 };
 

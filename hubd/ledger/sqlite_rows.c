@@ -1,14 +1,11 @@
 /* Ledger rows in SQLite: booking, checkpoints. */
 #include "hubd/ledger/ledger_sqlite.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/digits.h"
 #include "common/failpoint.h"
-#include "common/json.h"
 #include "hubd/ledger/sqlite_months.h"
 
 /* The sum of what one batch charges one account. */
@@ -27,53 +24,6 @@ struct batch {
 };
 
 /* ---- a row and its columns ----------------------------------------------- */
-
-/* {"input":12,"output":3}; false if a count has no place in the store. */
-static bool
-usage_write(const struct usage *u, char out[USAGE_TEXT_MAX])
-{
-	const char *kind;
-	size_t at = 0, n;
-	unsigned i;
-
-	for (i = 0; i < USAGE_KINDS; i++) {
-		if (u->n[i] == 0)
-			continue;
-		if (u->n[i] > INT64_MAX)
-			return (false);
-		kind = usage_kind_str(i);
-		n = strlen(kind);
-		assert(at + n + DIGITS_MAX + 6 < USAGE_TEXT_MAX);
-		out[at] = at == 0 ? '{' : ',';
-		at++;
-		out[at++] = '"';
-		memcpy(out + at, kind, n);
-		at += n;
-		out[at++] = '"';
-		out[at++] = ':';
-		at += digits_put(out + at, u->n[i]);
-	}
-	if (at == 0)
-		out[at++] = '{';
-	out[at++] = '}';
-	out[at] = '\0';
-	return (true);
-}
-
-/* What is no count of a known kind is read as none; audit then finds it. */
-static void
-usage_read(const char *text, struct usage *u)
-{
-	struct json *j = json_parse(span_str(text), NULL, 0);
-	int64_t n;
-	unsigned i;
-
-	for (i = 0; i < USAGE_KINDS; i++) {
-		n = json_get_int(j, usage_kind_str(i), 0);
-		u->n[i] = n > 0 ? (uint64_t)n : 0;
-	}
-	json_free(j);
-}
 
 bool
 row_texts_make(

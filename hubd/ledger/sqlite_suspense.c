@@ -10,22 +10,6 @@
 	"seq, id, time_ms, reason, how, resolved_ms, resolved_by, " \
 	"why"
 
-static const char *const how_texts[] = {
-    [SUSPENSE_WAITS] = "",
-    [SUSPENSE_RETRIED] = "retried",
-    [SUSPENSE_DROPPED] = "dropped",
-};
-
-static enum suspense_how
-how_parse(const char *text)
-{
-	if (strcmp(text, how_texts[SUSPENSE_RETRIED]) == 0)
-		return (SUSPENSE_RETRIED);
-	if (strcmp(text, how_texts[SUSPENSE_DROPPED]) == 0)
-		return (SUSPENSE_DROPPED);
-	return (SUSPENSE_WAITS);
-}
-
 /* OK, or CONFLICT if it is there already. */
 static enum ledger_result
 suspense_insert(struct ledger *l, const char *id, const char *reason,
@@ -73,7 +57,7 @@ suspense_read(struct query *q, struct ledger_suspense *s)
 	s->time_ms = db_int(q);
 	db_text(q, s->reason, sizeof(s->reason));
 	db_text(q, how, sizeof(how));
-	s->how = how_parse(how);
+	s->how = suspense_how_parse(how);
 	s->resolved_ms = db_int(q);
 	db_text(q, s->by, sizeof(s->by));
 	db_text(q, s->why, sizeof(s->why));
@@ -143,7 +127,7 @@ sqlite_suspense_resolve(struct ledger *l, const struct ledger_suspense *s)
 	    "why = ? WHERE seq = ? AND how = ''");
 	enum db_step step;
 
-	db_bind_text(&q, how_texts[s->how]);
+	db_bind_text(&q, suspense_how_str(s->how));
 	db_bind_int(&q, db_now_ms());
 	db_bind_text(&q, s->by);
 	db_bind_text(&q, s->why);

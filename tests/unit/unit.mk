@@ -1,6 +1,14 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
+LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_audit.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c hubd/ledger/pg_keys.c hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
+	hubd/ledger/schema_postgresql.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
+	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c \
 	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
@@ -17,6 +25,7 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
+UNIT_ledger_pg = $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
 UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
@@ -163,7 +172,7 @@ FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
-UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
+UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
@@ -227,3 +236,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
+UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
