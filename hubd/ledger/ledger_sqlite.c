@@ -22,6 +22,7 @@
 #include <sqlite3.h>
 
 #include "common/alloc.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "hubd/ledger/sqlite_months.h"
 #include "hubd/ledger/sqlite_seal.h"
@@ -671,6 +672,7 @@ write_copy(struct ledger *l, const char *path, char *error, size_t cap)
 		snprintf(
 		    error, cap, "backup: %s: %s", path, sqlite3_errmsg(to));
 	sqlite3_close(to);
+	(void)FAILPOINT("backup.written");
 	return (rc);
 }
 
