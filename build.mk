@@ -151,10 +151,14 @@ LEDGER_SRCS = \
 	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_audit_months.c \
 	hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_list.c \
+	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_seal.c \
 	hubd/ledger/sqlite_suspense.c \
 
 

@@ -13,7 +13,12 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c \
 	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_prices.c \
+	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c hubd/ledger/sqlite_seal.c \
 	hubd/ledger/sqlite_suspense.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
@@ -23,6 +28,7 @@ UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
+UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
