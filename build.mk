@@ -214,6 +214,7 @@ WORKER_SRCS = \
 	hubd/worker/worker.c \
 
 BILLING_SRCS = \
+	hubd/billing/asker.c \
 	hubd/billing/billing.c \
 	hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
@@ -229,12 +230,17 @@ BILLING_SRCS = \
 	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
+	hubd/billing/courier.c \
+	hubd/billing/courier_rows.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/identity.c \
 	hubd/billing/groups.c \
 	hubd/billing/errand.c \
 	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
+	hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c \
 	hubd/billing/objects.c \
 	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
@@ -242,6 +248,8 @@ BILLING_SRCS = \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
 	hubd/billing/settle.c \
+	hubd/billing/shared.c \
+	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
 	hubd/billing/versions.c \
