@@ -87,6 +87,10 @@ $(O)/load: $(call obj,$(LOAD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_TLS))
 
+$(O)/press: $(call obj,$(PRESS_SRCS))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
@@ -168,6 +172,12 @@ check-bare:
 .PHONY: check-mutants
 check-mutants: all test-programs venv
 	@tests/mutants/run.sh
+
+# A load, a chaos of kills, and the books afterwards: SEED, SECONDS.
+.PHONY: torture
+torture: all $(O)/press test-programs venv
+	@BUILD=$(CURDIR)/$(O) SEED=$(SEED) SECONDS=$(SECONDS) \
+	    $(VENV)/bin/python tests/torture/torture.py
 
 # ---- fuzzing ---------------------------------------------------------------
 
