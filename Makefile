@@ -20,6 +20,7 @@ endif
 VERSION	:= 0.1.0
 PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl libconfuse
 PKGS_HUB    = sqlite3 gmp
+PKGS_STORE  = libpq
 PKGS_TLS    = libssl
 PKGS_AGENT  = libcurl libssl
 
@@ -58,9 +59,15 @@ $(O)/test/obj/%.o: %.c
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The schema is taken into the object as it is.
+# Schemas are taken into the objects as they are.
 $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
-	etc/ledger_sqlite.sql etc/ledger_sqlite_2.sql
+	etc/ledger_spool.sql $(wildcard etc/ledger_sqlite*.sql)
+
+$(O)/obj/hubd/ledger/schema_postgresql.o \
+$(O)/test/obj/hubd/ledger/schema_postgresql.o: etc/ledger_postgresql.sql
+
+$(O)/obj/hubd/ledger/pgconn.o $(O)/test/obj/hubd/ledger/pgconn.o: \
+	CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
 
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))
 testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
@@ -69,7 +76,8 @@ testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
 
 $(O)/hubd: $(call obj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE) \
+	    $(PKGS_TLS))
 
 $(O)/agentd: $(call obj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -93,7 +101,8 @@ $(O)/press: $(call obj,$(PRESS_SRCS))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE) \
+	    $(PKGS_TLS))
 
 $(O)/test/agentd: $(call testobj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -110,7 +119,7 @@ define unit_rule
 $(O)/unit/test_$(1): $(call obj,tests/unit/test_$(1).c $(UNIT_$(1)))
 	@mkdir -p $$(@D)
 	$(say) ' CC  ' $$@
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS) \
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE) $(PKGS_TLS) \
 	    $(UNIT_LIBS_$(1)))
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rule,$(u))))
