@@ -168,6 +168,15 @@ PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
 system: all test-programs venv $(CLIENTS)
 	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
 
+# The same tests on PostgreSQL and Redis.
+.PHONY: system-stores
+system-stores:
+	@STORE=postgresql LIMITS=redis $(MAKE) --no-print-directory system
+
+# Both.
+.PHONY: check-stores
+check-stores: system system-stores
+
 # What takes too long for every day.
 .PHONY: check-long
 check-long: all test-programs venv

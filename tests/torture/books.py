@@ -13,7 +13,7 @@ import priced
 import procs
 
 NO_ROW = {400, 401, 402, 403, 404, 429}     # the hub's own refusals
-GENEROUS = 4    # an estimate is at most so many times the whole answer's cost
+GENEROUS = 10   # the text of synthetic answers is long for its tokens
 
 
 @dataclasses.dataclass(slots=True)

@@ -222,6 +222,8 @@ def not_clean(cluster):
             return f"hub {i}: {json.dumps(status['billing'])}"
         if not storm.idle(cluster.sites[i]):
             return f"hub {i}: " + json.dumps(hub.ctl("show", "limits"))[:800]
+    if cluster.redis and (left := leases(cluster)):
+        return f"leases in Redis: {left}"
     return ""
 
 
@@ -273,10 +275,29 @@ def check_servers(cluster, found):
         return
     if n := cluster.postgresql.deadlocks():
         found.say("deadlocks in PostgreSQL", n)
+    differ = cluster.store.sql(
+        "SELECT (SELECT coalesce(sum(amount), 0) FROM ledger) +"
+        " (SELECT coalesce(sum(amount), 0) FROM balance_change"
+        " WHERE kind = 'charge')")
+    if Decimal(differ[0][0]) != 0:
+        found.say("ledger and balance changes differ", differ)
+
+
+def leases(cluster):
+    """What Redis still holds of calls: names, and members whose time has not
+    run out. A lease of a dead worker runs out by itself."""
+    ask, db = cluster.redis.command, cluster.store.db
+    seconds, micros = map(int, ask("TIME"))
+    left = {}
+    for key in cluster.redis.keys(db, "hubd:*:until:*") + \
+            cluster.redis.keys(db, "hubd:*:calls:*"):
+        if n := ask("ZCOUNT", key, seconds * 1000000 + micros, "+inf", db=db):
+            left[key] = n
+    return left
 
 
 def draw(began, havoc, load, sampler):
-    where = procs.ROOT / "build" / "torture.svg"
+    where = procs.BUILD / "torture.svg"
     p = picture.Picture(int(began * 1000), SECONDS)
     for seen in books.read_seen(load.seen):
         p.took(seen)
@@ -288,7 +309,7 @@ def draw(began, havoc, load, sampler):
 
 def keep_logs(cluster):
     """For whoever looks for the reason."""
-    where = procs.ROOT / "build" / "torture"
+    where = procs.BUILD / "torture"
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
     servers = filter(None, (cluster.postgresql, cluster.redis))
