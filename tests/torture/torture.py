@@ -209,7 +209,7 @@ class Sampler(threading.Thread):
 
 def waits(status):
     """Rows that the shared store does not have yet."""
-    return status["billing"].get("waiting", 0)
+    return status["billing"].get("spooled", 0)
 
 
 def not_clean(cluster):
