@@ -374,6 +374,10 @@ LOAD_SRCS = \
 	tests/bench/dialect.c \
 	tests/bench/load.c \
 
+# the users of the torture run
+PRESS_SRCS = \
+	tests/torture/press.c \
+
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl
 PROGRAMS += $(O)/agentd
