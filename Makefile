@@ -21,6 +21,7 @@ VERSION	:= 0.1.0
 PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl libconfuse
 PKGS_HUB    = sqlite3 gmp
 PKGS_TLS    = libssl
+PKGS_REDIS  = hiredis
 PKGS_AGENT  = libcurl libssl
 
 OPT	?= -O2 -g
@@ -59,6 +60,10 @@ $(O)/test/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The schema is taken into the object as it is.
+$(O)/obj/hubd/limit/redis_script.o $(O)/test/obj/hubd/limit/redis_script.o: \
+	hubd/limit/redis_common.lua hubd/limit/redis_admit.lua \
+	hubd/limit/redis_keep.lua hubd/limit/redis_tell.lua
+
 $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
 	etc/ledger_sqlite.sql etc/ledger_sqlite_2.sql
 
@@ -69,7 +74,7 @@ testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
 
 $(O)/hubd: $(call obj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS) $(PKGS_REDIS))
 
 $(O)/agentd: $(call obj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -89,7 +94,7 @@ $(O)/load: $(call obj,$(LOAD_SRCS))
 
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_TLS) $(PKGS_REDIS))
 
 $(O)/test/agentd: $(call testobj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
