@@ -133,19 +133,41 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_pg.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/ledger_text.c \
+	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_book.c \
+	hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c \
+	hubd/ledger/pg_keys.c \
+	hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c \
+	hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c \
+	hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c \
+	hubd/ledger/pgconn.c \
+	hubd/ledger/recompute.c \
+	hubd/ledger/schema_postgresql.c \
 	hubd/ledger/schema_sqlite.c \
+	hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_suspense.c \
 
 
 # what hubd's processes share
 HUB_SRCS = \
 	hubd/address.c \
+	hubd/birth.c \
 	hubd/channel.c \
 	hubd/child.c \
 	hubd/confine.c \
@@ -201,20 +223,28 @@ BILLING_SRCS = \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c \
 	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_export.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_suspense.c \
+	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/groups.c \
+	hubd/billing/errand.c \
+	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
 	hubd/billing/objects.c \
+	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
+	hubd/billing/reply.c \
 	hubd/billing/settle.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
@@ -239,6 +269,7 @@ CTL_SRCS = \
 	hubd/ctl/show_agents.c \
 	hubd/ctl/show_limits.c \
 	hubd/ctl/show_models.c \
+	hubd/ctl/stream.c \
 	hubd/ctl/table.c \
 	hubd/ctl/top.c \
 	hubd/ctl/when.c \

@@ -43,7 +43,17 @@ enum stage {
 };
 
 struct batch;
+struct billing;
 struct control;
+struct offspring_self;
+
+/* Where changes of an errand go, which publishes nothing itself: each is as
+ * its namesake of publish.c. */
+struct publish_sink {
+	bool (*account)(struct billing *, const struct ledger_account *);
+	bool (*key)(struct billing *, const struct ledger_key *, bool cut);
+	bool (*agent)(struct billing *, const struct ledger_agent *);
+};
 
 struct billing {
 	struct hub_child *child; /* NULL in unit tests */
@@ -51,6 +61,9 @@ struct billing {
 	struct loop *loop; /* NULL in unit tests, as the timers */
 	struct counter_row *count;
 	struct hub_conf *conf; /* child->conf */
+
+	struct offspring_self *self; /* an errand's; NULL: this is billing */
+	const struct publish_sink *sink; /* an errand's that changes things */
 
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
@@ -76,6 +89,7 @@ struct billing {
 	bool price_reload;     /* somebody wants to hear of it */
 
 	struct control *control;
+	unsigned errands; /* that run */
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
 	struct loop_timer *retry_timer, *price_timer;
@@ -98,6 +112,8 @@ void store_failed(struct billing *);
 void store_worked(struct billing *);
 /* Is it of no use to ask now? */
 bool store_waits(const struct billing *);
+/* Is it a store that several hubs share, whose copy is here? */
+bool store_is_shared(const struct billing *);
 
 /* ---- intake.c ------------------------------------------------------------ */
 
@@ -139,6 +155,8 @@ enum ledger_result oldrows_bill(struct billing *);
 
 /* ---- publish.c ----------------------------------------------------------- */
 
+/* Notes which row is whose, as shared memory says. */
+void publish_take_over(struct billing *);
 /* Reconciles what is published with what is stored. */
 enum ledger_result publish_load(struct billing *);
 /* Each writes one row; false: the table is full. */
@@ -172,6 +190,8 @@ void prices_retry(struct billing *);
 /* ---- control.c ----------------------------------------------------------- */
 
 void control_start(struct billing *);
+/* The user id of who asks, while his command runs. */
+uint32_t control_asker(const struct billing *);
 /* Answers whoever waits for that reload; error NULL: done. */
 void control_reloaded(struct billing *, uint32_t cookie, const char *error);
 

@@ -3,6 +3,8 @@
  * lets it, and whatever finds it away is tried again, later and later. The
  * hub serves on what is published meanwhile.
  */
+#include <string.h>
+
 #include "common/log.h"
 #include "hubd/billing/billing.h"
 #include "shm/pubtab.h"
@@ -18,6 +20,12 @@ store_waits(const struct billing *b)
 {
 	return (b->backoff_ms != 0 &&
 		!monotime_reached(b->retry_at, monotime_now()));
+}
+
+bool
+store_is_shared(const struct billing *b)
+{
+	return (strncmp(b->conf->store, "postgresql:", 11) == 0);
 }
 
 void

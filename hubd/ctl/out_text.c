@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "hubd/ctl/out.h"
 #include "hubd/ctl/price_lines.h"
 #include "hubd/ctl/table.h"
@@ -121,8 +122,10 @@ static const struct view views[] = {
 	    {COLUMN_NAME, "PROVIDER", "provider"},
 	    {COLUMN_ID, "ESTIMATED", "estimated"}}},
     {"suspense", CTL_COMMANDS,
-	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"}},
-	{{COLUMN_NAME, "REASON", "reason"}}},
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"},
+	    {COLUMN_ID, "STATE", "state"}},
+	{{COLUMN_NAME, "REASON", "reason"}, {COLUMN_NAME, "WHY", "why"},
+	    {COLUMN_NAME, "BY", "by"}}},
 };
 
 static const struct view *
@@ -321,6 +324,65 @@ put_prices(
 	json_free(lines);
 }
 
+/* ---- usage --------------------------------------------------------------- */
+
+/* What groups may be called by, and their title. */
+static const char *const groups[][2] = {{"account", "ACCOUNT"},
+    {"model", "MODEL"}, {"day", "DAY"}, {"key", "KEY"}, {"agent", "AGENT"}};
+
+static struct column
+group_column(const struct json *row)
+{
+	struct column c = {COLUMN_NAME, "", ""};
+	size_t i;
+
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (json_get(row, groups[i][0]) == NULL)
+			continue;
+		c.member = groups[i][0];
+		c.title = groups[i][1];
+	}
+	return (c);
+}
+
+/* The groups, and under them, in the same columns, the total. */
+static void
+put_usage(struct buf *out, const struct json *data)
+{
+	const struct json *rows = json_get(data, "usage"), *row;
+	const struct json *total = json_get(data, "total");
+	struct column columns[] = {{COLUMN_END, NULL, NULL},
+	    {COLUMN_NUMBER, "REQUESTS", "requests"},
+	    {COLUMN_INPUT, "IN", "usage"}, {COLUMN_OUTPUT, "OUT", "usage"},
+	    {COLUMN_MONEY, "USD", "amount"}, {COLUMN_END, NULL, NULL}};
+	char name[] = "total", *member;
+	struct json *copies, label, list;
+	size_t i, n = 0;
+
+	if (rows == NULL || rows->first == NULL || total == NULL) {
+		buf_addstr(out, "no usage\n");
+		return;
+	}
+	columns[0] = group_column(rows->first);
+	member = xstrdup(columns[0].member);
+	for (row = rows->first; row != NULL; row = row->next)
+		n++;
+	copies = xcalloc(n + 1, sizeof(*copies));
+	for (i = 0, row = rows->first; row != NULL; row = row->next, i++) {
+		copies[i] = *row;
+		copies[i].next = &copies[i + 1];
+	}
+	label = (struct json){.type = JSON_STRING,
+	    .key = member,
+	    .text = name,
+	    .next = total->first};
+	copies[n] = (struct json){.type = JSON_OBJECT, .first = &label};
+	list = (struct json){.type = JSON_ARRAY, .first = copies};
+	table_put(out, &list, columns, NULL);
+	free(copies);
+	free(member);
+}
+
 static void
 show(
     struct buf *out, const struct ctl_command *command, const struct json *data)
@@ -331,7 +393,9 @@ show(
 		put_status(out, data);
 	else
 		put_members(out, data, longest_key(data));
-	if (command->id == CTL_CMD_show_prices)
+	if (command->id == CTL_CMD_show_usage)
+		put_usage(out, data);
+	else if (command->id == CTL_CMD_show_prices)
 		put_prices(out, command, data);
 	else
 		put_tables(out, command, data);

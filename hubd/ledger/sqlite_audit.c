@@ -11,9 +11,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "hubd/price/price.h"
-
-#define VERSIONS_KEPT 8
+#include "hubd/ledger/recompute.h"
 
 /* What the changes of one account add up to. */
 struct tally {
@@ -26,9 +24,7 @@ struct audit {
 	struct ledger_audit *out;
 	struct tally *tallies; /* ascending by id */
 	size_t n, room;
-	struct price_blob *versions[VERSIONS_KEPT];
-	unsigned next_version; /* place of the one to be replaced */
-	uint64_t unreadable;   /* a version that is there, but not for us */
+	struct recompute recompute;
 	amount_t *scratch, *ledger_sum, *charges_sum;
 };
 
@@ -163,65 +159,7 @@ audit_balances(struct audit *a)
 
 /* ---- rows ---------------------------------------------------------------- */
 
-/* The price table of a row, from the few kept. OK, MISSING, DOWN, or REFUSED:
- * this hubd cannot read it. */
-static enum ledger_result
-version_of(struct audit *a, uint64_t version, const struct price_blob **out)
-{
-	enum ledger_result rc;
-	struct price_blob *b;
-	unsigned i;
-
-	for (i = 0; i < VERSIONS_KEPT; i++) {
-		*out = a->versions[i];
-		if (*out != NULL && (*out)->version == version)
-			return (LEDGER_OK);
-	}
-	if (version == 0)
-		return (LEDGER_MISSING);
-	if (version == a->unreadable)
-		return (LEDGER_REFUSED);
-	if ((rc = sqlite_price_get(a->l, version, &b)) != LEDGER_OK) {
-		if (rc == LEDGER_REFUSED)
-			a->unreadable = version;
-		return (rc);
-	}
-	i = a->next_version++ % VERSIONS_KEPT;
-	free(a->versions[i]);
-	*out = a->versions[i] = b;
-	return (LEDGER_OK);
-}
-
-/* Is the amount what usage and price version say? OK, CONFLICT: it is not,
- * REFUSED: nobody here can say, DOWN. */
-static enum ledger_result
-recompute(struct audit *a, const struct ledger_row *r)
-{
-	enum service_tier tier = service_tier_parse(r->tier, strlen(r->tier));
-	const struct price_entry *e = NULL;
-	const struct price_blob *b;
-	enum ledger_result rc;
-	amount_t *cost;
-	bool good;
-
-	if (r->price[0] != '\0') {
-		rc = version_of(a, r->price_version, &b);
-		if (rc == LEDGER_OK)
-			e = price_blob_find(b, span_str(r->price));
-		if (rc == LEDGER_OK ? e == NULL : rc == LEDGER_MISSING)
-			return (LEDGER_CONFLICT);
-		if (rc != LEDGER_OK)
-			return (rc);
-	}
-	cost = amount_new(); /* without a price, of nothing */
-	if (e != NULL)
-		price_cost(e, &r->usage, tier, cost);
-	good = equals(a, r->amount, cost);
-	amount_free(cost);
-	return (good ? LEDGER_OK : LEDGER_CONFLICT);
-}
-
-/* As recompute(). charge: the amount of the change with the row's id, "" if
+/* As recompute_row(). charge: the amount of the change with the row's id, "" if
  * none. */
 static enum ledger_result
 judge_row(
@@ -237,7 +175,7 @@ judge_row(
 	amount_free(amount);
 	if (!good)
 		return (LEDGER_CONFLICT);
-	return (full ? recompute(a, r) : LEDGER_OK);
+	return (full ? recompute_row(&a->recompute, r) : LEDGER_OK);
 }
 
 /* false: the store is away. */
@@ -314,7 +252,8 @@ audit_strays(struct audit *a)
 static enum ledger_result
 count_suspense(struct audit *a)
 {
-	struct query q = db_query(a->l, "SELECT count(*) FROM suspense");
+	struct query q =
+	    db_query(a->l, "SELECT count(*) FROM suspense WHERE how = ''");
 	enum db_step step = db_step(&q);
 
 	if (step == DB_ROW)
@@ -333,8 +272,7 @@ audit_fini(struct audit *a)
 		amount_free(a->tallies[i].charges);
 	}
 	free(a->tallies);
-	for (i = 0; i < VERSIONS_KEPT; i++)
-		free(a->versions[i]);
+	recompute_fini(&a->recompute);
 	amount_free(a->scratch);
 	amount_free(a->ledger_sum);
 	amount_free(a->charges_sum);
@@ -348,8 +286,9 @@ sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 
 	memset(out, 0, sizeof(*out));
 	/* All of it from one state of the store. */
-	if (db_begin(l) != LEDGER_OK)
+	if (db_begin_read(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	recompute_init(&a.recompute, &ledger_sqlite, l);
 	a.scratch = amount_new();
 	a.ledger_sum = amount_new();
 	a.charges_sum = amount_new();
@@ -357,7 +296,7 @@ sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 	    (rc = audit_rows(&a, full)) == LEDGER_OK &&
 	    (rc = audit_strays(&a)) == LEDGER_OK)
 		rc = count_suspense(&a);
-	db_rollback(l);
+	db_end_read(l);
 	if (rc == LEDGER_OK &&
 	    (amount_format(a.ledger_sum, out->ledger_sum) == -1 ||
 		amount_format(a.charges_sum, out->charges_sum) == -1))

@@ -16,6 +16,7 @@
 
 static struct billing billing;
 static struct hub_conf conf;
+static char store_name[] = "sqlite";
 static process_ref_t worker;
 static uint64_t next_id;
 
@@ -40,6 +41,12 @@ child_send_head(
 	return (true);
 }
 
+uint32_t
+control_asker(const struct billing *b)
+{
+	return (1000);
+}
+
 void
 control_reloaded(struct billing *b, uint32_t cookie, const char *error)
 {
@@ -58,7 +65,8 @@ ask(const char *request)
 	struct buf out;
 
 	buf_init(&out);
-	ck_assert_uint_eq(command_run(&billing, span_str(request), &out), 0);
+	ck_assert_uint_eq(
+	    command_run(&billing, span_str(request), &out, NULL, NULL), 0);
 	ck_assert_int_eq(buf_ptr(&out)[buf_len(&out) - 1], '\n');
 	answer = json_parse(buf_span(&out), NULL, 0);
 	ck_assert_ptr_nonnull(answer);
@@ -122,6 +130,7 @@ billing_set_up(void)
 	fixture_set_up();
 	memset(&conf, 0, sizeof(conf));
 	conf.run_dir = conf.state_dir = fixture_dir;
+	conf.store = store_name;
 	write_prices("{\"m\":{\"input_cost_per_token\":1.5e-06,"
 		     "\"output_cost_per_token\":2e-06}}");
 	conf.prices.item[0] = xstrdup(fixture_path("prices.json"));

@@ -1,15 +1,31 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
+LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_audit.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c hubd/ledger/pg_keys.c hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
+	hubd/ledger/schema_postgresql.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
+	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
-	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
+	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_suspense.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
 	common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
+UNIT_spool = $(UNIT_ledger)
+UNIT_ledger_pg = $(UNIT_ledger)
+UNIT_ledger_books = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
@@ -116,13 +132,18 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_export.c hubd/billing/cmd_show.c hubd/billing/cmd_suspense.c hubd/billing/cmd_usage.c \
+	hubd/billing/groups.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
 	hubd/billing/intake.c hubd/billing/objects.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
 	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
 	hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
+	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c hubd/ledger/null_tables.c \
+	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
+	hubd/billing/state.c hubd/billing/store.c hubd/billing/versions.c \
+	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
 	hubd/ledger/null_objects.c hubd/ledger/null_tables.c \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
@@ -137,6 +158,7 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
 UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
+UNIT_books = $(UNIT_commands)
 
 # What each fuzz target links.
 FUZZ_jscan = $(UNIT_json)
@@ -154,7 +176,7 @@ FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
-UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
+UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
@@ -218,3 +240,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
+UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c
