@@ -111,8 +111,14 @@ AUTH_SRCS = \
 	hubd/auth/auth.c \
 
 LIMIT_SRCS = \
+	hubd/limit/limit_cells.c \
 	hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c \
+	hubd/limit/limit_redis.c \
+	hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c \
+	hubd/limit/redis_tell.c \
+	hubd/limit/redis_url.c \
 
 PRICE_SRCS = \
 	hubd/price/amount.c \
@@ -182,6 +188,7 @@ MASTER_SRCS = \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
 	hubd/master/identity.c \
+	hubd/master/limits.c \
 	hubd/master/listen.c \
 	hubd/master/master.c \
 	hubd/master/message.c \
@@ -206,6 +213,7 @@ WORKER_SRCS = \
 	hubd/worker/objects.c \
 	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
+	hubd/worker/redis.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \

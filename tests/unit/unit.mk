@@ -108,11 +108,17 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
-UNIT_hub_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
-UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
-	hubd/limit/limit_local.c hubd/auth/auth.c \
+UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/limit/redis_url.c $(CONF_FOR_UNIT)
+UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
+	hubd/limit/limit_fields.c hubd/limit/limit_local.c hubd/auth/auth.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
 	common/failpoint.c common/buf.c
+UNIT_limit_redis = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
+	hubd/limit/limit_redis.c hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c hubd/limit/redis_tell.c \
+	shm/bucket.c shm/cells.c shm/counters.c shm/pubtab.c \
+	common/crypto.c common/failpoint.c common/ids.c common/buf.c
+UNIT_redis_url = hubd/limit/redis_url.c common/alloc.c common/log.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
@@ -164,7 +170,7 @@ FUZZ_ws = $(UNIT_ws)
 FUZZ_sse = $(UNIT_sse)
 FUZZ_eventstream = common/eventstream.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
-FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
+FUZZ_conf = $(UNIT_hub_conf)
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
