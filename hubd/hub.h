@@ -85,6 +85,10 @@ struct hub_child {
 int worker_main(struct hub_child *);
 int billing_main(struct hub_child *);
 int admin_main(struct hub_child *);
+/* The same of a child of billing, which has no row and no channel
+ * (hubd/billing/offspring.h). The configuration becomes its own. */
+struct birth;
+int offspring_main(const struct birth *, struct hub_conf *);
 
 /*
  * Watches the channel and beats every second: what every child does alike

@@ -19,6 +19,7 @@
 #include "shm/usage.h"
 
 #define LEDGER_NAME_MAX 64 /* of accounts, keys, agents; with terminator */
+#define LEDGER_ID_MAX	40 /* of a UUID as text */
 
 struct ledger; /* an open store */
 
@@ -166,7 +167,15 @@ struct ledger_ops {
 	const char *name; /* "sqlite" */
 	/* where: the folder (sqlite) or URL. NULL and error on failure. */
 	struct ledger *(*open)(const char *where, char *error, size_t cap);
+	/* The same for a process that only reads: all it reads is of one
+	 * state, that of its first look, and holds up nobody who writes. */
+	struct ledger *(*open_to_read)(
+	    const char *where, char *error, size_t cap);
 	void (*close)(struct ledger *);
+	/* The UUID of the store, whoever opens it; "" while a shared one has
+	 * not been heard of. NULL if a backend has none. */
+	enum ledger_result (*store_id)(
+	    struct ledger *, char out[LEDGER_ID_MAX]);
 
 	/*
 	 * Books rows in one transaction: each row, its account's balance
@@ -205,7 +214,8 @@ struct ledger_ops {
 	/* Those with the last limit numbers, oldest first. */
 	enum ledger_result (*each_object)(struct ledger *, uint32_t limit,
 	    void (*fn)(void *, const struct ledger_object *), void *);
-	/* Newest first. */
+	/* All of one state of the store. MISSING: what there is was listed,
+	 * but a sealed month that was wanted is not here. */
 	enum ledger_result (*each_row)(struct ledger *,
 	    const struct ledger_filter *,
 	    void (*fn)(void *, const struct ledger_row *), void *);

@@ -561,7 +561,9 @@ on_close(struct upstream *up, uint32_t code)
 	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
 		r->attempts--; /* nothing was done there: it costs nothing */
 		r->spent[r->candidate->stage]--;
-		request_retry(r, API_OK);
+		/* It is full, of calls of other hubs perhaps. */
+		request_retry(
+		    r, r->last_error == API_OK ? API_ERR_overloaded : API_OK);
 	} else {
 		if (code == H2_INTERNAL_ERROR)
 			retry_note_failure(r);

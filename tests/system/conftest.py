@@ -8,6 +8,7 @@ solo: a site of one worker for what does not depend on the shape.
 """
 
 import os
+import subprocess
 
 import pytest
 
@@ -71,6 +72,19 @@ def key(request):
     """A key with money and without limits, at the site of the test."""
     names = [n for n in ("site", "solo") if n in request.fixturenames]
     return request.getfixturevalue(names[0]).key()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder that can be filled: only root can have one."""
+    where = tmp_path / "small"
+    where.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(where)],
+            capture_output=True).returncode != 0:
+        pytest.skip("left out: a small file system needs root and mount")
+    yield where
+    subprocess.run(["umount", "-l", str(where)], check=True)
 
 
 @pytest.fixture

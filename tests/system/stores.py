@@ -15,6 +15,8 @@ import redis_server
 
 STORE = os.environ.get("STORE") or "sqlite"
 LIMITS = os.environ.get("LIMITS") or "local"
+if STORE not in ("sqlite", "postgresql") or LIMITS not in ("local", "redis"):
+    raise SystemExit("STORE is sqlite or postgresql, LIMITS local or redis")
 
 running = {}
 

@@ -208,6 +208,33 @@ START_TEST(a_backup_is_a_whole_store_of_its_own)
 }
 END_TEST
 
+START_TEST(a_reader_sees_one_state_and_holds_up_nobody)
+{
+	struct ledger_row first = make_row(1, alice, "0.5");
+	struct ledger_row second = make_row(2, alice, "0.25");
+	struct ledger *writer = l, *reader;
+	char error[200] = "", path[128];
+
+	book(&first, LEDGER_OK);
+	reader = ops->open_to_read(dir, error, sizeof(error));
+	ck_assert_msg(reader != NULL, "%s", error);
+	book(&second, LEDGER_OK);
+	expect_balance(alice, "9.25", "0.75");
+	l = reader;
+	expect_balance(alice, "9.5", "0.5");
+	expect_clean(1, "0.5");
+	ck_assert_int_eq(
+	    ops->account_set(l, alice, NULL, &(bool){true}), LEDGER_DOWN);
+	snprintf(path, sizeof(path), "%s/copy.db", dir);
+	ck_assert_msg(ops->backup(l, path, error, sizeof(error)) == LEDGER_OK,
+	    "%s", error);
+	l = writer;
+	expect_clean(2, "0.75");
+	ops->close(reader);
+	remove_file("copy.db");
+}
+END_TEST
+
 START_TEST(a_store_of_another_schema_is_left_alone)
 {
 	char error[200] = "";
@@ -247,6 +274,7 @@ main(void)
 	    sizeof(frauds) / sizeof(frauds[0]));
 	tcase_add_test(tc, an_account_is_there_with_its_credit_or_not_at_all);
 	tcase_add_test(tc, a_backup_is_a_whole_store_of_its_own);
+	tcase_add_test(tc, a_reader_sees_one_state_and_holds_up_nobody);
 	tcase_add_test(tc, a_store_of_another_schema_is_left_alone);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
