@@ -138,6 +138,7 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/ledger_text.c \
 	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_array.c \
 	hubd/ledger/pg_audit.c \
 	hubd/ledger/pg_batch.c \
 	hubd/ledger/pg_book.c \

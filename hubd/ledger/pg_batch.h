@@ -2,6 +2,7 @@
 #ifndef HUBD_LEDGER_PG_BATCH_H
 #define HUBD_LEDGER_PG_BATCH_H
 
+#include "hubd/ledger/pg_array.h"
 #include "hubd/ledger/pg_private.h"
 
 /* Rows as they are given: the arguments are an array a column. */
@@ -23,9 +24,7 @@ struct pg_batch {
 	pg_balance_fn *fn;
 	void *arg;
 	amount_t *scratch;
-	/* arrays, as PostgreSQL reads them */
-	struct buf columns[PG_ROW_NCOLUMNS];
-	int column;
+	struct pg_arrays arrays;
 };
 
 /* The arguments $1 to $21 of rows pick[from] and on, whose usage can be

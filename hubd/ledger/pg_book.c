@@ -387,7 +387,6 @@ pg_book(struct ledger *l, struct ledger_row *rows, size_t n,
 	    .fn = fn,
 	    .arg = arg};
 	enum ledger_result rc;
-	size_t i;
 
 	assert(n <= PG_BATCH_MAX);
 	if (n == 0)
@@ -395,8 +394,7 @@ pg_book(struct ledger *l, struct ledger_row *rows, size_t n,
 	b.pick = xcalloc(n, sizeof(*b.pick));
 	b.scratch = amount_new();
 	rc = book_all(&b);
-	for (i = 0; i < PG_ROW_NCOLUMNS; i++)
-		buf_fini(&b.columns[i]);
+	pg_array_fini(&b.arrays);
 	amount_free(b.scratch);
 	free(b.pick);
 	return (rc);

@@ -1,7 +1,7 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
 LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
-	hubd/ledger/pg_audit.c hubd/ledger/pg_batch.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_array.c hubd/ledger/pg_audit.c hubd/ledger/pg_batch.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
 	hubd/ledger/pg_check.c hubd/ledger/pg_keys.c hubd/ledger/pg_months.c \
 	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
