@@ -100,6 +100,10 @@ $(O)/load: $(call obj,$(LOAD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_TLS))
 
+$(O)/press: $(call obj,$(PRESS_SRCS))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE) \
@@ -169,6 +173,15 @@ PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
 system: all test-programs venv $(CLIENTS)
 	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
 
+# The same tests on PostgreSQL and Redis.
+.PHONY: system-stores
+system-stores:
+	@STORE=postgresql LIMITS=redis $(MAKE) --no-print-directory system
+
+# Both.
+.PHONY: check-stores
+check-stores: system system-stores
+
 # What takes too long for every day.
 .PHONY: check-long
 check-long: all test-programs venv
@@ -182,6 +195,12 @@ check-bare:
 .PHONY: check-mutants
 check-mutants: all test-programs venv
 	@tests/mutants/run.sh
+
+# A load, a chaos of kills, and the books afterwards: SEED, SECONDS.
+.PHONY: torture
+torture: all $(O)/press test-programs venv
+	@BUILD=$(CURDIR)/$(O) SEED=$(SEED) SECONDS=$(SECONDS) \
+	    $(VENV)/bin/python tests/torture/torture.py
 
 # ---- fuzzing ---------------------------------------------------------------
 

@@ -157,10 +157,14 @@ LEDGER_SRCS = \
 	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_audit_months.c \
 	hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_list.c \
+	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_seal.c \
 	hubd/ledger/sqlite_suspense.c \
 
 
@@ -218,6 +222,7 @@ WORKER_SRCS = \
 	hubd/worker/worker.c \
 
 BILLING_SRCS = \
+	hubd/billing/asker.c \
 	hubd/billing/billing.c \
 	hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
@@ -233,12 +238,17 @@ BILLING_SRCS = \
 	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
+	hubd/billing/courier.c \
+	hubd/billing/courier_rows.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/identity.c \
 	hubd/billing/groups.c \
 	hubd/billing/errand.c \
 	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
+	hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c \
 	hubd/billing/objects.c \
 	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
@@ -246,6 +256,8 @@ BILLING_SRCS = \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
 	hubd/billing/settle.c \
+	hubd/billing/shared.c \
+	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
 	hubd/billing/versions.c \
@@ -369,6 +381,10 @@ PROVSIM_SRCS = \
 LOAD_SRCS = \
 	tests/bench/dialect.c \
 	tests/bench/load.c \
+
+# the users of the torture run
+PRESS_SRCS = \
+	tests/torture/press.c \
 
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl

@@ -1,6 +1,7 @@
 /* hubd.conf: the table of options, its checks, and each role's part. */
 #include "hubd/hub_conf.h"
 
+#include <ctype.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,14 +37,29 @@ check_run_dir(const char *value)
 	return (strlen(value) > RUN_DIR_MAX ? "is too long a path" : NULL);
 }
 
+/* Its form alone; what it says may hold a password, and is not repeated. */
+static const char *
+check_url(const char *p)
+{
+	for (; *p != '\0'; p++) {
+		if (*p <= ' ' || *p > '~')
+			return ("must have %XX for what is no plain character");
+		if (*p == '%' && (!isxdigit((unsigned char)p[1]) ||
+				     !isxdigit((unsigned char)p[2])))
+			return ("must have two hexadecimal digits behind %");
+	}
+	return (NULL);
+}
+
 static const char *
 check_store(const char *value)
 {
 	if (strcmp(value, "sqlite") == 0)
 		return (NULL);
-	if (strncmp(value, "postgresql:", 11) == 0)
-		return ("PostgreSQL is not in this version, only \"sqlite\"");
-	return ("must be \"sqlite\"");
+	if (strncmp(value, "postgresql://", 13) == 0 ||
+	    strncmp(value, "postgres://", 11) == 0)
+		return (check_url(value));
+	return ("must be \"sqlite\" or \"postgresql://...\"");
 }
 
 static const char *

@@ -10,22 +10,20 @@ LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
-	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c \
-	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
-	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
-	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
-	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
-	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
-	hubd/ledger/sqlite_suspense.c hubd/price/amount.c hubd/price/cost.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
+	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_check.c hubd/ledger/sqlite_audit_months.c \
+	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c hubd/price/amount.c \
+	hubd/price/cost.c hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
-	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
-	common/json.c common/jscan.c common/crc32.c common/buf.c \
-	common/alloc.c common/log.c
+	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c common/json.c \
+	common/jscan.c common/crc32.c common/buf.c common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
+UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
@@ -128,23 +126,23 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/rou
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
 	shm/usage.c common/crypto.c common/ids.c common/json.c \
 	common/jscan.c common/crc32.c common/buf.c
-BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
+BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
+	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
 	hubd/billing/cmd_export.c hubd/billing/cmd_show.c hubd/billing/cmd_suspense.c hubd/billing/cmd_usage.c \
 	hubd/billing/groups.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
-	hubd/billing/intake.c hubd/billing/objects.c \
+	hubd/billing/identity.c hubd/billing/intake.c hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c hubd/billing/objects.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
-	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
-	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
-	hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
-	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c hubd/ledger/null_tables.c \
 	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
+	hubd/billing/shared.c hubd/billing/shared_prices.c \
 	hubd/billing/state.c hubd/billing/store.c hubd/billing/versions.c \
 	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
-	hubd/ledger/null_objects.c hubd/ledger/null_tables.c \
+	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c \
+	hubd/ledger/null_tables.c $(UNIT_ledger) \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
@@ -158,6 +156,7 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
 UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
+UNIT_mirror = $(BILLING_LINKS) $(API_LINKS)
 UNIT_books = $(UNIT_commands)
 
 # What each fuzz target links.
