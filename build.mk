@@ -241,6 +241,7 @@ BILLING_SRCS = \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
+	hubd/billing/seal.c \
 	hubd/billing/settle.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \

@@ -92,7 +92,7 @@ struct billing {
 	unsigned errands; /* that run */
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
-	struct loop_timer *retry_timer, *price_timer;
+	struct loop_timer *retry_timer, *price_timer, *seal_timer;
 };
 
 /* ---- state.c ------------------------------------------------------------- */
@@ -186,6 +186,14 @@ int prices_reload(
     struct billing *, uint32_t cookie, bool force, char *error, size_t cap);
 /* Tries to publish what waits for a buffer. */
 void prices_retry(struct billing *);
+
+/* ---- seal.c -------------------------------------------------------------- */
+
+/* Puts old months away, from now on. */
+void seal_start(struct billing *);
+void seal_stop(struct billing *);
+/* `ledger_keep` may have changed, or the store come: looks now. */
+void seal_look(struct billing *);
 
 /* ---- control.c ----------------------------------------------------------- */
 

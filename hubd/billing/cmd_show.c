@@ -126,6 +126,18 @@ read_filter(struct billing *b, const struct json *args, struct reply *r,
 	    account == NULL || (f->account = find_account(b, r, account)) != 0);
 }
 
+bool
+reply_rows(struct reply *r, enum ledger_result result)
+{
+	if (result != LEDGER_MISSING)
+		return (reply_store(r, result, "row", ""));
+	reply_refuse(r,
+	    "rows are missing: a sealed month is not here; hubctl audit says "
+	    "which");
+	r->keep_data = true;
+	return (true);
+}
+
 void
 cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 {
@@ -147,5 +159,5 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 	result = b->ops->each_row(b->store, &f, list_row, &l);
 	jout_end_array(&r->j);
 	jout_end_object(&r->j);
-	reply_store(r, result, "row", "");
+	reply_rows(r, result);
 }
