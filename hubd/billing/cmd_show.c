@@ -134,7 +134,6 @@ reply_rows(struct reply *r, enum ledger_result result)
 	reply_refuse(r,
 	    "rows are missing: a sealed month is not here; hubctl audit says "
 	    "which");
-	r->keep_data = true;
 	return (true);
 }
 
@@ -159,5 +158,5 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 	result = b->ops->each_row(b->store, &f, list_row, &l);
 	jout_end_array(&r->j);
 	jout_end_object(&r->j);
-	reply_rows(r, result);
+	r->keep_data = reply_rows(r, result) && result == LEDGER_MISSING;
 }
