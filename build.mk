@@ -111,8 +111,14 @@ AUTH_SRCS = \
 	hubd/auth/auth.c \
 
 LIMIT_SRCS = \
+	hubd/limit/limit_cells.c \
 	hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c \
+	hubd/limit/limit_redis.c \
+	hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c \
+	hubd/limit/redis_tell.c \
+	hubd/limit/redis_url.c \
 
 PRICE_SRCS = \
 	hubd/price/amount.c \
@@ -182,6 +188,7 @@ MASTER_SRCS = \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
 	hubd/master/identity.c \
+	hubd/master/limits.c \
 	hubd/master/listen.c \
 	hubd/master/master.c \
 	hubd/master/message.c \
@@ -206,6 +213,7 @@ WORKER_SRCS = \
 	hubd/worker/objects.c \
 	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
+	hubd/worker/redis.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
@@ -214,6 +222,7 @@ WORKER_SRCS = \
 	hubd/worker/worker.c \
 
 BILLING_SRCS = \
+	hubd/billing/asker.c \
 	hubd/billing/billing.c \
 	hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
@@ -229,12 +238,17 @@ BILLING_SRCS = \
 	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
+	hubd/billing/courier.c \
+	hubd/billing/courier_rows.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/identity.c \
 	hubd/billing/groups.c \
 	hubd/billing/errand.c \
 	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
+	hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c \
 	hubd/billing/objects.c \
 	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
@@ -243,6 +257,8 @@ BILLING_SRCS = \
 	hubd/billing/reply.c \
 	hubd/billing/seal.c \
 	hubd/billing/settle.c \
+	hubd/billing/shared.c \
+	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
 	hubd/billing/versions.c \
@@ -366,6 +382,10 @@ PROVSIM_SRCS = \
 LOAD_SRCS = \
 	tests/bench/dialect.c \
 	tests/bench/load.c \
+
+# the users of the torture run
+PRESS_SRCS = \
+	tests/torture/press.c \
 
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl

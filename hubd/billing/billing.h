@@ -35,6 +35,7 @@
 enum stage {
 	STAGE_OPEN,	 /* open the store */
 	STAGE_TABLES,	 /* load accounts, keys, agents */
+	STAGE_WHOLE,	 /* of a shared store: all of it was here once */
 	STAGE_OLD_ROWS,	 /* calls of a hub before this one */
 	STAGE_LEFTOVERS, /* checkpoints whose calls are lost */
 	STAGE_PRICES,	 /* prices in force; users are served from here on,
@@ -42,10 +43,12 @@ enum stage {
 	STAGE_SERVING,
 };
 
+struct asker;
 struct batch;
 struct billing;
 struct control;
 struct offspring_self;
+struct shared;
 
 /* Where changes of an errand go, which publishes nothing itself: each is as
  * its namesake of publish.c. */
@@ -88,6 +91,7 @@ struct billing {
 	uint32_t price_cookie; /* of the reload that waits for it */
 	bool price_reload;     /* somebody wants to hear of it */
 
+	struct shared *shared; /* NULL: the store is this hub's own */
 	struct control *control;
 	unsigned errands; /* that run */
 	struct loop_io *queue_io;
@@ -173,6 +177,8 @@ enum ledger_result objects_load(struct billing *);
 /* Publishes what the store says of each object of a row. */
 enum ledger_result publish_row_objects(
     struct billing *, const struct ledger_row *);
+/* Of one. OK, MISSING (it is none any more) or DOWN. */
+enum ledger_result publish_object(struct billing *, const char *id);
 
 /* ---- prices.c ------------------------------------------------------------ */
 
@@ -186,6 +192,52 @@ int prices_reload(
     struct billing *, uint32_t cookie, bool force, char *error, size_t cap);
 /* Tries to publish what waits for a buffer. */
 void prices_retry(struct billing *);
+/* The files as a table; -1 and error. The caller frees it. */
+int prices_load(
+    const struct hub_conf *, struct price_blob **, char *error, size_t cap);
+/* Takes the blob over. */
+void prices_put_in_force(struct billing *, struct price_blob *);
+/* A reload is done when what waits for a buffer is in force. */
+void prices_reloaded(struct billing *, uint32_t cookie);
+
+/* ---- shared.c: a store that several hubs share --------------------------- */
+
+/* With the spool open: starts the courier, if there is a loop. */
+void shared_start(struct billing *);
+void shared_stop(struct billing *);
+/* Has all of the store been here once? MISSING: the courier brings it. DOWN.
+ * OK also for a store of this hub's own. */
+enum ledger_result shared_whole(struct billing *);
+/* Rows were committed: they may go on. */
+void shared_booked(struct billing *);
+/* At shutdown: has all gone on, or as much as time allows? */
+bool shared_flushed(struct billing *);
+
+/* ---- shared_prices.c ----------------------------------------------------- */
+
+/* Puts the copy's newest version in force, if another is. MISSING: it has
+ * none. */
+enum ledger_result prices_newest(struct billing *);
+/* As prices_start(); MISSING: the files are on their way to the store, which
+ * has none; it goes on when they are a version. */
+enum ledger_result shared_prices_start(struct billing *);
+/* As prices_reload(), with the files loaded. */
+int shared_prices_reload(struct billing *, uint32_t cookie,
+    const struct price_blob *, char *error, size_t cap);
+
+/* ---- asker.c ------------------------------------------------------------- */
+
+/* Answers an errand (mirror.h: what errands say) on its socket, which stays
+ * the caller's. gone is called when it has ended or makes no sense; the
+ * asker may be freed in it. */
+struct asker *asker_new(
+    struct billing *, int socket, void (*gone)(void *), void *arg);
+void asker_free(struct asker *); /* NULL is fine */
+
+/* ---- identity.c ---------------------------------------------------------- */
+
+/* Publishes who this hub and its store are. OK or DOWN. */
+enum ledger_result identity_publish(struct billing *);
 
 /* ---- seal.c -------------------------------------------------------------- */
 

@@ -14,7 +14,8 @@
 struct errand {
 	struct billing *b;
 	struct offspring *child;
-	struct loop_io *io;
+	struct loop_io *io;  /* NULL: with an asker, which hears more of it */
+	struct asker *asker; /* with a store that several hubs share */
 	void (*ended)(void *);
 	void *arg;
 };
@@ -51,6 +52,27 @@ tell(struct errand *e, struct span line)
 	return (false);
 }
 
+static void
+on_gone(void *arg)
+{
+	struct errand *e = arg;
+
+	e->ended(e->arg);
+}
+
+static void
+listen_to(struct errand *e)
+{
+	int fd = offspring_socket(e->child);
+
+	if (e->b->shared != NULL) {
+		e->asker = asker_new(e->b, fd, on_gone, e);
+		return;
+	}
+	e->io = loop_io_new(e->b->loop, fd, on_pair, e);
+	loop_io_want(e->io, LOOP_READ);
+}
+
 struct errand *
 errand_start(struct billing *b, struct span line, int client,
     void (*ended)(void *arg), void *arg, const char **why)
@@ -71,8 +93,7 @@ errand_start(struct billing *b, struct span line, int client,
 		free(e);
 		return (NULL);
 	}
-	e->io = loop_io_new(b->loop, offspring_socket(e->child), on_pair, e);
-	loop_io_want(e->io, LOOP_READ);
+	listen_to(e);
 	b->errands++;
 	return (e);
 }
@@ -83,6 +104,7 @@ errand_end(struct errand *e)
 	if (e == NULL)
 		return;
 	loop_io_free(e->io);
+	asker_free(e->asker);
 	offspring_end(e->child);
 	e->b->errands--;
 	loop_free_later(e->b->loop, e);

@@ -10,7 +10,10 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "hubd/billing/commands.h"
+#include "hubd/billing/mirror.h"
 #include "hubd/billing/offspring.h"
+
+#define SYNC_MS 10000 /* for a change to be in force here */
 
 /* ---- the client ---------------------------------------------------------- */
 
@@ -75,6 +78,49 @@ read_request(int fd, struct buf *line)
 	}
 }
 
+/* ---- what it changes ----------------------------------------------------- */
+
+/* Where changes are published, in all hubs, they are published here, too. */
+static struct {
+	bool changed;
+	uint32_t cut; /* number of a key; 0: none */
+} fresh;
+
+static bool
+note_change_of_account(struct billing *b, const struct ledger_account *a)
+{
+	return (fresh.changed = true);
+}
+
+static bool
+note_change_of_key(struct billing *b, const struct ledger_key *k, bool cut)
+{
+	if (cut)
+		fresh.cut = k->number;
+	return (fresh.changed = true);
+}
+
+static bool
+note_change_of_agent(struct billing *b, const struct ledger_agent *a)
+{
+	return (fresh.changed = true);
+}
+
+static const struct publish_sink shared_sink = {
+    note_change_of_account, note_change_of_key, note_change_of_agent};
+
+/* What the store has is in force at this hub before its client hears of it. */
+static void
+bring_into_force(const struct billing *b)
+{
+	if (!fresh.changed)
+		return;
+	if (mirror_sync(b->self->socket, SYNC_MS) == -1)
+		log_warnx("a change is stored, but not in force here yet");
+	if (fresh.cut != 0)
+		(void)mirror_cut(b->self->socket, fresh.cut);
+}
+
 /* ---- what it knows ------------------------------------------------------- */
 
 static void
@@ -100,8 +146,9 @@ open_store(struct billing *b)
 	char error[256] = "";
 
 	b->ops = ledger_ops_of(b->conf->store);
-	b->store = b->ops->open_to_read(
-	    shared ? b->conf->store : b->conf->state_dir, error, sizeof(error));
+	b->store = shared ? b->ops->open(b->conf->store, error, sizeof(error))
+			  : b->ops->open_to_read(
+				b->conf->state_dir, error, sizeof(error));
 	if (b->store == NULL) {
 		log_warnx("store %s: %s", b->ops->name, error);
 		return (false);
@@ -124,6 +171,8 @@ set_up(struct billing *b, struct offspring_self *self)
 	dir_init(&b->accounts, sizes->max_accounts);
 	dir_init(&b->keys, sizes->max_keys);
 	dir_init(&b->agents, sizes->max_agents);
+	if (store_is_shared(b))
+		b->sink = &shared_sink;
 	b->stage = open_store(b) ? STAGE_SERVING : STAGE_OPEN;
 }
 
@@ -151,6 +200,7 @@ errand_main(struct offspring_self *self)
 	set_up(&b, self);
 	(void)FAILPOINT("errand.ready");
 	command_run(&b, buf_span(&line), &out, send_out, self);
+	bring_into_force(&b);
 	send_out(self, &out);
 	/* billing has the client open, too */
 	shutdown(self->client, SHUT_WR);

@@ -25,6 +25,7 @@ static const char *const names[OFFSPRING_KINDS] = {
 
 static int (*const entries[OFFSPRING_KINDS])(struct offspring_self *) = {
     [OFFSPRING_ERRAND] = errand_main,
+    [OFFSPRING_COURIER] = courier_main,
 };
 
 struct offspring {

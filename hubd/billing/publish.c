@@ -110,7 +110,8 @@ fill_parts(struct billing *b, const struct ledger_account *a, uint32_t row,
     int64_t left, struct pub_account *p)
 {
 	p->version = next_version(b, row);
-	p->store_seq = a->seq != 0 ? a->seq : p->version;
+	/* of a store of its own, what is published later is newer */
+	p->store_seq = a->owed[0] != '\0' ? a->seq : p->version;
 	if (a->owed[0] != '\0' &&
 	    amount_parse(b->sum, a->owed, strlen(a->owed)) == 0)
 		p->owed = amount_to_nano(b->sum, AMOUNT_UP).n;

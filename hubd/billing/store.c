@@ -25,7 +25,8 @@ store_waits(const struct billing *b)
 bool
 store_is_shared(const struct billing *b)
 {
-	return (strncmp(b->conf->store, "postgresql:", 11) == 0);
+	return (b->conf->store != NULL &&
+		strncmp(b->conf->store, "postgres", 8) == 0);
 }
 
 void
@@ -63,6 +64,8 @@ open_store(struct billing *b)
 		return (LEDGER_DOWN);
 	}
 	versions_init(&b->versions, b->ops, b->store);
+	if (store_is_shared(b))
+		shared_start(b);
 	return (LEDGER_OK);
 }
 
@@ -77,14 +80,19 @@ start_serving(struct billing *b)
 	return (r);
 }
 
+/* MISSING: it goes on later, when what it waits for has come. */
 static enum ledger_result
 step(struct billing *b)
 {
 	switch (b->stage) {
 	case STAGE_OPEN:
-		return (open_store(b));
+		if (b->store == NULL && open_store(b) != LEDGER_OK)
+			return (LEDGER_DOWN);
+		return (identity_publish(b));
 	case STAGE_TABLES:
 		return (publish_load(b));
+	case STAGE_WHOLE:
+		return (shared_whole(b));
 	case STAGE_OLD_ROWS:
 		return (oldrows_bill(b));
 	case STAGE_LEFTOVERS:
@@ -100,12 +108,16 @@ step(struct billing *b)
 void
 billing_advance(struct billing *b)
 {
+	enum ledger_result r;
+
 	while (b->stage != STAGE_SERVING) {
-		if (step(b) == LEDGER_DOWN) {
+		if ((r = step(b)) == LEDGER_DOWN) {
 			store_failed(b);
 			return;
 		}
 		store_worked(b);
+		if (r == LEDGER_MISSING)
+			return;
 		b->stage++;
 	}
 	intake_kick(b);

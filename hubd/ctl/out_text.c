@@ -259,6 +259,20 @@ text_of(const struct json *object, const char *member)
 }
 
 static void
+put_spool(struct buf *out, const struct json *billing)
+{
+	const char *since = json_get_str(billing, "spooled_since");
+
+	if (json_get(billing, "shared_up") == NULL)
+		return;
+	buf_addf(out, "spool    %s rows wait", text_of(billing, "spooled"));
+	if (since != NULL)
+		buf_addf(out, " since %s", since);
+	buf_addf(out, ", the shared store is %s\n",
+	    json_get_bool(billing, "shared_up", false) ? "up" : "away");
+}
+
+static void
 put_status(struct buf *out, const struct json *s)
 {
 	const struct json *billing = json_get(s, "billing");
@@ -274,11 +288,16 @@ put_status(struct buf *out, const struct json *s)
 	buf_addf(out, "\nprices   version %s\n", text_of(s, "price_version"));
 	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
 	buf_addf(out, "calls    %s\n", text_of(s, "calls"));
+	buf_addf(out, "limits   %s\n",
+	    strcmp(text_of(s, "limits"), "share") == 0
+		? "THIS HUB'S SHARE: REDIS IS AWAY"
+		: text_of(s, "limits"));
 	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
 	    text_of(billing, "pid"), text_of(billing, "pending"),
 	    text_of(billing, "suspense"), text_of(billing, "store"));
 	buf_addstr(
 	    out, json_get_bool(billing, "store_up", true) ? "\n" : " (away)\n");
+	put_spool(out, billing);
 }
 
 /* ---- prices ------------------------------------------------------------- */

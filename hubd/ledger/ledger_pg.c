@@ -43,9 +43,12 @@ stored_version(struct ledger *l, char *error, size_t cap)
 	char text[64];
 
 	if (one_text(l,
-		"SELECT coalesce(to_regclass(quote_ident(current_schema()) || "
-		"'.meta')::oid::text, CASE WHEN current_schema() IS NULL "
-		"THEN '' ELSE '0' END)",
+		/* by the catalogue: what to_regclass() once did not find,
+		 * it goes on not finding while another hub makes it */
+		"SELECT CASE WHEN current_schema() IS NULL THEN '' ELSE "
+		"(SELECT count(*) FROM pg_class WHERE relname = 'meta' AND "
+		"relnamespace = quote_ident(current_schema())::regnamespace)"
+		"::text END",
 		text, sizeof(text)) != LEDGER_OK)
 		goto fail;
 	if (text[0] == '\0') {

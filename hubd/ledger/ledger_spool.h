@@ -40,7 +40,8 @@ enum ledger_result spool_suspense_taken(struct ledger *, int64_t number);
 /*
  * Rows that are done with: removed, what is owed lowered, and these balances
  * applied where seq is newer: one transaction. Rows that are not there are
- * left out.
+ * left out. It does not wait for the disk: rows that a loss of power brings
+ * back are taken again.
  *
  * For rows that the shared store has taken, balances must have what each of
  * their accounts has with them: a row whose charge is in neither would count

@@ -267,13 +267,13 @@ db_commit(struct ledger *l)
 	return (LEDGER_DOWN);
 }
 
+/* Done when it is compiled: a statement that is kept would do nothing. */
 void
 db_set_sync(struct ledger *l, bool sync)
 {
-	struct query q = sync ? db_query(l, "PRAGMA synchronous = FULL")
-			      : db_query(l, "PRAGMA synchronous = NORMAL");
-
-	(void)db_run(&q);
+	sqlite3_exec(l->db,
+	    sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+	    NULL, NULL, NULL);
 }
 
 void

@@ -51,7 +51,7 @@ static enum ledger_result
 spool_account_get(struct ledger *l, uint32_t id, struct ledger_account *a)
 {
 	struct query q =
-	    db_query(l, "SELECT " ACCOUNT_COLUMNS ", coalesce(seq, 0), "
+	    db_query(l, "SELECT " ACCOUNT_COLUMNS ", coalesce(seq, -1), "
 			"coalesce(amount, '0') FROM account LEFT JOIN owed "
 			"ON account = id WHERE id = ?");
 	enum db_step step;
@@ -72,7 +72,7 @@ spool_each_account(struct ledger *l,
     void (*fn)(void *, const struct ledger_account *), void *arg)
 {
 	struct query q =
-	    db_query(l, "SELECT " ACCOUNT_COLUMNS ", coalesce(seq, 0), "
+	    db_query(l, "SELECT " ACCOUNT_COLUMNS ", coalesce(seq, -1), "
 			"coalesce(amount, '0') FROM account LEFT JOIN owed "
 			"ON account = id ORDER BY id");
 	struct ledger_account a;
@@ -91,13 +91,13 @@ spool_each_account(struct ledger *l,
 static enum ledger_result
 local_read(struct ledger *l, uint32_t id, struct local *out)
 {
-	struct ledger_account a;
+	struct ledger_account a = {0};
 	enum ledger_result rc = spool_account_get(l, id, &a);
 
 	out->there = rc == LEDGER_OK && take_text(out->balance, a.balance) &&
 		     take_text(out->spent, a.spent) &&
 		     take_text(out->owed, a.owed);
-	out->seq = rc == LEDGER_OK ? a.seq : 0;
+	out->seq = a.seq;
 	return (rc == LEDGER_DOWN ? rc : LEDGER_OK);
 }
 
@@ -381,15 +381,15 @@ spool_taken(struct ledger *l, const req_id_t *ids, size_t n,
 	enum ledger_result rc;
 	size_t i;
 
-	if (db_begin(l) != LEDGER_OK)
+	if (spool_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	t.payments = xcalloc(n + 1, sizeof(*t.payments));
 	t.amount = amount_new();
 	rc = take_all(&t, ids, n, b, nb);
 	if (rc == LEDGER_OK)
-		rc = db_commit(l);
+		rc = spool_commit(l);
 	else
-		db_rollback(l);
+		spool_rollback(l);
 	if (rc == LEDGER_OK)
 		*db_waiting(l) -= t.removed;
 	for (i = 0; i < t.npayments; i++)

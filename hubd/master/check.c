@@ -144,6 +144,14 @@ check_addresses(const struct conf_list *list)
 	return (0);
 }
 
+static int
+check_limits(struct hub_conf *c)
+{
+	const char *why = limits_resolve(c);
+
+	return (why == NULL ? 0 : wrong("limits: Redis's host: %s", why));
+}
+
 int
 master_check(const struct master_options *o)
 {
@@ -162,7 +170,7 @@ master_check(const struct master_options *o)
 				 20),
 	    c->run_dir, c->workers);
 	r = check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
-	    check_tls(c) | check_folder(c->run_dir) |
+	    check_limits(c) | check_tls(c) | check_folder(c->run_dir) |
 	    check_folder(c->state_dir) | check_identity(c);
 	if (r == 0)
 		printf("%s: fine\n", o->path);

@@ -9,6 +9,7 @@
 
 #include "hubd/billing/billing.h"
 #include "hubd/billing/commands.h"
+#include "hubd/billing/offspring.h"
 #include "hubd/ledger/ledger_null.h"
 #include "shm/cells.h"
 #include "shm/pubtab.h"
@@ -53,6 +54,24 @@ control_reloaded(struct billing *b, uint32_t cookie, const char *error)
 	reloaded = cookie;
 	snprintf(reload_error, sizeof(reload_error), "%s",
 	    error != NULL ? error : "");
+}
+
+/* No child is born here. */
+struct offspring *
+offspring_start(struct billing *b, enum offspring_kind kind, int client)
+{
+	return (NULL);
+}
+
+int
+offspring_socket(const struct offspring *o)
+{
+	return (-1);
+}
+
+void
+offspring_end(struct offspring *o)
+{
 }
 
 /* ---- commands ------------------------------------------------------------ */

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "hubd/billing/billing.h"
 #include "hubd/billing/errand.h"
+#include "hubd/billing/offspring.h"
 #include "hubd/ctlproto.h"
 #include "shm/cells.h"
 #include "shm/pubtab.h"
@@ -88,6 +89,24 @@ void
 errand_end(struct errand *e)
 {
 	ck_assert_ptr_null(e);
+}
+
+struct offspring *
+offspring_start(struct billing *b, enum offspring_kind kind, int client)
+{
+	return (NULL);
+}
+
+int
+offspring_socket(const struct offspring *o)
+{
+	return (-1);
+}
+
+void
+offspring_end(struct offspring *o)
+{
+	ck_assert_ptr_null(o);
 }
 
 /* ---- processes ----------------------------------------------------------- */
