@@ -257,6 +257,7 @@ BILLING_SRCS = \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
+	hubd/billing/seal.c \
 	hubd/billing/settle.c \
 	hubd/billing/shared.c \
 	hubd/billing/shared_prices.c \

@@ -56,6 +56,7 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 	if (b->conf != fresh)
 		hub_conf_free(b->conf);
 	b->conf = child->conf = fresh;
+	seal_look(b);
 	if (prices_reload(b, cookie, force, error, sizeof(error)) == -1) {
 		control_reloaded(b, cookie, error);
 	}
@@ -120,6 +121,7 @@ tear_down(struct billing *b)
 	loop_timer_free(b->retry_timer);
 	loop_timer_free(b->price_timer);
 	loop_timer_free(b->checkpoint_timer);
+	seal_stop(b);
 	intake_stop(b);
 	shared_stop(b);
 	billing_fini(b);
@@ -135,6 +137,7 @@ billing_main(struct hub_child *child)
 	control_start(&b);
 	intake_start(&b);
 	billing_advance(&b);
+	seal_start(&b);
 	process_set_phase(&process_rows(b.shm)[child->me.row], PHASE_SERVING);
 	child_send(child, HUBMSG_READY, NULL, 0);
 	loop_run(b.loop);

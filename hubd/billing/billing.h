@@ -96,7 +96,7 @@ struct billing {
 	unsigned errands; /* that run */
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
-	struct loop_timer *retry_timer, *price_timer;
+	struct loop_timer *retry_timer, *price_timer, *seal_timer;
 };
 
 /* ---- state.c ------------------------------------------------------------- */
@@ -238,6 +238,14 @@ void asker_free(struct asker *); /* NULL is fine */
 
 /* Publishes who this hub and its store are. OK or DOWN. */
 enum ledger_result identity_publish(struct billing *);
+
+/* ---- seal.c -------------------------------------------------------------- */
+
+/* Puts old months away, from now on. */
+void seal_start(struct billing *);
+void seal_stop(struct billing *);
+/* `ledger_keep` may have changed, or the store come: looks now. */
+void seal_look(struct billing *);
 
 /* ---- control.c ----------------------------------------------------------- */
 
