@@ -138,7 +138,9 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/ledger_text.c \
 	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_array.c \
 	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_batch.c \
 	hubd/ledger/pg_book.c \
 	hubd/ledger/pg_changes.c \
 	hubd/ledger/pg_check.c \

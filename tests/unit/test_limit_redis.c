@@ -581,7 +581,7 @@ END_TEST
 
 /* ---- renewal, hello ------------------------------------------------------ */
 
-START_TEST(d05_leases_are_renewed_while_their_worker_lives)
+START_TEST(d05_redis_leases_are_renewed_while_their_worker_lives)
 {
 	set_up();
 	connect_to(111);
@@ -740,7 +740,8 @@ add(TCase *tc)
 	tcase_add_test(tc, a_change_under_way_is_told_again);
 	tcase_add_test(
 	    tc, what_is_gone_is_forgotten_when_redis_has_forgotten_it);
-	tcase_add_test(tc, d05_leases_are_renewed_while_their_worker_lives);
+	tcase_add_test(
+	    tc, d05_redis_leases_are_renewed_while_their_worker_lives);
 	tcase_add_test(
 	    tc, a_redis_that_was_emptied_is_told_all_and_does_not_decide_yet);
 	tcase_add_test(tc, an_admission_finds_out_that_redis_was_emptied);
