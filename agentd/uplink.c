@@ -15,11 +15,13 @@
 #define BACKOFF_MAX_MS 32000
 #define STABLE_MS      60000 /* a link this old resets the back-off */
 #define AGE_SPREAD     10    /* per cent, so that not all go at once */
+#define HANDOVER_MS    1000  /* until the hub routes to the new link */
 
 /* An old link that finishes its calls while another takes its place. */
 struct retired {
 	LIST_ENTRY(retired) entry;
 	struct link *link;
+	struct loop_timer *timer; /* when it takes no more */
 };
 
 struct uplink {
@@ -110,9 +112,18 @@ on_done(void *arg)
 
 /* ---- links -------------------------------------------------------------- */
 
-/* The current link becomes one that only finishes. */
 static void
-retire(struct uplink *u)
+on_handed_over(void *arg)
+{
+	struct retired *r = arg;
+
+	link_drain(r->link);
+}
+
+/* The current link becomes one that only finishes: after a while, in which
+ * the hub gets to know its successor, or there would be none to call on. */
+static void
+retire(struct uplink *u, int64_t ms)
 {
 	struct retired *r;
 	struct link *old = u->link;
@@ -123,7 +134,8 @@ retire(struct uplink *u)
 	r->link = old;
 	LIST_INSERT_HEAD(&u->retired, r, entry);
 	u->link = NULL;
-	link_drain(old);
+	r->timer = loop_timer_new(u->all->agent->loop, on_handed_over, r);
+	loop_timer_set_ms(r->timer, ms);
 }
 
 static bool
@@ -137,6 +149,7 @@ forget_retired(struct uplink *u, struct link *link)
 	if (r == NULL)
 		return (false);
 	LIST_REMOVE(r, entry);
+	loop_timer_free(r->timer);
 	free(r);
 	return (true);
 }
@@ -160,7 +173,7 @@ on_dialled(void *arg, struct conn *conn, const char *why)
 		dial_later(u);
 		return;
 	}
-	retire(u);
+	retire(u, HANDOVER_MS);
 	u->replace = false;
 	u->link = link_new(u->all->agent, conn, &owner, u);
 	u->all->live++;
@@ -270,13 +283,16 @@ uplinks_announce(struct uplinks *all)
 void
 uplinks_drain(struct uplinks *all, void (*done)(struct agent *))
 {
+	struct retired *r;
 	size_t i;
 
 	all->draining = true;
 	all->done = done;
 	for (i = 0; i < all->n; i++) {
 		uplink_stop(&all->uplink[i]);
-		retire(&all->uplink[i]);
+		retire(&all->uplink[i], 0);
+		LIST_FOREACH (r, &all->uplink[i].retired, entry)
+			loop_timer_set_ms(r->timer, 0);
 	}
 	if (all->live == 0)
 		loop_defer(all->agent->loop, &all->done_work);
