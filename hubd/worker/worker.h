@@ -233,8 +233,10 @@ struct request {
 	bool object_event;	    /* the row says what became of an object */
 	char cost[AMOUNT_TEXT_MAX]; /* for a reply that waits for BOOKED */
 
-	uint32_t barred;		   /* candidates, a mask: never */
-	uint32_t tried;			   /* ... not again */
+	uint32_t barred;   /* candidates, a mask: never */
+	uint32_t tried;	   /* ... not again */
+	uint32_t refused;  /* of those, by a stream that came too late */
+	unsigned nrefused; /* times that they were asked again */
 	const struct candidate *candidate; /* of this attempt */
 	uint32_t attempts;
 	struct upstream up;
@@ -297,6 +299,8 @@ void request_round(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* It refused the stream, and has done nothing: the next, or it again. */
+void request_retry_refused(struct request *);
 /* Is what another attempt needs still here? */
 bool request_has_body(const struct request *);
 /* There will be no further attempt: the body is not kept for one. */
