@@ -156,6 +156,7 @@ MASTER_SRCS = \
 	hubd/master/check.c \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
+	hubd/master/handover.c \
 	hubd/master/identity.c \
 	hubd/master/listen.c \
 	hubd/master/master.c \
@@ -164,7 +165,9 @@ MASTER_SRCS = \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/takeover.c \
 	hubd/master/tls.c \
+	hubd/master/upgrade.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \

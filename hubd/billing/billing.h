@@ -55,8 +55,9 @@ struct billing {
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
 	enum stage stage;
-	bool draining;	    /* end as soon as nothing is left to book */
-	int64_t backoff_ms; /* 0: the store works */
+	bool draining;	      /* end as soon as nothing is left to book */
+	monotime_t retire_by; /* for a successor, answered or not; 0 */
+	int64_t backoff_ms;   /* 0: the store works */
 	monotime_t retry_at;
 
 	struct dir_table accounts, keys, agents;
@@ -78,7 +79,7 @@ struct billing {
 	struct control *control;
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
-	struct loop_timer *retry_timer, *price_timer;
+	struct loop_timer *retry_timer, *price_timer, *retire_timer;
 };
 
 /* ---- state.c ------------------------------------------------------------- */
@@ -172,6 +173,8 @@ void prices_retry(struct billing *);
 /* ---- control.c ----------------------------------------------------------- */
 
 void control_start(struct billing *);
+/* Takes no more clients: they wait for a successor. Is nobody left? */
+bool control_rest(struct billing *);
 /* Answers whoever waits for that reload; error NULL: done. */
 void control_reloaded(struct billing *, uint32_t cookie, const char *error);
 
