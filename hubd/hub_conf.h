@@ -71,8 +71,10 @@ struct hub_conf {
 	uint32_t max_calls, max_keys, max_accounts, max_agents, max_objects;
 	uint32_t max_attempts;
 	int64_t link_max_age;
-	int64_t ledger_keep;		   /* ms; 0: for ever */
-	uint32_t limit_share;		   /* percent */
+	int64_t ledger_keep;		    /* ms; 0: for ever */
+	uint32_t limit_share;		    /* percent */
+	int64_t limit_timeout, limit_lease; /* ms */
+	bool limit_strict;
 	struct conf_list certificate, key; /* pairs; none: no TLS */
 	uint32_t max_handshakes;
 	struct hub_timeouts timeout;

@@ -1,5 +1,6 @@
 /* The billing process: its beginning, its loop, its end. */
 #include "hubd/billing/billing.h"
+#include "hubd/ledger/ledger_spool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 
-#define RETIRE_MS 5000 /* for answers that hubctl waits for */
+#define RETIRE_MS 15000 /* for answers that hubctl waits for */
 
 /* ---- timers -------------------------------------------------------------- */
 
@@ -105,6 +106,7 @@ on_drain(struct hub_child *child)
 
 /* ---- beginning and end --------------------------------------------------- */
 
+/* What billing books goes to a file of its own in any case. */
 static const struct ledger_ops *
 find_store(const struct hub_conf *conf)
 {
@@ -112,7 +114,7 @@ find_store(const struct hub_conf *conf)
 
 	if (ops == NULL)
 		fatalx("store: no backend for this value");
-	return (ops);
+	return (ops == &ledger_pg ? &ledger_spool : ops);
 }
 
 static void
@@ -141,6 +143,7 @@ tear_down(struct billing *b)
 	loop_timer_free(b->retire_timer);
 	loop_timer_free(b->checkpoint_timer);
 	intake_stop(b);
+	shared_stop(b);
 	billing_fini(b);
 }
 

@@ -24,7 +24,8 @@ static const char *const names[OFFSPRING_KINDS] = {
 };
 
 static int (*const entries[OFFSPRING_KINDS])(struct offspring_self *) = {
-
+    [OFFSPRING_ERRAND] = errand_main,
+    [OFFSPRING_COURIER] = courier_main,
 };
 
 struct offspring {
@@ -192,6 +193,7 @@ offspring_main(const struct birth *birth, struct hub_conf *conf)
 	struct offspring_self self = {.conf = conf,
 	    .socket = birth->fds.channel,
 	    .client = birth->client};
+	int status;
 
 	if (birth->offspring >= OFFSPRING_KINDS ||
 	    entries[birth->offspring] == NULL)
@@ -202,5 +204,8 @@ offspring_main(const struct birth *birth, struct hub_conf *conf)
 		return (1);
 	if (FAILPOINT(names[birth->offspring]))
 		fatalx("stillborn");
-	return (entries[birth->offspring](&self));
+	status = entries[birth->offspring](&self);
+	shm_detach(self.shm);
+	hub_conf_free(self.conf);
+	return (status);
 }

@@ -3,8 +3,11 @@
 
 #include <string.h>
 
+#include "hubd/ledger/ledger_pg.h"
+
 static const struct ledger_ops *const backends[] = {
     &ledger_sqlite,
+    &ledger_pg,
 };
 
 const struct ledger_ops *

@@ -175,6 +175,14 @@ say_fine(const struct master_options *o)
 		printf("%s: fine\n", o->path);
 }
 
+static int
+check_limits(struct hub_conf *c)
+{
+	const char *why = limits_resolve(c);
+
+	return (why == NULL ? 0 : wrong("limits: Redis's host: %s", why));
+}
+
 int
 master_check(const struct master_options *o)
 {
@@ -196,7 +204,7 @@ master_check(const struct master_options *o)
 				 20),
 	    c->run_dir, c->workers);
 	r = check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
-	    check_files(o, c);
+	    check_limits(c) | check_files(o, c);
 	if (r == 0)
 		say_fine(o);
 	hub_conf_free(c);

@@ -120,10 +120,13 @@ static void
 read_conf(struct master *m)
 {
 	char error[512];
+	const char *why;
 
 	m->conf = hub_conf_read(m->options.path, error, sizeof(error));
 	if (m->conf == NULL)
 		fatalx("%s", error);
+	if ((why = limits_resolve(m->conf)) != NULL)
+		fatalx("%s: limits: Redis's host: %s", m->options.path, why);
 	reload_apply_options(&m->options, m->conf);
 	log_init("master", (enum log_level)m->conf->log_level);
 	if (identity_find(m->conf, &m->who, error, sizeof(error)) == -1)

@@ -202,6 +202,10 @@ void watch_tick(void *arg);
 void watch_slots(struct master *);
 void watch_worker_ready(struct seat *);
 
+/* limits.c: puts addresses in the place of a name of Redis. What is wrong as
+ * a static text, or NULL. Asks the resolver, which may take its time. */
+const char *limits_resolve(struct hub_conf *);
+
 /* reload.c */
 void reload(
     struct master *, struct seat *asker, uint32_t cookie, uint32_t flags);

@@ -301,7 +301,8 @@ request_retry_refused(struct request *r)
 	r->attempts--; /* nothing was done there: it costs nothing */
 	r->spent[r->candidate->stage]--;
 	r->refused |= UINT32_C(1) << (r->candidate - r->route->c);
-	request_retry(r, API_OK);
+	/* Or it is full, of calls of other hubs perhaps. */
+	request_retry(r, r->last_error == API_OK ? API_ERR_overloaded : API_OK);
 }
 
 void

@@ -1,11 +1,13 @@
 /* The worker's process: setting up, wake-ups, reload, drain. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "hubd/worker/access.h"
+#include "hubd/worker/redis.h"
 #include "hubd/worker/worker.h"
 
 #define FDS_RESERVED  256 /* for links, relays and ourselves */
@@ -76,6 +78,8 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 
 	w->conf = fresh;
 	configure(w);
+	if (w->redis != NULL)
+		redis_configure(w->redis);
 }
 
 static void
@@ -112,7 +116,8 @@ static bool
 is_busy(const struct worker *w)
 {
 	return (w->nrequests > 0 || finals_count(w->finals) > 0 ||
-		relay_serves(w->relay));
+		relay_serves(w->relay) ||
+		(w->redis != NULL && !redis_idle(w->redis)));
 }
 
 /* Health is still asked while we drain: those who ask do not keep us. */
@@ -242,7 +247,6 @@ set_up(struct hub_child *child)
 	w->row = &process_rows(w->shm)[child->me.row];
 	w->count = &counter_rows(w->shm)[child->me.row];
 	w->ids = id_source_new((uint16_t)child->me.row);
-	w->limiter = &limiter_local;
 	w->sum = amount_new();
 	w->max_clients = client_cap();
 	/* near the others, but not on their rows while there are few calls */
@@ -257,6 +261,12 @@ set_up(struct hub_child *child)
 	w->handshakes = handshakes_new(w);
 	w->drain_timer = loop_timer_new(w->loop, on_drain_timer, w);
 	w->access = access_log_new(w);
+	if (strcmp(w->conf->limits, "local") == 0) {
+		w->limiter = limiter_local_new(w->shm);
+	} else {
+		w->redis = redis_new(w);
+		w->limiter = redis_limiter(w->redis);
+	}
 	configure(w);
 	return (w);
 }
@@ -270,6 +280,9 @@ tear_down(struct worker *w)
 	relay_free(w->relay);
 	loop_io_free(w->wake_io);
 	finals_free(w->finals);
+	if (w->redis == NULL)
+		w->limiter->ops->free(w->limiter);
+	redis_free(w->redis);
 	learn_free(w->learn);
 	access_log_free(w);
 	router_free(w->router);

@@ -2,8 +2,8 @@
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
  * order: worker.c, client.c, request.c, attempt.c, answer.c, finish.c; then
- *pipe.c, upstream.c, link.c, relay.c below them, and access.c (access.h)
- *beside.
+ * pipe.c, upstream.c, link.c, relay.c below them, access.c (access.h) and
+ * redis.c (redis.h) beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
@@ -49,6 +49,7 @@ struct handshakes;
 struct learn;
 struct link;
 struct pipe;
+struct redis;
 struct relay;
 struct request;
 struct upstream;
@@ -66,7 +67,8 @@ struct worker {
 	struct process_row *row;
 	struct id_source *ids;
 	struct router *router;
-	const struct limiter_ops *limiter;
+	struct limiter *limiter;
+	struct redis *redis; /* NULL: limits are local */
 	struct acceptor *acceptor;
 	struct handshakes *handshakes; /* NULL: plain text */
 	struct agent_links *agents;    /* by agent row */
@@ -394,8 +396,10 @@ void request_finish(struct request *, enum call_outcome, char *cost);
 
 struct finals *finals_new(struct worker *);
 void finals_free(struct finals *);
-/* Remembers a FINAL row until it is BOOKED, and tells billing. */
-void finals_add(struct finals *, call_ref_t, uint32_t cell, nanousd_t cost);
+/* Remembers a FINAL row until it is BOOKED, and tells billing. The lease is
+ * the limiter's again then. */
+void finals_add(
+    struct finals *, call_ref_t, uint32_t cell, nanousd_t cost, struct lease *);
 /* That request wants to hear when the row that was added last is BOOKED. */
 void finals_watch(struct finals *, struct request *);
 void finals_unwatch(struct finals *, const struct request *);

@@ -80,7 +80,11 @@ static const struct {
 	const char *text, *says;
 } bad[] = {
     {"\nstore = \"postgresql://x\"", ":2: store: PostgreSQL is not in this"},
-    {"limits = \"redis://h:6379/0\"", ":1: limits: Redis is not in this"},
+    {"limits = global", ":1: limits: must be \"local\", redis://"},
+    {"limits = \"rediss://h:6379/0\"", "limits: asks for TLS"},
+    {"limits = \"redis://h:0\"", "limits: has a port that is none"},
+    {"limit_share = 0", "limit_share: must be from 1 to 100"},
+    {"limit_timeout = 0", "limit_timeout: must be from 1"},
     {"store = mysql", "must be \"sqlite\""},
     {"tls {\ncertificate = {a, b}\nkey = c\n}", "each certificate has its key"},
     {"tls { key = c }", "each certificate has its key"},
