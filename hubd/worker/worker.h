@@ -215,9 +215,8 @@ struct request {
 	enum request_state state;
 	const struct endpoint *endpoint;
 	enum dialect dialect; /* whose the answers and errors are */
-	struct api_target target;
-	struct buf forwards; /* user's fields for the provider: name, NUL,
-				value, NUL, and so on */
+	struct buf forwards;  /* user's fields for the provider: name, NUL,
+				 value, NUL, and so on */
 	size_t nforwards;
 	struct buf carried; /* the provider's for the user, each line ended */
 	req_id_t id;
@@ -281,6 +280,7 @@ struct request {
 	monotime_t t_grace; /* deadline after the user left; 0 none */
 	struct loop_timer *timer;
 	struct loop_work credit;
+	struct api_target target; /* the last: copied whole, never zeroed */
 };
 
 /* A request whose head was accepted; its body will follow. */
