@@ -21,6 +21,7 @@ VERSION	:= 0.1.0
 PKGS_COMMON = libevent_core libnghttp2 libcrypto yajl libconfuse
 PKGS_HUB    = sqlite3 gmp
 PKGS_STORE  = libpq
+PKGS_LIMITS = hiredis
 PKGS_TLS    = libssl
 PKGS_AGENT  = libcurl libssl
 
@@ -59,7 +60,11 @@ $(O)/test/obj/%.o: %.c
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(CPPFLAGS) -DFAILPOINTS $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Schemas are taken into the objects as they are.
+# Scripts and schemas are taken into the objects as they are.
+$(O)/obj/hubd/limit/redis_script.o $(O)/test/obj/hubd/limit/redis_script.o: \
+	hubd/limit/redis_common.lua hubd/limit/redis_admit.lua \
+	hubd/limit/redis_keep.lua hubd/limit/redis_tell.lua
+
 $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: \
 	etc/ledger_spool.sql $(wildcard etc/ledger_sqlite*.sql)
 
@@ -77,7 +82,7 @@ testobj	= $(patsubst %.c,$(O)/test/obj/%.o,$(1))
 $(O)/hubd: $(call obj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE) \
-	    $(PKGS_TLS))
+	    $(PKGS_LIMITS) $(PKGS_TLS))
 
 $(O)/agentd: $(call obj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -95,10 +100,14 @@ $(O)/load: $(call obj,$(LOAD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_TLS))
 
+$(O)/press: $(call obj,$(PRESS_SRCS))
+	$(say) ' CC  ' $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+
 $(O)/test/hubd: $(call testobj,$(HUBD_SRCS))
 	$(say) ' CC  ' $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE) \
-	    $(PKGS_TLS))
+	    $(PKGS_LIMITS) $(PKGS_TLS))
 
 $(O)/test/agentd: $(call testobj,$(AGENTD_SRCS))
 	$(say) ' CC  ' $@
@@ -164,6 +173,15 @@ PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
 system: all test-programs venv $(CLIENTS)
 	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
 
+# The same tests on PostgreSQL and Redis.
+.PHONY: system-stores
+system-stores:
+	@STORE=postgresql LIMITS=redis $(MAKE) --no-print-directory system
+
+# Both.
+.PHONY: check-stores
+check-stores: system system-stores
+
 # What takes too long for every day.
 .PHONY: check-long
 check-long: all test-programs venv
@@ -177,6 +195,12 @@ check-bare:
 .PHONY: check-mutants
 check-mutants: all test-programs venv
 	@tests/mutants/run.sh
+
+# A load, a chaos of kills, and the books afterwards: SEED, SECONDS.
+.PHONY: torture
+torture: all $(O)/press test-programs venv
+	@BUILD=$(CURDIR)/$(O) SEED=$(SEED) SECONDS=$(SECONDS) \
+	    $(VENV)/bin/python tests/torture/torture.py
 
 # ---- fuzzing ---------------------------------------------------------------
 

@@ -111,8 +111,14 @@ AUTH_SRCS = \
 	hubd/auth/auth.c \
 
 LIMIT_SRCS = \
+	hubd/limit/limit_cells.c \
 	hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c \
+	hubd/limit/limit_redis.c \
+	hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c \
+	hubd/limit/redis_tell.c \
+	hubd/limit/redis_url.c \
 
 PRICE_SRCS = \
 	hubd/price/amount.c \
@@ -132,7 +138,9 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/ledger_text.c \
 	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_array.c \
 	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_batch.c \
 	hubd/ledger/pg_book.c \
 	hubd/ledger/pg_changes.c \
 	hubd/ledger/pg_check.c \
@@ -151,10 +159,14 @@ LEDGER_SRCS = \
 	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_audit_months.c \
 	hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_list.c \
+	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_seal.c \
 	hubd/ledger/sqlite_suspense.c \
 
 
@@ -177,7 +189,9 @@ MASTER_SRCS = \
 	hubd/master/check.c \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
+	hubd/master/handover.c \
 	hubd/master/identity.c \
+	hubd/master/limits.c \
 	hubd/master/listen.c \
 	hubd/master/master.c \
 	hubd/master/message.c \
@@ -185,7 +199,9 @@ MASTER_SRCS = \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/takeover.c \
 	hubd/master/tls.c \
+	hubd/master/upgrade.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \
@@ -202,6 +218,7 @@ WORKER_SRCS = \
 	hubd/worker/objects.c \
 	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
+	hubd/worker/redis.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
@@ -243,6 +260,7 @@ BILLING_SRCS = \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
+	hubd/billing/seal.c \
 	hubd/billing/settle.c \
 	hubd/billing/shared.c \
 	hubd/billing/shared_prices.c \
@@ -369,6 +387,10 @@ PROVSIM_SRCS = \
 LOAD_SRCS = \
 	tests/bench/dialect.c \
 	tests/bench/load.c \
+
+# the users of the torture run
+PRESS_SRCS = \
+	tests/torture/press.c \
 
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl

@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "hubd/address.h"
+#include "hubd/limit/redis_url.h"
 
 #define RUN_DIR_MAX    80 /* the path of a socket below it has 107 bytes */
 #define LISTEN_MAX     8
@@ -64,11 +65,11 @@ check_store(const char *value)
 static const char *
 check_limits(const char *value)
 {
+	struct redis_url url;
+
 	if (strcmp(value, "local") == 0)
 		return (NULL);
-	if (strncmp(value, "redis", 5) == 0)
-		return ("Redis is not in this version, only \"local\"");
-	return ("must be \"local\"");
+	return (redis_url_parse(value, &url));
 }
 
 #define OPTION(field, kind, value, marks, ...)          \
@@ -266,7 +267,8 @@ hub_conf_serialise(
 {
 	unsigned mark = role == ROLE_WORKER    ? HUB_FOR_WORKER
 			: role == ROLE_BILLING ? HUB_FOR_BILLING
-					       : HUB_FOR_ADMIN;
+			: role == ROLE_ADMIN   ? HUB_FOR_ADMIN
+					       : 0; /* all of it */
 
 	add_part(c, (struct filter){.mask = mark, .want = mark}, out);
 }
@@ -317,6 +319,12 @@ hub_conf_merge(const struct hub_conf *old, const struct hub_conf *fresh,
 	buf_fini(&text);
 	if (merged == NULL)
 		fatalx("a configuration does not come back as it was");
+	/* where Redis is may change, whether it decides may not */
+	if (redis_url_is(old->limits) != redis_url_is(fresh->limits)) {
+		tell("limits");
+		free(merged->limits);
+		merged->limits = xstrdup(old->limits);
+	}
 	merged->path = xstrdup(old->path);
 	return (merged);
 }

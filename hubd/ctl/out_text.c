@@ -288,6 +288,10 @@ put_status(struct buf *out, const struct json *s)
 	buf_addf(out, "\nprices   version %s\n", text_of(s, "price_version"));
 	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
 	buf_addf(out, "calls    %s\n", text_of(s, "calls"));
+	buf_addf(out, "limits   %s\n",
+	    strcmp(text_of(s, "limits"), "share") == 0
+		? "THIS HUB'S SHARE: REDIS IS AWAY"
+		: text_of(s, "limits"));
 	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
 	    text_of(billing, "pid"), text_of(billing, "pending"),
 	    text_of(billing, "suspense"), text_of(billing, "store"));

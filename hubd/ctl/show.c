@@ -171,6 +171,18 @@ put_billing(const struct shm *shm, struct jout *j)
 	jout_end_object(j);
 }
 
+const char *
+show_limits_state(const struct shm *shm)
+{
+	static const char *const words[] = {
+	    [LIMITS_LOCAL] = "local",
+	    [LIMITS_SHARED] = "redis",
+	    [LIMITS_SHARE] = "share",
+	};
+
+	return (words[hub_limits(shm)]);
+}
+
 static void
 put_workers_short(const struct shm *shm, struct jout *j)
 {
@@ -215,6 +227,7 @@ show_status(const struct shm *shm, struct jout *j)
 	jout_kuint(j, "agents", hub_agents_up(shm));
 	jout_kuint(j, "calls", hub_calls_open(shm));
 	jout_kuint(j, "restarts", atomic_load(&run->restarts));
+	jout_kstr(j, "limits", show_limits_state(shm));
 	put_workers_short(shm, j);
 	put_billing(shm, j);
 	jout_end_object(j);

@@ -214,7 +214,8 @@ struct ledger_ops {
 	/* Those with the last limit numbers, oldest first. */
 	enum ledger_result (*each_object)(struct ledger *, uint32_t limit,
 	    void (*fn)(void *, const struct ledger_object *), void *);
-	/* Newest first. */
+	/* All of one state of the store. MISSING: what there is was listed,
+	 * but a sealed month that was wanted is not here. */
 	enum ledger_result (*each_row)(struct ledger *,
 	    const struct ledger_filter *,
 	    void (*fn)(void *, const struct ledger_row *), void *);

@@ -22,13 +22,16 @@
 #include <sqlite3.h>
 
 #include "common/alloc.h"
+#include "common/failpoint.h"
 #include "common/log.h"
+#include "hubd/ledger/sqlite_months.h"
+#include "hubd/ledger/sqlite_seal.h"
 
 #define SCHEMA_VERSION "3"
 #define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
 #define ASK_SPOOL      "SELECT count(*) FROM sqlite_schema WHERE name = 'owed'"
 #define BUSY_MS	       2000
-#define STMTS_MAX      64
+#define STMTS_MAX      96
 #define CIFS_MAGIC     0xff534d42
 
 struct kept_stmt {
@@ -38,6 +41,8 @@ struct kept_stmt {
 
 struct ledger {
 	sqlite3 *db;
+	char *folder;
+	struct month_desk months;
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
 	bool checkpoints; /* there may be some */
@@ -474,10 +479,22 @@ db_close(struct ledger *l)
 
 	if (l == NULL)
 		return;
+	seal_free(l->months.seal);
+	db_close(l->months.file);
+	free(l->folder);
 	for (i = 0; i < l->nkept; i++)
 		sqlite3_finalize(l->kept[i].stmt);
 	sqlite3_close(l->db);
 	free(l);
+}
+
+static int
+load_months(struct ledger *l, char *error, size_t cap)
+{
+	if (months_refresh(l) == LEDGER_OK)
+		return (0);
+	snprintf(error, cap, "store: its months cannot be read");
+	return (-1);
 }
 
 struct ledger *
@@ -486,17 +503,73 @@ db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 	struct ledger *l = xcalloc(1, sizeof(*l));
 	char *path = xasprintf("%s/%s", where, file->name);
 
+	l->folder = xstrdup(where);
 	l->checkpoints = true; /* of the run before */
 	l->spool = file->spool;
 	if (refuse_network(where, error, cap) == -1 ||
 	    open_file(l, path, file->read_only, error, cap) == -1 ||
 	    make_schema(l, file, error, cap) == -1 ||
-	    check_schema(l, path, error, cap) == -1) {
+	    check_schema(l, path, error, cap) == -1 ||
+	    load_months(l, error, cap) == -1) {
 		db_close(l);
 		l = NULL;
 	}
 	free(path);
 	return (l);
+}
+
+/* No log is needed: a file that was not finished is made anew. */
+static int
+begin_month(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	if (create_private(path, O_EXCL, error, cap) == -1 ||
+	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1 ||
+	    execute(l,
+		"PRAGMA journal_mode = OFF; PRAGMA synchronous = FULL; BEGIN",
+		error, cap) == -1)
+		return (-1);
+	return (execute(l, ledger_sqlite_schema_month, error, cap) == -1
+		    ? -1
+		    : execute(l, "COMMIT", error, cap));
+}
+
+static int
+find_month(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	if (access(path, F_OK) == -1 && errno == ENOENT)
+		return (-1);
+	return (open_with(l, path, SQLITE_OPEN_READONLY, error, cap));
+}
+
+struct ledger *
+db_open_month(
+    const char *where, const char *name, bool fresh, char *error, size_t cap)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+	char *path = xasprintf("%s/%s", where, name);
+	int rc;
+
+	l->folder = xstrdup(where);
+	rc = fresh ? begin_month(l, path, error, cap)
+		   : find_month(l, path, error, cap);
+	if (rc == -1) {
+		db_close(l);
+		l = NULL;
+	}
+	free(path);
+	return (l);
+}
+
+const char *
+db_folder(const struct ledger *l)
+{
+	return (l->folder);
+}
+
+struct month_desk *
+db_months(struct ledger *l)
+{
+	return (&l->months);
 }
 
 /* ---- identity ------------------------------------------------------------ */
@@ -599,6 +672,7 @@ write_copy(struct ledger *l, const char *path, char *error, size_t cap)
 		snprintf(
 		    error, cap, "backup: %s: %s", path, sqlite3_errmsg(to));
 	sqlite3_close(to);
+	(void)FAILPOINT("backup.written");
 	return (rc);
 }
 
@@ -668,6 +742,7 @@ const struct ledger_ops ledger_sqlite = {
     .each_row = sqlite_each_row,
     .audit = sqlite_audit,
     .check = sqlite_check,
+    .seal = sqlite_seal,
     .account_add = sqlite_account_add,
     .account_change = sqlite_account_change,
     .account_set = sqlite_account_set,

@@ -32,6 +32,17 @@ struct db_file {
 struct ledger *db_open(
     const char *where, const struct db_file *, char *error, size_t cap);
 void db_close(struct ledger *); /* NULL is fine */
+/*
+ * The file of a sealed month, or one that is being written: that must not be
+ * there yet, and each of its commits is on the disk. Of a file that is not
+ * there to be read, nothing is said in error.
+ */
+struct ledger *db_open_month(
+    const char *where, const char *name, bool fresh, char *error, size_t cap);
+/* The folder that the store is in. */
+const char *db_folder(const struct ledger *);
+/* What it has at hand of sealed months (sqlite_months.h). */
+struct month_desk *db_months(struct ledger *);
 
 enum db_step {
 	DB_ROW,
@@ -116,6 +127,13 @@ struct row_texts {
 
 void row_bind(struct query *, const struct ledger_row *, struct row_texts *);
 void row_read(struct query *, struct ledger_row *);
+/* Makes the texts of a row; false: the store refuses it. */
+bool row_texts_make(
+    const struct ledger_row *, amount_t *scratch, struct row_texts *);
+/* DB_ROW: a row that is equal in every column is in table ledger; DB_DONE:
+ * none is. */
+enum db_step row_compare(
+    struct ledger *, const struct ledger_row *, struct row_texts *);
 
 /* The operations (struct ledger_ops), by file. */
 enum ledger_result sqlite_book(

@@ -11,28 +11,10 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "hubd/ledger/recompute.h"
+#include "hubd/ledger/sqlite_audit.h"
 
-/* What the changes of one account add up to. */
-struct tally {
-	struct ledger_account account;
-	amount_t *balance, *charges;
-};
-
-struct audit {
-	struct ledger *l;
-	struct ledger_audit *out;
-	struct tally *tallies; /* ascending by id */
-	size_t n, room;
-	struct recompute recompute;
-	amount_t *scratch, *ledger_sum, *charges_sum;
-};
-
-static void first_bad(struct audit *, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-first_bad(struct audit *a, const char *fmt, ...)
+void
+audit_bad(struct audit *a, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -43,9 +25,8 @@ first_bad(struct audit *a, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* False and zero if the text is no amount. */
-static bool
-read_amount(amount_t *a, const char *text)
+bool
+audit_amount(amount_t *a, const char *text)
 {
 	if (amount_parse(a, text, strlen(text)) == 0)
 		return (true);
@@ -53,10 +34,10 @@ read_amount(amount_t *a, const char *text)
 	return (false);
 }
 
-static bool
-equals(struct audit *a, const char *text, const amount_t *expected)
+bool
+audit_equals(struct audit *a, const char *text, const amount_t *expected)
 {
-	return (read_amount(a->scratch, text) &&
+	return (audit_amount(a->scratch, text) &&
 		amount_cmp(a->scratch, expected) == 0);
 }
 
@@ -72,8 +53,10 @@ on_account(void *arg, const struct ledger_account *account)
 		a->tallies =
 		    xrealloc(a->tallies, a->room * sizeof(*a->tallies));
 	}
-	a->tallies[a->n++] =
-	    (struct tally){*account, amount_new(), amount_new()};
+	a->tallies[a->n++] = (struct tally){.account = *account,
+	    .balance = amount_new(),
+	    .charges = amount_new(),
+	    .sealed = amount_new()};
 }
 
 static int
@@ -85,11 +68,18 @@ compare_id(const void *key, const void *tally)
 	return ((*id > t->account.id) - (*id < t->account.id));
 }
 
+struct tally *
+audit_tally(struct audit *a, uint32_t account)
+{
+	return (a->n == 0 ? NULL
+			  : bsearch(&account, a->tallies, a->n,
+				sizeof(*a->tallies), compare_id));
+}
+
 static void
 add_change(struct audit *a, uint32_t account, bool charge)
 {
-	struct tally *t = bsearch(
-	    &account, a->tallies, a->n, sizeof(*a->tallies), compare_id);
+	struct tally *t = audit_tally(a, account);
 
 	if (t != NULL)
 		amount_add(t->balance, a->scratch);
@@ -118,8 +108,8 @@ sum_changes(struct audit *a)
 		account = (uint32_t)db_int(&q);
 		charge = db_int(&q) != 0;
 		db_text(&q, text, sizeof(text));
-		if (!read_amount(a->scratch, text))
-			first_bad(a, "balance change %" PRId64, id);
+		if (!audit_amount(a->scratch, text))
+			audit_bad(a, "balance change %" PRId64, id);
 		add_change(a, account, charge);
 		a->out->changes++;
 	}
@@ -136,11 +126,11 @@ judge_accounts(struct audit *a)
 	for (i = 0; i < a->n; i++) {
 		t = &a->tallies[i];
 		a->out->accounts++;
-		if (equals(a, t->account.balance, t->balance) &&
-		    equals(a, t->account.spent, t->charges))
+		if (audit_equals(a, t->account.balance, t->balance) &&
+		    audit_equals(a, t->account.spent, t->charges))
 			continue;
 		a->out->bad_accounts++;
-		first_bad(a, "account %s", t->account.name);
+		audit_bad(a, "account %s", t->account.name);
 	}
 }
 
@@ -152,6 +142,8 @@ audit_balances(struct audit *a)
 	rc = sqlite_each_account(a->l, on_account, a);
 	if (rc == LEDGER_OK)
 		rc = sum_changes(a);
+	if (rc == LEDGER_OK)
+		rc = audit_months(a);
 	if (rc == LEDGER_OK)
 		judge_accounts(a);
 	return (rc);
@@ -168,32 +160,30 @@ judge_row(
 	amount_t *amount = amount_new();
 	bool good;
 
-	good = read_amount(amount, r->amount);
+	good = audit_amount(amount, r->amount);
 	amount_add(a->ledger_sum, amount);
 	amount_neg(amount);
-	good = good && equals(a, charge, amount);
+	good = good && audit_equals(a, charge, amount);
 	amount_free(amount);
 	if (!good)
 		return (LEDGER_CONFLICT);
 	return (full ? recompute_row(&a->recompute, r) : LEDGER_OK);
 }
 
-/* false: the store is away. */
-static bool
-count_row(
-    struct audit *a, const struct ledger_row *r, const char *charge, bool full)
+bool
+audit_row(struct audit *a, const struct ledger_row *r, const char *charge)
 {
 	char id[REQ_ID_TEXT];
 
 	a->out->rows++;
-	switch (judge_row(a, r, charge, full)) {
+	switch (judge_row(a, r, charge, a->full)) {
 	case LEDGER_OK:
 		break;
 	case LEDGER_CONFLICT:
 	case LEDGER_MISSING:
 		a->out->bad_rows++;
 		req_id_format(r->id, id);
-		first_bad(a, "row %s", id);
+		audit_bad(a, "row %s", id);
 		break;
 	case LEDGER_REFUSED:
 		a->out->unchecked++;
@@ -205,7 +195,7 @@ count_row(
 }
 
 static enum ledger_result
-audit_rows(struct audit *a, bool full)
+audit_rows(struct audit *a)
 {
 	struct query q = db_query(a->l,
 	    "SELECT l.id, l.time_ms, l.account, key, agent, provider, "
@@ -221,7 +211,7 @@ audit_rows(struct audit *a, bool full)
 	while ((step = db_step(&q)) == DB_ROW) {
 		row_read(&q, &r);
 		db_text(&q, charge, sizeof(charge));
-		if (!count_row(a, &r, charge, full)) {
+		if (!audit_row(a, &r, charge)) {
 			step = DB_DOWN;
 			break;
 		}
@@ -243,7 +233,7 @@ audit_strays(struct audit *a)
 	while ((step = db_step(&q)) == DB_ROW) {
 		db_text(&q, ref, sizeof(ref));
 		a->out->bad_rows++;
-		first_bad(a, "charge %s", ref);
+		audit_bad(a, "charge %s", ref);
 	}
 	db_end(&q);
 	return (db_result(step));
@@ -270,6 +260,7 @@ audit_fini(struct audit *a)
 	for (i = 0; i < a->n; i++) {
 		amount_free(a->tallies[i].balance);
 		amount_free(a->tallies[i].charges);
+		amount_free(a->tallies[i].sealed);
 	}
 	free(a->tallies);
 	recompute_fini(&a->recompute);
@@ -281,7 +272,7 @@ audit_fini(struct audit *a)
 enum ledger_result
 sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 {
-	struct audit a = {.l = l, .out = out};
+	struct audit a = {.l = l, .out = out, .full = full};
 	enum ledger_result rc;
 
 	memset(out, 0, sizeof(*out));
@@ -293,7 +284,7 @@ sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 	a.ledger_sum = amount_new();
 	a.charges_sum = amount_new();
 	if ((rc = audit_balances(&a)) == LEDGER_OK &&
-	    (rc = audit_rows(&a, full)) == LEDGER_OK &&
+	    (rc = audit_rows(&a)) == LEDGER_OK &&
 	    (rc = audit_strays(&a)) == LEDGER_OK)
 		rc = count_suspense(&a);
 	db_end_read(l);

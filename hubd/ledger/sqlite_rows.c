@@ -1,4 +1,4 @@
-/* Ledger rows in SQLite: booking, checkpoints, listing. */
+/* Ledger rows in SQLite: booking, checkpoints. */
 #include "hubd/ledger/ledger_sqlite.h"
 
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 
 #include "common/alloc.h"
 #include "common/failpoint.h"
+#include "hubd/ledger/sqlite_months.h"
 
 /* The sum of what one batch charges one account. */
 struct account_sum {
@@ -24,8 +25,7 @@ struct batch {
 
 /* ---- a row and its columns ----------------------------------------------- */
 
-/* Makes the texts of a row; false: the store refuses it. */
-static bool
+bool
 row_texts_make(
     const struct ledger_row *r, amount_t *scratch, struct row_texts *t)
 {
@@ -131,8 +131,7 @@ row_delete(struct ledger *l, const char *id)
 	return (db_run(&q));
 }
 
-/* DB_ROW: the stored row is equal in every column. */
-static enum db_step
+enum db_step
 row_compare(struct ledger *l, const struct ledger_row *r, struct row_texts *t)
 {
 	struct query q = db_query(
@@ -227,6 +226,26 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 }
 
 static enum ledger_result
+book_here(struct batch *b, const struct ledger_row *r, struct row_texts *t)
+{
+	switch (row_insert(b->l, r, t)) {
+	case DB_DONE:
+		return (book_new(b, r, t));
+	case DB_UNIQUE:
+		return (settle_existing(b, r, t));
+	case DB_FOREIGN:
+	case DB_REFUSED:
+		return (LEDGER_REFUSED);
+	case DB_ROW:
+	case DB_DOWN:
+		break;
+	}
+	return (LEDGER_DOWN);
+}
+
+/* A row of long ago may be in the file of a sealed month; where that is not
+ * here, nobody can say, and it is not booked a second time. */
+static enum ledger_result
 book_one(struct batch *b, struct ledger_row *r)
 {
 	struct row_texts t;
@@ -235,15 +254,16 @@ book_one(struct batch *b, struct ledger_row *r)
 		return (LEDGER_DOWN);
 	if (!row_texts_make(r, b->amount, &t))
 		return (LEDGER_REFUSED);
-	switch (row_insert(b->l, r, &t)) {
+	switch (months_find(b->l, r, &t)) {
 	case DB_DONE:
-		return (book_new(b, r, &t));
+		return (book_here(b, r, &t));
+	case DB_ROW:
+		return (db_result(checkpoint_forget(b->l, t.id)));
 	case DB_UNIQUE:
-		return (settle_existing(b, r, &t));
-	case DB_FOREIGN:
+		return (LEDGER_CONFLICT);
 	case DB_REFUSED:
 		return (LEDGER_REFUSED);
-	case DB_ROW:
+	case DB_FOREIGN:
 	case DB_DOWN:
 		break;
 	}
@@ -358,51 +378,6 @@ sqlite_each_checkpoint(
 
 	while ((step = db_step(&q)) == DB_ROW) {
 		row_read(&q, &r);
-		fn(arg, &r);
-	}
-	db_end(&q);
-	return (db_result(step));
-}
-
-/* ---- listing ------------------------------------------------------------- */
-
-/* Texts of their own, so that each is answered from its index. */
-#define LIST_COLUMNS                                                     \
-	"SELECT l.id, time_ms, account, key, agent, provider, dialect, " \
-	"endpoint, model, price, tier, price_version, status, stream, "  \
-	"outcome, attempts, usage, amount, estimated, unpriced_kinds, "  \
-	"duration_ms, a.name FROM ledger l JOIN account a ON a.id = account "
-#define LIST_ALL "WHERE time_ms >= ? AND time_ms < ? "
-#define LIST_ONE "WHERE account = ? AND time_ms >= ? AND time_ms < ? "
-#define LIST_NEW "ORDER BY time_ms DESC, l.id DESC LIMIT ?"
-#define LIST_OLD "ORDER BY time_ms, l.id LIMIT ?"
-
-static const char *
-list_text(const struct ledger_filter *f)
-{
-	if (f->account != 0)
-		return (f->oldest_first ? LIST_COLUMNS LIST_ONE LIST_OLD
-					: LIST_COLUMNS LIST_ONE LIST_NEW);
-	return (f->oldest_first ? LIST_COLUMNS LIST_ALL LIST_OLD
-				: LIST_COLUMNS LIST_ALL LIST_NEW);
-}
-
-enum ledger_result
-sqlite_each_row(struct ledger *l, const struct ledger_filter *f,
-    void (*fn)(void *, const struct ledger_row *), void *arg)
-{
-	struct query q = db_query(l, list_text(f));
-	struct ledger_row r;
-	enum db_step step;
-
-	if (f->account != 0)
-		db_bind_int(&q, f->account);
-	db_bind_int(&q, f->since_ms == 0 ? INT64_MIN : f->since_ms);
-	db_bind_int(&q, f->until_ms == 0 ? INT64_MAX : f->until_ms);
-	db_bind_int(&q, f->limit == 0 ? -1 : (int64_t)f->limit);
-	while ((step = db_step(&q)) == DB_ROW) {
-		row_read(&q, &r);
-		db_text(&q, r.account_name, sizeof(r.account_name));
 		fn(arg, &r);
 	}
 	db_end(&q);

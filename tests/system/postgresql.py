@@ -187,7 +187,7 @@ class PostgreSQL(Process):
     def sql(self, text, db="postgres", seconds=60):
         """What psql says: rows as lists of texts; NULL is empty."""
         p = subprocess.run(
-            ["psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1",
+            [program("psql"), "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1",
              "-h", str(self.home), "-p", str(self.port), "-U", USER,
              "-d", db], input=text, capture_output=True, text=True,
             timeout=seconds)

@@ -1,7 +1,7 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
 LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
-	hubd/ledger/pg_audit.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_array.c hubd/ledger/pg_audit.c hubd/ledger/pg_batch.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
 	hubd/ledger/pg_check.c hubd/ledger/pg_keys.c hubd/ledger/pg_months.c \
 	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
@@ -10,27 +10,28 @@ LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
-	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c \
-	hubd/ledger/spool_copy.c hubd/ledger/sqlite_accounts.c \
-	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
-	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
-	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
+	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
-	hubd/ledger/sqlite_suspense.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
-	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
-	common/json.c common/jscan.c common/crc32.c common/buf.c \
+	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
+	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
+	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
+	common/ids.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
+UNIT_pg_hubs = $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
+UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
+UNIT_buf = common/buf.c common/alloc.c common/log.c
 UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
@@ -110,11 +111,17 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
-UNIT_hub_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
-UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
-	hubd/limit/limit_local.c hubd/auth/auth.c \
+UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/limit/redis_url.c $(CONF_FOR_UNIT)
+UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
+	hubd/limit/limit_fields.c hubd/limit/limit_local.c hubd/auth/auth.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
 	common/failpoint.c common/buf.c
+UNIT_limit_redis = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
+	hubd/limit/limit_redis.c hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c hubd/limit/redis_tell.c \
+	shm/bucket.c shm/cells.c shm/counters.c shm/pubtab.c \
+	common/crypto.c common/failpoint.c common/ids.c common/buf.c
+UNIT_redis_url = hubd/limit/redis_url.c common/alloc.c common/log.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
@@ -166,7 +173,7 @@ FUZZ_ws = $(UNIT_ws)
 FUZZ_sse = $(UNIT_sse)
 FUZZ_eventstream = common/eventstream.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
-FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
+FUZZ_conf = $(UNIT_hub_conf)
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
