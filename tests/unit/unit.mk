@@ -23,6 +23,8 @@ UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
 UNIT_pg_hubs = $(UNIT_ledger)
+UNIT_move = hubd/ledger/move.c hubd/ledger/pg_move.c \
+	hubd/ledger/sqlite_dump.c $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
 UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
