@@ -192,6 +192,7 @@ MASTER_SRCS = \
 	hubd/master/check.c \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
+	hubd/master/handover.c \
 	hubd/master/identity.c \
 	hubd/master/limits.c \
 	hubd/master/listen.c \
@@ -202,7 +203,9 @@ MASTER_SRCS = \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/takeover.c \
 	hubd/master/tls.c \
+	hubd/master/upgrade.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \
@@ -261,6 +264,7 @@ BILLING_SRCS = \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
+	hubd/billing/seal.c \
 	hubd/billing/settle.c \
 	hubd/billing/shared.c \
 	hubd/billing/shared_prices.c \

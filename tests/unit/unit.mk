@@ -12,13 +12,14 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
-	hubd/ledger/sqlite_check.c hubd/ledger/sqlite_audit_months.c \
-	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c hubd/price/amount.c \
-	hubd/price/cost.c hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
-	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c \
-	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
-	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c common/json.c \
-	common/jscan.c common/crc32.c common/buf.c common/alloc.c common/log.c
+	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
+	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
+	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
+	common/ids.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
@@ -32,6 +33,7 @@ UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
+UNIT_buf = common/buf.c common/alloc.c common/log.c
 UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
