@@ -139,7 +139,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
 	hubd/billing/shared.c hubd/billing/shared_prices.c \
-	hubd/billing/state.c hubd/billing/store.c hubd/billing/versions.c \
+	hubd/billing/state.c hubd/billing/store.c hubd/billing/tidy.c hubd/billing/versions.c \
 	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
 	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c \
 	hubd/ledger/null_tables.c $(UNIT_ledger) \
