@@ -138,7 +138,9 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/ledger_text.c \
 	hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_array.c \
 	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_batch.c \
 	hubd/ledger/pg_book.c \
 	hubd/ledger/pg_changes.c \
 	hubd/ledger/pg_check.c \
@@ -187,6 +189,7 @@ MASTER_SRCS = \
 	hubd/master/check.c \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
+	hubd/master/handover.c \
 	hubd/master/identity.c \
 	hubd/master/limits.c \
 	hubd/master/listen.c \
@@ -196,7 +199,9 @@ MASTER_SRCS = \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/takeover.c \
 	hubd/master/tls.c \
+	hubd/master/upgrade.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \
@@ -255,6 +260,7 @@ BILLING_SRCS = \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
 	hubd/billing/reply.c \
+	hubd/billing/seal.c \
 	hubd/billing/settle.c \
 	hubd/billing/shared.c \
 	hubd/billing/shared_prices.c \

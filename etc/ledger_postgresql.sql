@@ -211,15 +211,16 @@ CREATE TRIGGER stamp BEFORE UPDATE ON object_removed
 	FOR EACH ROW EXECUTE FUNCTION hubd_stamp();
 
 -- Makes the partition of a month, if it is not there: built aside and then
--- attached, so that nobody who books waits for it.
+-- attached, so that nobody who books waits for it. Tables are looked for in
+-- the catalogue itself: what a session remembers of names may be old.
 CREATE FUNCTION hubd_month(part TEXT, low UUID, high UUID) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-	IF to_regclass(part) IS NOT NULL THEN
-		RETURN;
-	END IF;
 	PERFORM pg_advisory_xact_lock('ledger'::regclass::oid::bigint);
-	IF to_regclass(part) IS NOT NULL THEN
+	IF EXISTS (SELECT 1 FROM pg_inherits i
+		JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'ledger'::regclass AND c.relname = part)
+	THEN
 		RETURN;
 	END IF;
 	EXECUTE format('CREATE TABLE %I (LIKE ledger INCLUDING ALL)', part);

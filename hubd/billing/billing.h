@@ -79,8 +79,9 @@ struct billing {
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
 	enum stage stage;
-	bool draining;	    /* end as soon as nothing is left to book */
-	int64_t backoff_ms; /* 0: the store works */
+	bool draining;	      /* end as soon as nothing is left to book */
+	monotime_t retire_by; /* for a successor, answered or not; 0 */
+	int64_t backoff_ms;   /* 0: the store works */
 	monotime_t retry_at;
 
 	struct dir_table accounts, keys, agents;
@@ -105,7 +106,8 @@ struct billing {
 	struct tidier tidier;
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
-	struct loop_timer *retry_timer, *price_timer;
+	struct loop_timer *retry_timer, *price_timer, *seal_timer;
+	struct loop_timer *retire_timer;
 };
 
 /* ---- state.c ------------------------------------------------------------- */
@@ -259,9 +261,19 @@ void tidy_stop(struct billing *);
 /* That which billing books into, whatever the store: a file of its own. */
 const struct ledger_ops *billing_store(const struct hub_conf *);
 
+/* ---- seal.c -------------------------------------------------------------- */
+
+/* Puts old months away, from now on. */
+void seal_start(struct billing *);
+void seal_stop(struct billing *);
+/* `ledger_keep` may have changed, or the store come: looks now. */
+void seal_look(struct billing *);
+
 /* ---- control.c ----------------------------------------------------------- */
 
 void control_start(struct billing *);
+/* Takes no more clients: they wait for a successor. Is nobody left? */
+bool control_rest(struct billing *);
 /* The user id of who asks, while his command runs. */
 uint32_t control_asker(const struct billing *);
 /* Answers whoever waits for that reload; error NULL: done. */

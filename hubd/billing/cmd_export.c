@@ -170,6 +170,6 @@ cmd_export_ledger(struct billing *b, const struct json *args, struct reply *r)
 		put_head(&e);
 	result =
 	    b->ops->each_row(b->store, &f, csv ? export_csv : export_json, &e);
-	reply_store(r, result, "row", "");
+	reply_rows(r, result);
 	buf_fini(&e.line);
 }

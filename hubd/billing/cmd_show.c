@@ -126,6 +126,17 @@ read_filter(struct billing *b, const struct json *args, struct reply *r,
 	    account == NULL || (f->account = find_account(b, r, account)) != 0);
 }
 
+bool
+reply_rows(struct reply *r, enum ledger_result result)
+{
+	if (result != LEDGER_MISSING)
+		return (reply_store(r, result, "row", ""));
+	reply_refuse(r,
+	    "rows are missing: a sealed month is not here; hubctl audit says "
+	    "which");
+	return (true);
+}
+
 void
 cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 {
@@ -147,5 +158,5 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 	result = b->ops->each_row(b->store, &f, list_row, &l);
 	jout_end_array(&r->j);
 	jout_end_object(&r->j);
-	reply_store(r, result, "row", "");
+	r->keep_data = reply_rows(r, result) && result == LEDGER_MISSING;
 }

@@ -48,7 +48,7 @@ put_groups(struct jout *j, const struct groups *gs)
 static void
 answer(struct reply *r, const struct groups *gs, enum ledger_result result)
 {
-	if (reply_store(r, result, "row", ""))
+	if (reply_rows(r, result))
 		return;
 	if (gs->too_many)
 		reply_refuse(r,

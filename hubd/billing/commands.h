@@ -89,6 +89,9 @@ void put_time(struct jout *, const char *key, int64_t ms);
 
 /* The account of that name, or 0 with a refusal. */
 uint32_t find_account(struct billing *, struct reply *, const char *name);
+/* What each_row() says: as reply_store(), and rows of a month that is not here
+ * are told of. */
+bool reply_rows(struct reply *, enum ledger_result);
 /* A row of the ledger as an object. */
 void put_row(struct jout *, const struct ledger_row *);
 /* {"input":12,"output":3} as member "usage". */

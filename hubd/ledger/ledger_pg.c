@@ -42,13 +42,12 @@ stored_version(struct ledger *l, char *error, size_t cap)
 {
 	char text[64];
 
+	/* not by to_regclass(): what a session remembers of names may be old */
 	if (one_text(l,
-		/* by the catalogue: what to_regclass() once did not find,
-		 * it goes on not finding while another hub makes it */
-		"SELECT CASE WHEN current_schema() IS NULL THEN '' ELSE "
-		"(SELECT count(*) FROM pg_class WHERE relname = 'meta' AND "
-		"relnamespace = quote_ident(current_schema())::regnamespace)"
-		"::text END",
+		"SELECT CASE WHEN current_schema() IS NULL THEN '' WHEN EXISTS "
+		"(SELECT 1 FROM pg_class c JOIN pg_namespace n "
+		"ON n.oid = c.relnamespace WHERE c.relname = 'meta' AND "
+		"n.nspname = current_schema()) THEN '1' ELSE '0' END",
 		text, sizeof(text)) != LEDGER_OK)
 		goto fail;
 	if (text[0] == '\0') {

@@ -194,15 +194,18 @@ enum ledger_result
 pg_audit(struct ledger *l, bool full, struct ledger_audit *out)
 {
 	struct audit a = {.l = l, .out = out};
+	bool own = !l->in_transaction;
 	enum ledger_result rc;
 
 	memset(out, 0, sizeof(*out));
 	/* All of it from one state of the store. */
-	if ((rc = pg_begin_reading(l)) != LEDGER_OK)
+	if (own && (rc = pg_begin_reading(l)) != LEDGER_OK)
 		return (rc);
 	pgconn_set_patience(l->conn, PG_LONG_PATIENCE_MS);
 	recompute_init(&a.recompute, &ledger_pg, l);
-	rc = pg_end(l, audit_all(&a, full));
+	rc = audit_all(&a, full);
 	recompute_fini(&a.recompute);
+	if (own)
+		rc = pg_end(l, rc);
 	return (rc);
 }

@@ -10,32 +10,10 @@
 
 #include "common/alloc.h"
 #include "common/monotime.h"
-#include "hubd/ledger/pg_private.h"
+#include "hubd/ledger/pg_batch.h"
 
-#define COLUMNS PG_ROW_NCOLUMNS
-#define TRIES	4 /* of what may go well at once */
+#define TRIES 4 /* of what may go well at once */
 
-struct batch {
-	struct ledger *l;
-	struct ledger_row *rows;
-	size_t nrows;
-	enum ledger_result *results;
-	size_t *pick; /* those that are booked together */
-	size_t n;
-	pg_balance_fn *fn;
-	void *arg;
-	amount_t *scratch;
-	struct buf columns[COLUMNS]; /* arrays, as PostgreSQL reads them */
-	int column;
-};
-
-/* Rows as they are given: the arguments are an array a column. */
-#define INPUT                                                          \
-	"unnest($1::uuid[], $2::bigint[], $3::integer[], $4::text[], " \
-	"$5::text[], $6::text[], $7::text[], $8::text[], $9::text[], " \
-	"$10::text[], $11::text[], $12::bigint[], $13::integer[], "    \
-	"$14::boolean[], $15::text[], $16::bigint[], $17::jsonb[], "   \
-	"$18::numeric[], $19::text[], $20::boolean[], $21::bigint[]) "
 /* The accounts are locked before the first row goes in: a row of whoever else
  * books the same is waited for under their lock. */
 #define BOOK                                                                \
@@ -44,7 +22,7 @@ struct batch {
 	"charge AS MATERIALIZED (SELECT id AS of, "                         \
 	"nextval('balance_change_id_seq') AS charge FROM locked), "         \
 	"taken AS (INSERT INTO ledger (" PG_ROW_NAMES ", charge) "          \
-	"SELECT i.*, c.charge FROM " INPUT "AS i (" PG_ROW_NAMES ") "       \
+	"SELECT i.*, c.charge FROM " PG_INPUT "AS i (" PG_ROW_NAMES ") "    \
 	"JOIN charge c ON c.of = i.account "                                \
 	"WHERE (SELECT count(*) FROM charge) > 0 "                          \
 	"ON CONFLICT DO NOTHING RETURNING account, charge, amount), "       \
@@ -74,102 +52,15 @@ struct batch {
 	"(r.time_ms, r.account, r.key, r.agent, r.provider, r.dialect, "    \
 	"r.endpoint, r.model, r.price, r.tier, r.price_version, r.status, " \
 	"r.stream, r.outcome, r.attempts, r.usage, r.amount, r.estimated, " \
-	"r.unpriced_kinds, r.duration_ms) FROM " INPUT                      \
+	"r.unpriced_kinds, r.duration_ms) FROM " PG_INPUT                   \
 	"WITH ORDINALITY AS i (" PG_ROW_NAMES ", n) "                       \
 	"LEFT JOIN account a ON a.id = i.account "                          \
-	"LEFT JOIN ledger r ON r.id = i.id"
-
-/* ---- arrays -------------------------------------------------------------- */
-
-static struct buf *
-next_column(struct batch *b)
-{
-	struct buf *to = &b->columns[b->column++];
-
-	buf_addstr(to, buf_len(to) == 0 ? "{" : ",");
-	return (to);
-}
-
-static void
-add_number(struct batch *b, int64_t v)
-{
-	buf_addf(next_column(b), "%lld", (long long)v);
-}
-
-static void
-add_bool(struct batch *b, bool v)
-{
-	buf_addstr(next_column(b), v ? "t" : "f");
-}
-
-static void
-add_text(struct batch *b, const char *s)
-{
-	struct buf *to = next_column(b);
-
-	buf_addstr(to, "\"");
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			buf_add(to, "\\", 1);
-		buf_add(to, s, 1);
-	}
-	buf_addstr(to, "\"");
-}
-
-static void
-add_row(struct batch *b, const struct ledger_row *r)
-{
-	char id[REQ_ID_TEXT], usage[USAGE_TEXT_MAX];
-
-	req_id_format(r->id, id);
-	if (!usage_write(&r->usage, usage)) /* looked at before */
-		abort();
-	b->column = 0;
-	add_text(b, id);
-	add_number(b, r->time_ms);
-	add_number(b, r->account);
-	add_text(b, r->key);
-	add_text(b, r->agent);
-	add_text(b, r->provider);
-	add_text(b, r->dialect);
-	add_text(b, r->endpoint);
-	add_text(b, r->model);
-	add_text(b, r->price);
-	add_text(b, r->tier);
-	add_number(b, (int64_t)r->price_version);
-	add_number(b, r->status);
-	add_bool(b, r->stream);
-	add_text(b, r->outcome);
-	add_number(b, r->attempts);
-	add_text(b, usage);
-	add_text(b, r->amount);
-	add_text(b, r->estimated);
-	add_bool(b, r->unpriced_kinds);
-	add_number(b, r->duration_ms);
-	assert(b->column == COLUMNS);
-}
-
-/* The arguments of rows pick[from] and on; they live in the batch. */
-static void
-fill(struct batch *b, size_t from, size_t n, struct pg_args *args)
-{
-	size_t i;
-
-	for (i = 0; i < COLUMNS; i++)
-		buf_reset(&b->columns[i], 1 << 20);
-	for (i = 0; i < n; i++)
-		add_row(b, &b->rows[b->pick[from + i]]);
-	args->n = 0;
-	for (i = 0; i < COLUMNS; i++) {
-		buf_addstr(&b->columns[i], "}");
-		pg_add_text(args, buf_cstr(&b->columns[i]));
-	}
-}
+	"LEFT JOIN %s r ON r.id = i.id"
 
 /* ---- one statement ------------------------------------------------------- */
 
 static void
-tell(struct batch *b, const struct pg_rows *rows, int column)
+tell(struct pg_batch *b, const struct pg_rows *rows, int column)
 {
 	struct pg_balance balance;
 	size_t i;
@@ -184,7 +75,7 @@ tell(struct batch *b, const struct pg_rows *rows, int column)
 /* Rows that were there already may have changed balances that nobody here
  * was told of: the connection was lost at the commit. */
 static enum ledger_result
-tell_again(struct batch *b, const char *accounts)
+tell_again(struct pg_batch *b, const char *accounts)
 {
 	struct pg_args args = {0};
 	enum ledger_result rc;
@@ -212,16 +103,30 @@ judge(const struct pg_rows *rows, size_t i)
 	return (pg_bool(rows, i, 1) ? LEDGER_DOWN : LEDGER_REFUSED);
 }
 
+/* Looks rows up in table ledger, or in that of a month put aside. */
 static enum ledger_result
-compare(struct batch *b, size_t from, size_t n)
+look_up(struct pg_batch *b, size_t from, size_t n, const char *table,
+    struct pg_args *args, struct pg_rows **rows)
+{
+	enum ledger_result rc;
+	char *sql;
+
+	pg_batch_fill(b, from, n, args);
+	sql = xasprintf(COMPARE, table);
+	rc = pgconn_run_once(b->l->conn, sql, args, rows);
+	free(sql);
+	return (rc);
+}
+
+static enum ledger_result
+compare(struct pg_batch *b, size_t from, size_t n)
 {
 	struct pg_args args = {0};
 	enum ledger_result rc, one;
 	struct pg_rows *rows;
 	size_t i, at;
 
-	fill(b, from, n, &args);
-	rc = pg_run(b->l, COMPARE, &args, &rows);
+	rc = look_up(b, from, n, "ledger", &args, &rows);
 	for (i = 0; rc == LEDGER_OK && i < pg_count(rows); i++) {
 		at = (size_t)pg_int(rows, i, 0) - 1;
 		one = judge(rows, i);
@@ -233,10 +138,24 @@ compare(struct batch *b, size_t from, size_t n)
 	return (rc == LEDGER_OK ? tell_again(b, args.value[2]) : rc);
 }
 
+/* Has a month been put aside since these rows were looked at? */
+static bool
+is_late(const struct pg_batch *b, size_t from, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (pg_month_is_late(b->l, b->rows[b->pick[from + i]].id))
+			return (true);
+	}
+	return (false);
+}
+
 /* Runs it; if it may go well at once, again. A transaction that it is only a
  * part of is another's to repeat. */
 static enum ledger_result
-run(struct batch *b, const struct pg_args *args, struct pg_rows **rows)
+run(struct pg_batch *b, size_t from, size_t n, const struct pg_args *args,
+    struct pg_rows **rows)
 {
 	enum ledger_result rc;
 	int tries = 0;
@@ -245,7 +164,8 @@ run(struct batch *b, const struct pg_args *args, struct pg_rows **rows)
 		if (tries > 0) {
 			pg_months_forget(b->l);
 			if (pg_months_make(b->l, b->rows, b->nrows) !=
-			    LEDGER_OK)
+				LEDGER_OK ||
+			    (!b->late && is_late(b, from, n)))
 				return (LEDGER_DOWN);
 		}
 		rc = pg_run(b->l, BOOK, args, rows);
@@ -255,17 +175,17 @@ run(struct batch *b, const struct pg_args *args, struct pg_rows **rows)
 }
 
 static enum ledger_result
-book_some(struct batch *b, size_t from, size_t n)
+book_some(struct pg_batch *b, size_t from, size_t n)
 {
 	struct pg_args args = {0};
 	enum ledger_result rc;
 	struct pg_rows *rows;
 	size_t i, taken = 0;
 
-	fill(b, from, n, &args);
+	pg_batch_fill(b, from, n, &args);
 	pg_add_int(&args, walltime_ms());
 	pg_add_text(&args, b->l->channel);
-	rc = run(b, &args, &rows);
+	rc = run(b, from, n, &args, &rows);
 	if (rc == LEDGER_OK) {
 		taken = (size_t)pg_int(rows, 0, 0);
 		tell(b, rows, 2);
@@ -283,7 +203,7 @@ book_some(struct batch *b, size_t from, size_t n)
 /* One row that is refused must not hold up the others: they are told apart by
  * halves. */
 static enum ledger_result
-book_range(struct batch *b, size_t from, size_t n)
+book_range(struct pg_batch *b, size_t from, size_t n)
 {
 	enum ledger_result rc;
 
@@ -304,7 +224,7 @@ book_range(struct batch *b, size_t from, size_t n)
 /* ---- rows with objects --------------------------------------------------- */
 
 static enum ledger_result
-book_object_once(struct batch *b, struct ledger_row *r, size_t i)
+book_object_once(struct pg_batch *b, struct ledger_row *r, size_t i)
 {
 	enum ledger_result rc;
 	pg_balance_fn *fn = b->fn;
@@ -323,7 +243,7 @@ book_object_once(struct batch *b, struct ledger_row *r, size_t i)
 
 /* A transaction of its own. The row may become one that costs nothing. */
 static enum ledger_result
-book_object(struct batch *b, size_t i)
+book_object(struct pg_batch *b, size_t i)
 {
 	struct ledger_row *r = &b->rows[i];
 	struct pg_args args = {0};
@@ -331,8 +251,11 @@ book_object(struct batch *b, size_t i)
 	int tries = 0;
 
 	do {
-		if (tries > 0 && (rc = pg_months_make(b->l, r, 1)) != LEDGER_OK)
-			return (rc);
+		if (tries > 0) {
+			pg_months_forget(b->l);
+			if (pg_months_make(b->l, r, 1) != LEDGER_OK)
+				return (LEDGER_DOWN);
+		}
 		rc = book_object_once(b, r, i);
 	} while (rc == LEDGER_DOWN && pgconn_may_retry(b->l->conn) &&
 		 ++tries < TRIES);
@@ -343,15 +266,68 @@ book_object(struct batch *b, size_t i)
 		return (LEDGER_OK);
 	}
 	b->pick[0] = i;
-	fill(b, 0, 1, &args);
+	pg_batch_fill(b, 0, 1, &args);
 	return (tell_again(b, args.value[2]));
+}
+
+/* ---- rows of months put aside -------------------------------------------- */
+
+/* Is it where its month has been put? MISSING: no. */
+static enum ledger_result
+look_where_sealed(struct pg_batch *b, size_t i)
+{
+	const struct ledger_row *r = &b->rows[i];
+	struct pg_args args = {0};
+	enum ledger_result rc;
+	struct pg_rows *rows;
+	struct sealed s;
+	char month[16];
+
+	pg_month_of_id(r->id, month);
+	if ((rc = pg_sealed_get(b->l, month, &s)) != LEDGER_OK)
+		return (rc);
+	if (!s.there) /* nobody can say whether it was booked */
+		return (LEDGER_REFUSED);
+	b->pick[0] = i;
+	rc = look_up(b, 0, 1, s.place, &args, &rows);
+	if (rc == LEDGER_OK && !pg_bool(rows, 0, 2))
+		rc = LEDGER_MISSING;
+	else if (rc == LEDGER_OK && !pg_bool(rows, 0, 3))
+		rc = LEDGER_CONFLICT;
+	pg_rows_free(rows);
+	return (rc);
+}
+
+/* It has waited for longer than `ledger_keep`: it is booked all the same, into
+ * a partition that is put aside in its turn. */
+static enum ledger_result
+book_late(struct pg_batch *b, size_t i)
+{
+	enum ledger_result rc = look_where_sealed(b, i);
+
+	if (rc == LEDGER_DOWN)
+		return (rc);
+	if (rc != LEDGER_MISSING) {
+		b->results[i] = rc;
+		return (LEDGER_OK);
+	}
+	if ((rc = pg_month_make_late(b->l, b->rows[i].id)) != LEDGER_OK)
+		return (rc);
+	b->late = true;
+	b->pick[0] = i;
+	if (b->rows[i].object.event == OBJECT_UNTOUCHED)
+		rc = book_range(b, 0, 1);
+	else
+		rc = book_object(b, i);
+	b->late = false;
+	return (rc);
 }
 
 /* ---- a batch ------------------------------------------------------------- */
 
 /* Can it be put in words at all? As other stores judge. */
 static bool
-row_ok(struct batch *b, const struct ledger_row *r)
+row_ok(struct pg_batch *b, const struct ledger_row *r)
 {
 	char usage[USAGE_TEXT_MAX];
 
@@ -361,28 +337,42 @@ row_ok(struct batch *b, const struct ledger_row *r)
 		amount_sign(b->scratch) >= 0);
 }
 
-static enum ledger_result
-book_all(struct batch *b)
+/* Those that can go together, then the others one by one. */
+static bool
+is_plain(const struct pg_batch *b, const struct ledger_row *r)
 {
-	enum ledger_result rc;
-	size_t i, n = b->nrows;
+	return (r->object.event == OBJECT_UNTOUCHED &&
+		!pg_month_is_late(b->l, r->id));
+}
 
-	if ((rc = pg_months_make(b->l, b->rows, n)) != LEDGER_OK)
-		return (rc);
-	for (i = 0; i < n; i++) {
+static enum ledger_result
+book_one(struct pg_batch *b, size_t i)
+{
+	return (pg_month_is_late(b->l, b->rows[i].id) ? book_late(b, i)
+						      : book_object(b, i));
+}
+
+static enum ledger_result
+book_all(struct pg_batch *b)
+{
+	size_t *alone = xcalloc(b->nrows, sizeof(*alone));
+	size_t i, nalone = 0;
+	enum ledger_result rc;
+
+	rc = pg_months_make(b->l, b->rows, b->nrows);
+	for (i = 0; rc == LEDGER_OK && i < b->nrows; i++) {
 		if (!row_ok(b, &b->rows[i]))
 			b->results[i] = LEDGER_REFUSED;
-		else if (b->rows[i].object.event == OBJECT_UNTOUCHED)
+		else if (is_plain(b, &b->rows[i]))
 			b->pick[b->n++] = i;
 		else
-			b->results[i] = LEDGER_DOWN; /* its turn comes */
+			alone[nalone++] = i;
 	}
-	rc = book_range(b, 0, b->n);
-	for (i = 0; i < n && rc == LEDGER_OK; i++) {
-		if (b->rows[i].object.event != OBJECT_UNTOUCHED &&
-		    b->results[i] == LEDGER_DOWN)
-			rc = book_object(b, i);
-	}
+	if (rc == LEDGER_OK)
+		rc = book_range(b, 0, b->n);
+	for (i = 0; i < nalone && rc == LEDGER_OK; i++)
+		rc = book_one(b, alone[i]);
+	free(alone);
 	return (rc);
 }
 
@@ -390,14 +380,13 @@ enum ledger_result
 pg_book(struct ledger *l, struct ledger_row *rows, size_t n,
     enum ledger_result *results, pg_balance_fn *fn, void *arg)
 {
-	struct batch b = {.l = l,
+	struct pg_batch b = {.l = l,
 	    .rows = rows,
 	    .nrows = n,
 	    .results = results,
 	    .fn = fn,
 	    .arg = arg};
 	enum ledger_result rc;
-	size_t i;
 
 	assert(n <= PG_BATCH_MAX);
 	if (n == 0)
@@ -405,8 +394,7 @@ pg_book(struct ledger *l, struct ledger_row *rows, size_t n,
 	b.pick = xcalloc(n, sizeof(*b.pick));
 	b.scratch = amount_new();
 	rc = book_all(&b);
-	for (i = 0; i < COLUMNS; i++)
-		buf_fini(&b.columns[i]);
+	pg_array_fini(&b.arrays);
 	amount_free(b.scratch);
 	free(b.pick);
 	return (rc);

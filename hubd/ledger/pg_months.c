@@ -65,12 +65,42 @@ pg_month_text(int64_t ms, char out[16])
 	snprintf(out, 16, "%04d-%02d", month / 12, month % 12 + 1);
 }
 
+void
+pg_month_of_id(req_id_t id, char out[16])
+{
+	pg_month_text(id_time_ms(id), out);
+}
+
 /* ---- making them --------------------------------------------------------- */
 
 void
 pg_months_forget(struct ledger *l)
 {
 	l->nmonths = l->next_month = 0;
+	l->months_known = false;
+}
+
+/* Months are put aside in their order. */
+static enum ledger_result
+look_for_sealed(struct ledger *l)
+{
+	enum ledger_result rc;
+	struct pg_rows *rows;
+	int year, month;
+
+	if (l->months_known)
+		return (LEDGER_OK);
+	rc = pg_run(l,
+	    "SELECT month FROM sealed_month "
+	    "ORDER BY length(month) DESC, month DESC LIMIT 1",
+	    NULL, &rows);
+	l->sealed_until = 0;
+	if (rc == LEDGER_OK && pg_count(rows) > 0 &&
+	    sscanf(pg_text(rows, 0, 0), "%d-%d", &year, &month) == 2)
+		l->sealed_until = year * 12 + month - 1;
+	l->months_known = rc == LEDGER_OK;
+	pg_rows_free(rows);
+	return (rc);
 }
 
 static enum ledger_result
@@ -78,7 +108,6 @@ month_make(struct ledger *l, int32_t month)
 {
 	char part[PART_MAX], low[REQ_ID_TEXT], high[REQ_ID_TEXT];
 	struct pg_args args = {0};
-	enum ledger_result rc;
 	unsigned i;
 
 	for (i = 0; i < l->nmonths; i++) {
@@ -91,13 +120,24 @@ month_make(struct ledger *l, int32_t month)
 	pg_add_text(&args, part);
 	pg_add_text(&args, low);
 	pg_add_text(&args, high);
-	rc = pg_do(l, "SELECT hubd_month($1, $2, $3)", &args, NULL);
-	if (rc != LEDGER_OK)
+	if (pg_do(l, "SELECT hubd_month($1, $2, $3)", &args, NULL) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	l->months[l->next_month++ % PG_MONTHS_KEPT] = month;
 	if (l->nmonths < PG_MONTHS_KEPT)
 		l->nmonths++;
 	return (LEDGER_OK);
+}
+
+bool
+pg_month_is_late(const struct ledger *l, req_id_t id)
+{
+	return (month_of(id_time_ms(id)) <= l->sealed_until);
+}
+
+enum ledger_result
+pg_month_make_late(struct ledger *l, req_id_t id)
+{
+	return (month_make(l, month_of(id_time_ms(id))));
 }
 
 enum ledger_result
@@ -108,9 +148,12 @@ pg_months_make(struct ledger *l, const struct ledger_row *rows, size_t n)
 	size_t i;
 
 	/* the next one, ahead of its first row */
-	if ((rc = month_make(l, month_of(now))) == LEDGER_OK)
+	if ((rc = look_for_sealed(l)) == LEDGER_OK &&
+	    (rc = month_make(l, month_of(now))) == LEDGER_OK)
 		rc = month_make(l, month_of(now + 28 * DAY_MS));
-	for (i = 0; i < n && rc == LEDGER_OK; i++)
-		rc = month_make(l, month_of(id_time_ms(rows[i].id)));
+	for (i = 0; i < n && rc == LEDGER_OK; i++) {
+		if (!pg_month_is_late(l, rows[i].id))
+			rc = month_make(l, month_of(id_time_ms(rows[i].id)));
+	}
 	return (rc);
 }

@@ -31,6 +31,8 @@ struct ledger {
 	/* Months that have a partition: year * 12 + month. */
 	int32_t months[PG_MONTHS_KEPT];
 	unsigned nmonths, next_month;
+	bool months_known;
+	int32_t sealed_until; /* the last month that was put aside; 0: none */
 };
 
 /* ---- statements, in ledger_pg.c ------------------------------------------ */
@@ -61,12 +63,18 @@ enum ledger_result pg_each(struct ledger *, const char *sql,
 
 /* ---- months, in pg_months.c ---------------------------------------------- */
 
-/* Partitions for the rows' months, this one and the next. OK or DOWN. */
+/* Partitions for this month, the next, and those of the rows that are not
+ * late. OK or DOWN. */
 enum ledger_result pg_months_make(
     struct ledger *, const struct ledger_row *, size_t n);
+/* May its month have been put aside? Of what pg_months_make() knows. */
+bool pg_month_is_late(const struct ledger *, req_id_t);
+/* A partition for the month of a row that is late, all the same. */
+enum ledger_result pg_month_make_late(struct ledger *, req_id_t);
 void pg_months_forget(struct ledger *);
-/* "2026-01" of a time. */
+/* "2026-01" of a time, and of an id. */
 void pg_month_text(int64_t ms, char out[16]);
+void pg_month_of_id(req_id_t, char out[16]);
 
 /* ---- months put aside, in pg_sealed.c ------------------------------------ */
 
@@ -85,6 +93,9 @@ struct sealed {
 /* In order of months. false from fn ends it: DOWN. */
 enum ledger_result pg_each_sealed(
     struct ledger *, bool (*fn)(void *, const struct sealed *), void *arg);
+/* That month. MISSING: it has not been put aside. */
+enum ledger_result pg_sealed_get(
+    struct ledger *, const char *month, struct sealed *);
 /* Is in its table what was when it was sealed? */
 enum ledger_result pg_sealed_same(
     struct ledger *, const struct sealed *, bool *same);

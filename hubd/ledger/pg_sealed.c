@@ -21,6 +21,14 @@
 
 /* ---- reading ------------------------------------------------------------- */
 
+static void
+read_sealed(const struct pg_rows *rows, size_t row, struct sealed *s)
+{
+	pg_copy(rows, row, 0, s->month, sizeof(s->month));
+	pg_copy(rows, row, 1, s->place, sizeof(s->place));
+	s->there = pg_bool(rows, row, 2);
+}
+
 enum ledger_result
 pg_each_sealed(
     struct ledger *l, bool (*fn)(void *, const struct sealed *), void *arg)
@@ -35,12 +43,30 @@ pg_each_sealed(
 	    "FROM sealed_month ORDER BY length(month), month",
 	    NULL, &rows);
 	for (i = 0; rc == LEDGER_OK && i < pg_count(rows); i++) {
-		pg_copy(rows, i, 0, s.month, sizeof(s.month));
-		pg_copy(rows, i, 1, s.place, sizeof(s.place));
-		s.there = pg_bool(rows, i, 2);
+		read_sealed(rows, i, &s);
 		if (!fn(arg, &s))
 			rc = LEDGER_DOWN;
 	}
+	pg_rows_free(rows);
+	return (rc);
+}
+
+enum ledger_result
+pg_sealed_get(struct ledger *l, const char *month, struct sealed *s)
+{
+	struct pg_args args = {0};
+	enum ledger_result rc;
+	struct pg_rows *rows;
+
+	pg_add_text(&args, month);
+	rc = pg_run(l,
+	    "SELECT month, place, to_regclass(place) IS NOT NULL "
+	    "FROM sealed_month WHERE month = $1",
+	    &args, &rows);
+	if (rc == LEDGER_OK && pg_count(rows) == 0)
+		rc = LEDGER_MISSING;
+	if (rc == LEDGER_OK)
+		read_sealed(rows, 0, s);
 	pg_rows_free(rows);
 	return (rc);
 }
@@ -110,7 +136,8 @@ run_text(struct ledger *l, char *sql)
 	return (rc);
 }
 
-/* The oldest partition that ended at or before that time. */
+/* The oldest partition that ended at or before that time. Rows that came late
+ * for a month whose table has been dropped stay where they are. */
 static enum ledger_result
 find_ended(struct ledger *l, int64_t ended_ms, struct ending *e)
 {
@@ -131,6 +158,8 @@ find_ended(struct ledger *l, int64_t ended_ms, struct ending *e)
 	    "ON c.oid = i.inhrelid WHERE i.inhparent = 'ledger'::regclass AND "
 	    "c.relname ~ '^ledger_[0-9]+_[0-9][0-9]$') AS p "
 	    "WHERE (length(p.month), p.month) < (length($1::text), $1::text) "
+	    "AND NOT EXISTS (SELECT 1 FROM sealed_month s WHERE "
+	    "s.month = p.month AND to_regclass(s.place) IS NULL) "
 	    "ORDER BY length(p.month), p.month LIMIT 1",
 	    &args, &rows);
 	if (rc == LEDGER_OK && pg_count(rows) == 0)

@@ -277,7 +277,8 @@ url_ok(const char *url)
 	PQconninfoOption *all = NULL;
 	char *why = NULL;
 
-	if (strncmp(url, "postgresql://", 13) == 0)
+	if (strncmp(url, "postgresql://", 13) == 0 ||
+	    strncmp(url, "postgres://", 11) == 0)
 		all = PQconninfoParse(url, &why);
 	PQconninfoFree(all);
 	PQfreemem(why);

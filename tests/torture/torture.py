@@ -103,7 +103,7 @@ class Cluster:
                                   self.redis)
         self.site = procs.Site(
             priced.PRICES, workers=2, links=3, hubs=hubs, store=self.store,
-            options={"max_calls": 2048, "limit_share": 0.5} if hubs > 1
+            options={"max_calls": 2048, "limit_share": 50} if hubs > 1
             else {"max_calls": 2048})
         self.hubs = self.site.hubs
         self.sites = [Place(h) for h in self.hubs]

@@ -108,6 +108,7 @@ static inline void
 teardown(void)
 {
 	ops->close(l);
+	l = NULL;
 	rmdir(dir);
 }
 

@@ -1,7 +1,7 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
 LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
-	hubd/ledger/pg_audit.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_array.c hubd/ledger/pg_audit.c hubd/ledger/pg_batch.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
 	hubd/ledger/pg_check.c hubd/ledger/pg_keys.c hubd/ledger/pg_months.c \
 	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
@@ -12,16 +12,18 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
-	hubd/ledger/sqlite_check.c hubd/ledger/sqlite_audit_months.c \
-	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c hubd/price/amount.c \
-	hubd/price/cost.c hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
-	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c \
-	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
-	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c common/json.c \
-	common/jscan.c common/crc32.c common/buf.c common/alloc.c common/log.c
+	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
+	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
+	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
+	common/ids.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
+UNIT_pg_hubs = $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
 UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
@@ -29,6 +31,7 @@ UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
+UNIT_buf = common/buf.c common/alloc.c common/log.c
 UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
