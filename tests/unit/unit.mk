@@ -215,8 +215,7 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
 	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
-UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
-	hubd/billing/seal.c \
+UNIT_billing = hubd/billing/billing.c hubd/billing/control.c hubd/billing/seal.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
 UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
