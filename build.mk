@@ -189,6 +189,7 @@ MASTER_SRCS = \
 	hubd/master/check.c \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
+	hubd/master/handover.c \
 	hubd/master/identity.c \
 	hubd/master/limits.c \
 	hubd/master/listen.c \
@@ -198,7 +199,9 @@ MASTER_SRCS = \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/takeover.c \
 	hubd/master/tls.c \
+	hubd/master/upgrade.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \

@@ -13,11 +13,13 @@
 #define BACKOFF_MAX_MS 32000
 #define STABLE_MS      60000 /* a link this old resets the back-off */
 #define AGE_SPREAD     10    /* per cent, so that not all go at once */
+#define HANDOVER_MS    1000  /* until the hub routes to the new link */
 
 /* An old link that finishes its calls while another takes its place. */
 struct retired {
 	LIST_ENTRY(retired) entry;
 	struct link *link;
+	struct loop_timer *timer; /* when it takes no more */
 };
 
 static void on_dialled(void *, struct conn *, const char *);
@@ -70,9 +72,18 @@ on_timer(void *arg)
 
 /* ---- links -------------------------------------------------------------- */
 
-/* The current link becomes one that only finishes. */
 static void
-retire(struct uplink *u)
+on_handed_over(void *arg)
+{
+	struct retired *r = arg;
+
+	link_drain(r->link);
+}
+
+/* The current link becomes one that only finishes: after a while, in which
+ * the hub gets to know its successor, or there would be none to call on. */
+static void
+retire(struct uplink *u, int64_t ms)
 {
 	struct retired *r;
 	struct link *old = u->link;
@@ -83,7 +94,8 @@ retire(struct uplink *u)
 	r->link = old;
 	LIST_INSERT_HEAD(&u->retired, r, entry);
 	u->link = NULL;
-	link_drain(old);
+	r->timer = loop_timer_new(way_agent(u->way)->loop, on_handed_over, r);
+	loop_timer_set_ms(r->timer, ms);
 }
 
 static bool
@@ -97,6 +109,7 @@ forget_retired(struct uplink *u, struct link *link)
 	if (r == NULL)
 		return (false);
 	LIST_REMOVE(r, entry);
+	loop_timer_free(r->timer);
 	free(r);
 	return (true);
 }
@@ -121,7 +134,7 @@ on_dialled(void *arg, struct conn *conn, const char *why)
 		way_failed(u->way);
 		return;
 	}
-	retire(u);
+	retire(u, HANDOVER_MS);
 	u->replace = false;
 	u->link = link_new(way_agent(u->way), conn, &owner, u);
 	way_up(u->way);
@@ -184,8 +197,12 @@ stop(struct uplink *u)
 void
 uplink_drain(struct uplink *u)
 {
+	struct retired *r;
+
 	stop(u);
-	retire(u);
+	retire(u, 0);
+	LIST_FOREACH (r, &u->retired, entry)
+		loop_timer_set_ms(r->timer, 0);
 }
 
 void

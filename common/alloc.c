@@ -2,6 +2,7 @@
 #include "common/alloc.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,4 +69,46 @@ xasprintf(const char *fmt, ...)
 	if (n == -1)
 		fatalx("out of memory: formatting a string");
 	return (s);
+}
+
+/* ---- pools ---------------------------------------------------------------
+ */
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+
+/* The sanitizer is to see each piece's end. */
+#ifdef __SANITIZE_ADDRESS__
+#define KEEPS false
+#else
+#define KEEPS true
+#endif
+
+void *
+pool_get(struct pool *pool)
+{
+	void *piece = pool->kept;
+
+	if (piece == NULL)
+		return (xmalloc(pool->size));
+	memcpy(&pool->kept, piece, sizeof(pool->kept));
+	pool->nkept--;
+	return (piece);
+}
+
+void
+pool_put(struct pool *pool, void *piece)
+{
+	if (piece == NULL)
+		return;
+	if (!KEEPS || pool->nkept == pool->most) {
+		free(piece);
+		return;
+	}
+	memcpy(piece, &pool->kept, sizeof(pool->kept));
+	pool->kept = piece;
+	pool->nkept++;
 }

@@ -13,6 +13,46 @@
 
 #define BUF_MIN 256
 
+/* Sizes are BUF_MIN doubled and doubled again; the smaller ones are kept. */
+#define POOLED	   7
+#define POOLED_MAX (BUF_MIN << (POOLED - 1))
+#define KEEP	   262144 /* bytes of each of them at most */
+
+#define SIZE(k) POOL(BUF_MIN << (k), KEEP / (BUF_MIN << (k)))
+
+static struct pool pools[POOLED] = {
+    SIZE(0), SIZE(1), SIZE(2), SIZE(3), SIZE(4), SIZE(5), SIZE(6)};
+
+static struct pool *
+pool_of(size_t size)
+{
+	return (&pools[__builtin_ctzl(size / BUF_MIN)]);
+}
+
+static void
+mem_free(char *mem, size_t size)
+{
+	if (size > POOLED_MAX)
+		free(mem);
+	else if (mem != NULL)
+		pool_put(pool_of(size), mem);
+}
+
+/* Moves the first used bytes of mem to twice the memory or more. */
+static char *
+mem_grow(char *mem, size_t had, size_t size, size_t used)
+{
+	char *grown;
+
+	if (had > POOLED_MAX)
+		return (xrealloc(mem, size));
+	grown = size > POOLED_MAX ? xmalloc(size) : pool_get(pool_of(size));
+	if (used > 0)
+		memcpy(grown, mem, used);
+	mem_free(mem, had);
+	return (grown);
+}
+
 void
 buf_init(struct buf *b)
 {
@@ -22,7 +62,7 @@ buf_init(struct buf *b)
 void
 buf_fini(struct buf *b)
 {
-	free(b->mem);
+	mem_free(b->mem, b->cap);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -52,7 +92,7 @@ buf_reserve(struct buf *b, size_t n)
 	cap = b->cap ? b->cap : BUF_MIN;
 	while (cap - b->end < n)
 		cap *= 2;
-	b->mem = xrealloc(b->mem, cap);
+	b->mem = mem_grow(b->mem, b->cap, cap, b->end);
 	b->cap = cap;
 	return (b->mem + b->end);
 }

@@ -1,17 +1,19 @@
 /* The streams of a session: their birth, their end, and their use. */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/h2link_private.h"
 #include "common/linkproto.h"
 
+static struct pool streams = POOL(sizeof(struct h2stream), 1024);
+
 struct h2stream *
 h2_stream_new(struct h2link *l, int32_t id, void *arg)
 {
-	struct h2stream *s = xcalloc(1, sizeof(*s));
+	struct h2stream *s = pool_get(&streams);
 
+	memset(s, 0, sizeof(*s));
 	s->link = l;
 	s->id = id;
 	s->arg = arg;
@@ -26,7 +28,7 @@ h2_stream_free(struct h2stream *s)
 {
 	LIST_REMOVE(s, entry);
 	buf_fini(&s->out);
-	free(s);
+	pool_put(&streams, s);
 }
 
 void

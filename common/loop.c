@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 
 #include <event2/event.h>
@@ -42,6 +43,8 @@ struct loop_timer {
 	monotime_t armed; /* when libevent wakes us; never later than at */
 	bool active;
 };
+
+static struct pool timers = POOL(sizeof(struct loop_timer), 1024);
 
 struct loop_io {
 	struct event in, out;
@@ -187,8 +190,9 @@ timer_on_event(evutil_socket_t fd, short what, void *arg)
 struct loop_timer *
 loop_timer_new(struct loop *l, void (*fn)(void *), void *arg)
 {
-	struct loop_timer *t = xcalloc(1, sizeof(*t));
+	struct loop_timer *t = pool_get(&timers);
 
+	memset(t, 0, sizeof(*t));
 	t->loop = l;
 	t->fn = fn;
 	t->arg = arg;
@@ -230,7 +234,7 @@ loop_timer_free(struct loop_timer *t)
 	if (t == NULL)
 		return;
 	loop_timer_clear(t);
-	free(t);
+	pool_put(&timers, t);
 }
 
 /* ---- descriptors ---- */

@@ -267,7 +267,8 @@ hub_conf_serialise(
 {
 	unsigned mark = role == ROLE_WORKER    ? HUB_FOR_WORKER
 			: role == ROLE_BILLING ? HUB_FOR_BILLING
-					       : HUB_FOR_ADMIN;
+			: role == ROLE_ADMIN   ? HUB_FOR_ADMIN
+					       : 0; /* all of it */
 
 	add_part(c, (struct filter){.mask = mark, .want = mark}, out);
 }

@@ -99,7 +99,7 @@ void hub_conf_free(struct hub_conf *); /* NULL is fine */
 struct hub_conf *hub_conf_merge(const struct hub_conf *old,
     const struct hub_conf *fresh, void (*tell)(const char *option));
 
-/* The part that a role may see, as text; and back. */
+/* The part that a role may see (the master's: all), as text; and back. */
 void hub_conf_serialise(
     const struct hub_conf *, enum process_role, struct buf *);
 struct hub_conf *hub_conf_deserialise(const char *text, size_t n);

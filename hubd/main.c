@@ -8,20 +8,20 @@
 
 static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr, "usage: hubd [-dnvV] [-f file]\n");
+	fprintf(stderr, "usage: hubd [-dnvV] [-f file] [-u contract]\n");
 	exit(1);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct master_options o = {.path = "/etc/hubd/hubd.conf"};
+	struct master_options o = {.path = "/etc/hubd/hubd.conf", .argv = argv};
 	bool check = false;
 	int c;
 
 	if (child_is_role(argc, argv))
 		child_run(argv);
-	while ((c = getopt(argc, argv, "df:nvV")) != -1) {
+	while ((c = getopt(argc, argv, "df:nu:vV")) != -1) {
 		switch (c) {
 		case 'd':
 			o.foreground = true;
@@ -30,6 +30,10 @@ main(int argc, char **argv)
 			o.path = optarg;
 			break;
 		case 'n':
+			check = true;
+			break;
+		case 'u':
+			o.asked = optarg;
 			check = true;
 			break;
 		case 'v':

@@ -2,7 +2,7 @@
  * The meter of one answer: bytes go through to the user while the documents
  * in them are read. What is held back of a stream is in meter_hold.c.
  */
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "common/alloc.h"
@@ -194,12 +194,15 @@ static const struct amazon_handler amazon_events = {
 
 /* ---- the meter ---------------------------------------------------------- */
 
+static struct pool meters = POOL(sizeof(struct meter), 256);
+
 struct meter *
 meter_new(const struct endpoint *ep, enum meter_frame frame, bool hide_usage)
 {
 	bool stream = frame != FRAME_WHOLE;
-	struct meter *m = xcalloc(1, sizeof(*m));
+	struct meter *m = pool_get(&meters);
 
+	memset(m, 0, offsetof(struct meter, reader));
 	m->kind = kind_of(ep->meter);
 	if (m->kind != NULL && (stream || !m->kind->never_read))
 		m->handler = &reader_walk;
@@ -208,11 +211,14 @@ meter_new(const struct endpoint *ep, enum meter_frame frame, bool hide_usage)
 	m->hide = hide_usage && frame == FRAME_EVENTS && m->handler != NULL;
 	reader_init(&m->reader, m->kind, stream, &m->report);
 	start_document(m);
-	sse_init(&m->sse,
-	    m->kind != NULL && m->kind->strays ? &events_and_strays : &events,
-	    m);
-	amazon_init(
-	    &m->amazon, &amazon_events, m, m->kind != NULL && m->kind->wrapped);
+	if (frame == FRAME_EVENTS)
+		sse_init(&m->sse,
+		    m->kind != NULL && m->kind->strays ? &events_and_strays
+						       : &events,
+		    m);
+	if (frame == FRAME_AMAZON)
+		amazon_init(&m->amazon, &amazon_events, m,
+		    m->kind != NULL && m->kind->wrapped);
 	if (frame == FRAME_ARRAY) {
 		m->reader.on_document = on_document;
 		m->reader.arg = m;
@@ -227,8 +233,9 @@ meter_free(struct meter *m)
 	if (m == NULL)
 		return;
 	buf_fini(&m->hold);
-	amazon_fini(&m->amazon);
-	free(m);
+	if (m->frame == FRAME_AMAZON)
+		amazon_fini(&m->amazon);
+	pool_put(&meters, m);
 }
 
 static void

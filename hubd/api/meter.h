@@ -8,8 +8,6 @@
 
 struct meter {
 	struct meter_report report;
-	struct reader reader;
-	struct jscan scan;
 	enum dialect dialect;
 	const struct kind *kind;	     /* NULL: none */
 	const struct jscan_handler *handler; /* NULL: nothing is read */
@@ -17,10 +15,8 @@ struct meter {
 	bool hide;
 	bool stray; /* a bare document follows the events */
 	char last;  /* byte of an array that is not blank */
-	struct amazon amazon;
 
 	/* the event under way */
-	struct sse sse;
 	char head[8]; /* of its data, to know [DONE] */
 	uint64_t data_len;
 	bool done; /* [DONE] was seen */
@@ -40,6 +36,12 @@ struct meter {
 	size_t put;	 /* how many of them are put out */
 	size_t taken;	 /* ... are of documents that are over */
 	struct buf *out;
+
+	/* These begin by themselves, the last two in streams alone. */
+	struct reader reader;
+	struct jscan scan;
+	struct sse sse;
+	struct amazon amazon;
 };
 
 static inline bool

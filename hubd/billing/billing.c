@@ -8,6 +8,8 @@
 #include "common/alloc.h"
 #include "common/log.h"
 
+#define RETIRE_MS 15000 /* for answers that hubctl waits for */
+
 /* ---- timers -------------------------------------------------------------- */
 
 static void
@@ -77,10 +79,28 @@ on_message(struct hub_child *child, uint32_t type, const void *p, size_t n)
 }
 
 static void
+on_retire_timer(void *arg)
+{
+	struct billing *b = arg;
+
+	if (control_rest(b) || monotime_reached(b->retire_by, monotime_now()))
+		loop_stop(b->loop);
+	else
+		loop_timer_set_ms(b->retire_timer, GATHER_MS);
+}
+
+/* To a successor it leaves at once what is still to be booked: the rows
+ * wait. Going down it books it all. */
+static void
 on_drain(struct hub_child *child)
 {
 	struct billing *b = child->arg;
 
+	if ((child->head.flags & HUBMSG_RETIRE) != 0) {
+		b->retire_by = monotime_add_ms(monotime_now(), RETIRE_MS);
+		on_retire_timer(b);
+		return;
+	}
 	b->draining = true;
 	loop_timer_set_ms(b->sweep_timer, 0);
 }
@@ -107,6 +127,7 @@ set_up(struct billing *b, struct hub_child *child)
 	b->loop = child->loop;
 	b->retry_timer = loop_timer_new(b->loop, on_retry, b);
 	b->price_timer = loop_timer_new(b->loop, on_prices, b);
+	b->retire_timer = loop_timer_new(b->loop, on_retire_timer, b);
 	b->checkpoint_timer = loop_timer_new(b->loop, on_checkpoint, b);
 	loop_timer_set_ms(b->checkpoint_timer, CHECKPOINT_MS);
 	child->arg = b;
@@ -120,6 +141,7 @@ tear_down(struct billing *b)
 {
 	loop_timer_free(b->retry_timer);
 	loop_timer_free(b->price_timer);
+	loop_timer_free(b->retire_timer);
 	loop_timer_free(b->checkpoint_timer);
 	seal_stop(b);
 	intake_stop(b);

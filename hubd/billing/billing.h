@@ -71,8 +71,9 @@ struct billing {
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
 	enum stage stage;
-	bool draining;	    /* end as soon as nothing is left to book */
-	int64_t backoff_ms; /* 0: the store works */
+	bool draining;	      /* end as soon as nothing is left to book */
+	monotime_t retire_by; /* for a successor, answered or not; 0 */
+	int64_t backoff_ms;   /* 0: the store works */
 	monotime_t retry_at;
 
 	struct dir_table accounts, keys, agents;
@@ -97,6 +98,7 @@ struct billing {
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
 	struct loop_timer *retry_timer, *price_timer, *seal_timer;
+	struct loop_timer *retire_timer;
 };
 
 /* ---- state.c ------------------------------------------------------------- */
@@ -250,6 +252,8 @@ void seal_look(struct billing *);
 /* ---- control.c ----------------------------------------------------------- */
 
 void control_start(struct billing *);
+/* Takes no more clients: they wait for a successor. Is nobody left? */
+bool control_rest(struct billing *);
 /* The user id of who asks, while his command runs. */
 uint32_t control_asker(const struct billing *);
 /* Answers whoever waits for that reload; error NULL: done. */

@@ -202,6 +202,27 @@ book_one(struct billing *b, struct reply *r, struct ledger_row *row)
 }
 
 static void
+note_key(void *arg, const struct ledger_key *k)
+{
+	struct billing *b = arg;
+
+	dir_put(&b->keys, k->number, k->id);
+}
+
+/* What billing has at hand for settling an errand has to fetch; false: the
+ * store is away. */
+static bool
+learn_settling(struct billing *b)
+{
+	versions_init(&b->versions, b->ops, b->store);
+	b->settler = (struct settler){.keys = &b->keys,
+	    .agents = &b->agents,
+	    .versions = &b->versions,
+	    .sum = b->sum};
+	return (b->ops->each_key(b->store, note_key, b) == LEDGER_OK);
+}
+
+static void
 retry(struct billing *b, struct reply *r, struct ledger_suspense *s,
     const void *raw, size_t n)
 {
@@ -248,7 +269,12 @@ cmd_suspense_retry(struct billing *b, const struct json *args, struct reply *r)
 	}
 	if (!find(b, args, r, &s, &raw, &n))
 		return;
-	retry(b, r, &s, raw, n);
+	if (b->self == NULL || learn_settling(b))
+		retry(b, r, &s, raw, n);
+	else
+		reply_store(r, LEDGER_DOWN, "row", s.id);
+	if (b->self != NULL)
+		versions_fini(&b->versions);
 	free(raw);
 }
 

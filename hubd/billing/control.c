@@ -40,6 +40,7 @@ struct control {
 	struct loop_io *io;
 	LIST_HEAD(, client) clients;
 	unsigned n;
+	bool resting;
 	uint32_t asker; /* user id of whose command runs */
 };
 
@@ -63,7 +64,7 @@ drop(struct client *c, enum conn_close how)
 	c->magic = 0;
 	loop_free_later(control->b->loop, c);
 	/* one that was too many may be waiting */
-	if (control->n-- == CLIENTS_MAX)
+	if (control->n-- == CLIENTS_MAX && !control->resting)
 		loop_io_want(control->io, LOOP_READ);
 }
 
@@ -278,6 +279,14 @@ control_reloaded(struct billing *b, uint32_t cookie, const char *error)
 		send_answer(c, &answer);
 		buf_fini(&answer);
 	}
+}
+
+bool
+control_rest(struct billing *b)
+{
+	b->control->resting = true;
+	loop_io_want(b->control->io, 0);
+	return (b->control->n == 0 && conn_lingering() == 0);
 }
 
 void

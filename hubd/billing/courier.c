@@ -21,6 +21,7 @@
 
 #define BEAT_MS	    1000  /* also: how often it looks without being asked */
 #define LOOK_MS	    30000 /* where notifications are lost */
+#define SEAL_MS	    600000
 #define BACKOFF_MIN 100
 #define BACKOFF_MAX 5000
 #define OUT_MAX	    (256 * 1024) /* gathered before it is written */
@@ -42,7 +43,6 @@ courier_flush(struct courier *c)
 		else if (n == -1 && errno != EINTR)
 			exit(0); /* billing is gone, or has had enough */
 	}
-	c->said_at = monotime_now();
 }
 
 void
@@ -61,6 +61,7 @@ say_state(struct courier *c)
 
 	courier_put(c, MIRROR_STATE, 0, &state, sizeof(state));
 	c->told_up = c->up;
+	c->said_at = monotime_now();
 	courier_flush(c);
 }
 
@@ -168,6 +169,33 @@ count_suspense(void *arg, const struct ledger_suspense *s)
 	c->suspense++;
 }
 
+static bool
+count_aside(struct courier *c)
+{
+	c->suspense = 0;
+	if (ledger_pg.each_suspense(c->store, false, count_suspense, c) ==
+	    LEDGER_OK)
+		return (true);
+	courier_down(c);
+	return (false);
+}
+
+/* Of several hubs whoever comes first does it. */
+static void
+seal_months(struct courier *c)
+{
+	int64_t keep = c->self->conf->ledger_keep;
+	bool more = false;
+
+	if (keep == 0 || !monotime_reached(c->seal_at, monotime_now()))
+		return;
+	if (ledger_pg.seal(c->store, walltime_ms() - keep, &more) ==
+	    LEDGER_DOWN)
+		courier_down(c);
+	/* one a look, so that rows flow in between */
+	c->seal_at = monotime_add_ms(monotime_now(), more ? 0 : SEAL_MS);
+}
+
 /* What nobody has notified us of. */
 static bool
 look(struct courier *c)
@@ -177,15 +205,12 @@ look(struct courier *c)
 	c->look_at = monotime_add_ms(monotime_now(), ms);
 	if (!load_changes(c))
 		return (false);
-	c->suspense = 0;
-	if (pg_balances(c->store, courier_balance, c) != LEDGER_OK ||
-	    ledger_pg.each_suspense(c->store, false, count_suspense, c) !=
-		LEDGER_OK) {
+	if (pg_balances(c->store, courier_balance, c) != LEDGER_OK) {
 		courier_down(c);
 		return (false);
 	}
 	courier_tell_balances(c);
-	return (true);
+	return (count_aside(c));
 }
 
 static void
@@ -275,7 +300,9 @@ fetch(struct courier *c, uint32_t token)
 
 	if (!c->up)
 		come_up(c);
-	done = c->up && load_changes(c);
+	done = c->up && load_changes(c) && count_aside(c);
+	if (done != 0)
+		say_state(c);
 	courier_put(c, MIRROR_SYNCED, token, &done, sizeof(done));
 	courier_flush(c);
 }
@@ -401,6 +428,8 @@ turn(struct courier *c)
 		hear_store(c);
 	if (c->up && monotime_reached(c->look_at, monotime_now()))
 		(void)look(c);
+	if (c->up)
+		seal_months(c);
 	beat(c);
 }
 

@@ -31,7 +31,7 @@ struct courier {
 	struct pg_balance *ballast;
 
 	int64_t backoff_ms;
-	monotime_t retry_at, look_at, said_at;
+	monotime_t retry_at, look_at, said_at, seal_at;
 	struct buf in, out;
 };
 

@@ -27,10 +27,12 @@ end
 
 -- What a hub knows of an account: what the store had at the account's change
 -- number seq, and at this hub's version what it owes: has booked, and the
--- store has not. Of either the newest counts, whoever tells it.
+-- store has not. Of either the newest counts, whoever tells it; an overdraft
+-- that changes leaves seq as it is: then it is what was told last.
 local function tell(a, account, row, seq, available, owed, version)
-	local old = redis.call('HMGET', a, 'seq', 'v:' .. hub)
-	if not old[1] or tonumber(seq) > tonumber(old[1]) then
+	local old = redis.call('HMGET', a, 'seq', 'v:' .. hub, 'available')
+	local newer = old[1] and tonumber(seq) - tonumber(old[1]) or 1
+	if newer > 0 or newer == 0 and available ~= old[3] then
 		redis.call('HSET', a, 'seq', seq, 'available', available)
 	end
 	if not old[2] or tonumber(version) > tonumber(old[2]) then

@@ -173,6 +173,15 @@ limiter_redis_knows_itself(struct limiter *base)
 	return (true);
 }
 
+/* A hub that began without its store learns which one it has only then. */
+static bool
+store_is_another(const struct limiter_redis *l)
+{
+	struct pub_state *ps = shm_pub_state(l->base.shm);
+
+	return (strncmp(l->store, ps->store_id, sizeof(l->store) - 1) != 0);
+}
+
 void
 limiter_redis_up(struct limiter *base, monotime_t now)
 {
@@ -203,6 +212,11 @@ limiter_redis_tick(struct limiter *base, monotime_t now)
 	leases_tick(l, now);
 	if (l->state != REDIS_KNOWN)
 		return;
+	if (store_is_another(l)) {
+		l->epoch = 0;
+		l->wire.fail(l->wire.arg, "the store has another id now");
+		return;
+	}
 	say_hello(l);
 	leases_flush(l, now);
 }

@@ -83,8 +83,11 @@ reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 	hub_conf_free(m->conf);
 	m->conf = merged;
 	log_init("master", (enum log_level)merged->log_level);
-	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
-		push_conf(s, cookie, flags);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
+		/* who only finishes does so by what it knows */
+		if (!s->retired)
+			push_conf(s, cookie, flags);
+	}
 	log_info("configuration reloaded");
 	notify_supervisor("READY=1");
 }

@@ -13,7 +13,8 @@
 
 /* Who gets what: the whole of it. */
 static void
-plan_fds(struct seat *s, struct birth_fds *p, struct hub_fds *f, int channel)
+plan_fds(struct seat *s, struct birth_fds *p, struct hub_fds *f, int channel,
+    int relay)
 {
 	struct master *m = s->m;
 	bool worker = s->role == ROLE_WORKER, billing = s->role == ROLE_BILLING;
@@ -30,7 +31,7 @@ plan_fds(struct seat *s, struct birth_fds *p, struct hub_fds *f, int channel)
 		    birth_fds_add(p, m->listen[s->slot][i]);
 	for (i = 0; s->role == ROLE_ADMIN && i < (uint32_t)m->nadmin; i++)
 		f->listen[f->nlisten++] = birth_fds_add(p, m->admin[i]);
-	f->relay = birth_fds_add(p, worker ? m->relay[s->slot] : -1);
+	f->relay = birth_fds_add(p, relay);
 	f->queue = birth_fds_add(p, worker    ? m->queue[1]
 				    : billing ? m->queue[0]
 					      : -1);
@@ -88,7 +89,7 @@ on_channel(void *arg, int what)
 
 /* Forks and executes; the pid, or -1. */
 static pid_t
-start(struct seat *s, int channel)
+give_birth(struct seat *s, int channel, int relay)
 {
 	struct birth b = {
 	    .role = (uint32_t)s->role, .slot = s->slot, .client = -1};
@@ -100,11 +101,29 @@ start(struct seat *s, int channel)
 	birth_fds_init(&p);
 	b.me = (process_ref_t){
 	    s->row, process_generation(&process_rows(s->m->shm)[s->row])};
-	plan_fds(s, &p, &b.fds, channel);
+	plan_fds(s, &p, &b.fds, channel, relay);
 	hub_conf_serialise(s->m->conf, s->role, &conf);
 	pid = birth_give(
 	    &b, &p, &conf, seat_name(s, name), s->m->conf->log != NULL);
 	buf_fini(&conf);
+	return (pid);
+}
+
+/* The same, with a relay if it is a worker, which is its own. */
+static pid_t
+start(struct seat *s, int channel)
+{
+	int relay = -1;
+	pid_t pid;
+
+	if (s->role == ROLE_WORKER &&
+	    (relay = listen_open_relay(s->m, s->row)) == -1)
+		return (-1);
+	pid = give_birth(s, channel, relay);
+	if (relay != -1)
+		close(relay);
+	if (pid == -1)
+		listen_remove_relay(s->m, s->row);
 	return (pid);
 }
 
@@ -143,6 +162,13 @@ take_row(struct seat *s)
 }
 
 void
+seat_adopt(struct seat *s)
+{
+	s->io = loop_io_new(s->m->loop, s->channel, on_channel, s);
+	loop_io_want(s->io, LOOP_READ);
+}
+
+void
 seat_spawn(struct seat *s)
 {
 	struct run_state *rs = shm_run_state(s->m->shm);
@@ -167,9 +193,8 @@ seat_spawn(struct seat *s)
 	atomic_store(&process_rows(s->m->shm)[s->row].pid, s->pid);
 	atomic_fetch_add(&rs->spawned, 1);
 	s->channel = pair[0];
-	s->io = loop_io_new(s->m->loop, s->channel, on_channel, s);
-	loop_io_want(s->io, LOOP_READ);
-	s->ready = s->told_drain = false;
+	seat_adopt(s);
+	s->ready = s->told_drain = s->told_retire = false;
 	s->since = monotime_now();
 	log_debug("%s started: pid %d", seat_name(s, name), (int)s->pid);
 	(void)FAILPOINT("master.spawned");
@@ -214,6 +239,8 @@ seat_vacate(struct seat *s)
 	if (s->channel != -1)
 		close(s->channel);
 	s->channel = -1;
+	if (s->role == ROLE_WORKER)
+		listen_remove_relay(s->m, s->row);
 	s->pid = 0;
 	s->ready = false;
 	s->since = monotime_now();

@@ -34,6 +34,8 @@ struct access {
 	char cost[AMOUNT_TEXT_MAX];
 };
 
+static struct pool entries = POOL(sizeof(struct access), 256);
+
 /* ---- the file -------------------------------------------------------------
  */
 
@@ -141,7 +143,8 @@ access_begin(struct worker *w, const char *peer, const struct http1_head *h,
 
 	if (w->access == NULL)
 		return (NULL);
-	a = xcalloc(1, sizeof(*a));
+	a = pool_get(&entries);
+	memset(a, 0, sizeof(*a));
 	a->time_ms = walltime_ms();
 	a->begun = monotime_now();
 	copy_span(a->id, sizeof(a->id), span_str(id));
@@ -323,7 +326,7 @@ access_end(struct worker *w, struct access **ap, const struct request *r)
 	put_bill(&l, a);
 	put_times(&l, a);
 	end_line(w, &l);
-	free(a);
+	pool_put(&entries, a);
 }
 
 void

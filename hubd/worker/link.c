@@ -232,6 +232,9 @@ take_announcement(struct link *l, struct span text)
 	l->ready = true;
 	if (first)
 		supersede(l);
+	/* it came while our successor took over: that is whose it is */
+	if (l->w->retiring)
+		h2link_goaway(l->pipe->h2);
 	registry_announce(l->w->shm, l->w->child->me, l->agent_row, &l->said);
 	publish(l->w, l->agent_row);
 	if (!first)
@@ -440,6 +443,28 @@ links_drain(struct worker *w)
 		if (!LIST_EMPTY(&w->agents[i].links))
 			publish(w, i);
 	}
+}
+
+void
+links_retire(struct worker *w)
+{
+	struct link *l;
+
+	for (uint32_t i = 0; i < w->shm->sizes.max_agents; i++)
+		LIST_FOREACH (l, &w->agents[i].links, entry)
+			h2link_goaway(l->pipe->h2);
+}
+
+bool
+links_serve(const struct worker *w)
+{
+	struct link *l;
+
+	for (uint32_t i = 0; i < w->shm->sizes.max_agents; i++)
+		LIST_FOREACH (l, &w->agents[i].links, entry)
+			if (takes_calls(l))
+				return (true);
+	return (false);
 }
 
 static void

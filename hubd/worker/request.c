@@ -16,13 +16,22 @@
 /* ---- birth and death -------------------------------------------------------
  */
 
+static struct pool requests = POOL(sizeof(struct request), 256);
+
+static void
+give_back(void *request)
+{
+	pool_put(&requests, request);
+}
+
 struct request *
 request_new(struct client *c, const struct api_target *target,
     const struct identity *who, req_id_t id, struct access *access)
 {
 	struct worker *w = client_worker(c);
-	struct request *r = xcalloc(1, sizeof(*r));
+	struct request *r = pool_get(&requests);
 
+	memset(r, 0, offsetof(struct request, target));
 	r->w = w;
 	r->client = c;
 	r->access = access;
@@ -121,7 +130,7 @@ request_free(struct request *r)
 	route_unref(r->route);
 	LIST_REMOVE(r, entry);
 	w->nrequests--;
-	loop_free_later(w->loop, r);
+	loop_dispose_later(w->loop, give_back, r);
 }
 
 /* What the key's rates are now, in whatever reply follows. */

@@ -90,8 +90,10 @@ struct worker {
 	char date[40]; /* for the head of replies, of date_s */
 	int64_t date_s;
 	struct loop_timer *drain_timer;
-	bool draining;
-	int quiet_polls; /* of them, without a request */
+	bool draining;		/* the hub goes down */
+	bool retiring;		/* a successor has the slot; see on_retire() */
+	monotime_t links_until; /* agents have moved to it, or should have */
+	int quiet_polls;	/* of drain_timer, without a request */
 };
 
 /* ---- accept.c: listeners ------------------------------------------------- */
@@ -100,6 +102,8 @@ struct acceptor *acceptor_new(struct worker *);
 /* Listeners of another slot, whose worker is away (descriptors are taken). */
 void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
 void acceptor_remove(struct acceptor *, uint32_t slot);
+/* For good: a successor has the same listeners. */
+void acceptor_stop(struct acceptor *);
 void acceptor_free(struct acceptor *);
 
 /* ---- handshake.c: TLS before there is a client --------------------------- */
@@ -112,6 +116,8 @@ void handshakes_renew(struct handshakes *, int fd);
 void handshake_new(struct handshakes *, int fd);
 /* There is no room for another now; one that is slow is cut for it. */
 bool handshakes_full(struct handshakes *);
+/* NULL has none. */
+uint32_t handshakes_count(const struct handshakes *);
 void handshakes_free(struct handshakes *);
 
 /* ---- client.c: a user's connection --------------------------------------- */
@@ -209,9 +215,8 @@ struct request {
 	enum request_state state;
 	const struct endpoint *endpoint;
 	enum dialect dialect; /* whose the answers and errors are */
-	struct api_target target;
-	struct buf forwards; /* user's fields for the provider: name, NUL,
-				value, NUL, and so on */
+	struct buf forwards;  /* user's fields for the provider: name, NUL,
+				 value, NUL, and so on */
 	size_t nforwards;
 	struct buf carried; /* the provider's for the user, each line ended */
 	req_id_t id;
@@ -235,8 +240,10 @@ struct request {
 	bool object_event;	    /* the row says what became of an object */
 	char cost[AMOUNT_TEXT_MAX]; /* for a reply that waits for BOOKED */
 
-	uint32_t barred;		   /* candidates, a mask: never */
-	uint32_t tried;			   /* ... not again */
+	uint32_t barred;   /* candidates, a mask: never */
+	uint32_t tried;	   /* ... not again */
+	uint32_t refused;  /* of those, by a stream that came too late */
+	unsigned nrefused; /* times that they were asked again */
 	const struct candidate *candidate; /* of this attempt */
 	uint32_t attempts;
 	struct upstream up;
@@ -273,6 +280,7 @@ struct request {
 	monotime_t t_grace; /* deadline after the user left; 0 none */
 	struct loop_timer *timer;
 	struct loop_work credit;
+	struct api_target target; /* the last: copied whole, never zeroed */
 };
 
 /* A request whose head was accepted; its body will follow. */
@@ -299,6 +307,8 @@ void request_round(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* It refused the stream, and has done nothing: the next, or it again. */
+void request_retry_refused(struct request *);
 /* Is what another attempt needs still here? */
 bool request_has_body(const struct request *);
 /* There will be no further attempt: the body is not kept for one. */
@@ -482,8 +492,12 @@ void link_accept(struct worker *, struct client *, const struct http1_head *,
 /* A link to that agent with room for a stream, or NULL. */
 struct pipe *link_pick(struct worker *, uint32_t agent_row);
 struct registry_row *link_load(struct worker *, uint32_t agent_row);
-/* GOAWAY on all. */
+/* GOAWAY on all: they take no more calls. */
 void links_drain(struct worker *);
+/* GOAWAY on all, which serve until their agents have dialled anew. */
+void links_retire(struct worker *);
+/* Is there one that takes calls? */
+bool links_serve(const struct worker *);
 /* Agents changed: ends links of those that may no longer be here. */
 void links_recheck(struct worker *);
 uint32_t links_count(const struct worker *);

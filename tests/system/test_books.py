@@ -218,6 +218,41 @@ def test_suspense_is_dropped_on_record(lost_price):
     assert suspended(site) == 0
 
 
+def status_suspense(site):
+    return site.hub.ctl("show", "status")["billing"]["suspense"]
+
+
+def test_suspense_in_a_shared_store(sites):
+    """It is put aside here, goes to the store, and is booked from there."""
+    site = sites(store=stores.Store("postgresql", "local"))
+    account = site.account("10")
+    key, key_id = site.hub.key(account)
+    spool = sqlite3.connect(site.hub.state_dir / "spool.db", timeout=30)
+    with spool:
+        spool.execute("UPDATE price_version SET version = version + 1000")
+    status, fields, _ = site.chat(key)
+    assert status == 200
+    call, cost = fields["x-request-id"], fields["x-hub-cost"]
+    await_("it to be in the store", lambda: [
+        s["id"] for s in site.hub.ctl("show", "suspense")["suspense"]]
+        == [call], 30)
+    await_("it to be counted", lambda: status_suspense(site) == 1)
+    done = site.hub.ctl("suspense", "retry", call, "reason", "by the store")
+    assert done["state"] == "retried" and done["amount"] == cost
+    assert status_suspense(site) == 0
+    assert site.hub.balance(account)["spent"] == cost
+    row, = site.hub.ctl("show", "ledger")["rows"]
+    assert (row["id"], row["key"], row["agent"]) == (call, key_id, "edge")
+    with pytest.raises(CtlError, match="waits"):
+        site.hub.ctl("suspense", "retry", call, "reason", "again")
+    row, = site.hub.ctl("show", "suspense", "all")["suspense"]
+    assert (row["state"], row["why"]) == ("retried", "by the store")
+    assert row["by"] == f"uid {os.getuid()}"
+    assert site.hub.ctl("audit", "full")["ok"]
+    assert site.hub.ctl("store", "check")["ok"]
+    spool.close()
+
+
 # ---- sealed months ---------------------------------------------------------
 
 PER_MONTH = 450         # more than two slices of each kind

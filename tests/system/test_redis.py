@@ -3,11 +3,11 @@ Redis is hurt. The servers are this module's own."""
 
 import concurrent.futures
 import os
-import shutil
 import signal
 import subprocess
 import time
 import types
+from decimal import Decimal
 
 import pytest
 
@@ -476,58 +476,16 @@ def test_a_drained_hub_leaves_no_lease(redis):
 
 # ---- two hubs --------------------------------------------------------------
 
-class Twins:
-    """Two hubs with the same keys and the same Redis."""
-
-    def __init__(self, redis, options=None):
-        self.site = site_on(redis, options)
-        self.first, self.redis = self.site.hub, redis
-
-    def begin(self):
-        """The other is a copy: keys that are there now, both know."""
-        s = self.site
-        self.first.stop_here(signal.SIGTERM)
-        self.other = s.add(procs.Hub(
-            s.folder / "other", priced.PRICES, store=s.store,
-            options=self.first.options))
-        shutil.rmtree(self.other.state_dir)
-        shutil.copytree(self.first.state_dir, self.other.state_dir)
-        for hub in (self.first, self.other):
-            hub.start()
-        s.agent.stop()
-        s.agent = s.add(procs.Agent(
-            s.folder / "agent2", self.first, {"openai": s.sim},
-            token=s.agent.token, also=[self.other]))
-        s.agent.start().await_up()
-        for hub in (self.first, self.other):
-            hub.await_ready()
-            await_("limits by Redis", lambda: state(s, hub) == "redis")
-
-
 @pytest.fixture
-def twins(redis):
-    t = Twins(redis, LEASE)
-    yield t
-    t.site.close()
-
-
-def test_two_hubs_share_rate_and_concurrency(twins):
-    s = twins.site
-    rate, few = s.key("rpm", "7"), s.key("concurrency", "3")
-    twins.begin()
-    hubs = [twins.first, twins.other] * 10
-    with concurrent.futures.ThreadPoolExecutor(10) as pool:
-        replies = list(pool.map(lambda h: s.chat(rate, hub=h), hubs))
-        assert sorted(r[0] for r in replies) == [200] * 7 + [429] * 13
-        found = list(pool.map(
-            lambda h: stream_at(h, few), hubs))
-    streams = [f for f in found if f]
-    assert len(streams) == 3
-    for stream in streams:
-        close_stream(stream)
-    for hub in (twins.first, twins.other):
-        hub.quiet()
-    await_no_lease(s)
+def pair(redis):
+    """Two hubs on one PostgreSQL and one Redis."""
+    s = procs.Site(priced.PRICES, hubs=2, options=LEASE,
+                   store=stores.Store("postgresql", redis=redis))
+    for hub in s.hubs:
+        await_("limits by Redis", lambda: state(s, hub) == "redis")
+    yield s
+    s.close()
+    s.store.drop()
 
 
 def stream_at(hub, key):
@@ -538,19 +496,88 @@ def stream_at(hub, key):
     return stream
 
 
-def test_d05_redis_killed_hub_frees_its_slots(twins):
-    s = twins.site
-    key = s.key("concurrency", "1")
-    twins.begin()
-    stream = stream_at(twins.first, key)
+def test_two_hubs_share_rate_and_concurrency(pair):
+    rate, few = pair.key("rpm", "7"), pair.key("concurrency", "3")
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        replies = list(pool.map(lambda h: pair.chat(rate, hub=h),
+                                pair.hubs * 10))
+        assert sorted(r[0] for r in replies) == [200] * 7 + [429] * 13
+        found = list(pool.map(lambda h: stream_at(h, few), pair.hubs * 10))
+    streams = [f for f in found if f]
+    assert len(streams) == 3
+    for stream in streams:
+        close_stream(stream)
+    for hub in pair.hubs:
+        hub.quiet()
+    await_no_lease(pair)
+
+
+def test_d05_redis_killed_hub_frees_its_slots(pair):
+    key = pair.key("concurrency", "1")
+    dead, alive = pair.hubs
+    stream = stream_at(dead, key)
     assert stream
-    assert stream_at(twins.other, key) is None
-    pids = [w["pid"] for w in
-            twins.first.ctl("show", "status")["workers"]]
-    os.kill(twins.first.child.pid, signal.SIGKILL)
-    for pid in pids:  # they die with it
-        await_("their end", lambda: not os.path.exists(f"/proc/{pid}"))
+    assert stream_at(alive, key) is None
+    workers = dead.ctl("show", "status")["workers"]
+    os.kill(dead.child.pid, signal.SIGKILL)
+    for worker in workers:  # they die with it
+        await_("their end", lambda: not os.path.exists(
+            f"/proc/{worker['pid']}"))
     began = time.monotonic()
-    held = await_("the slot", lambda: stream_at(twins.other, key), 20)
+    held = await_("the slot", lambda: stream_at(alive, key), 20)
     assert time.monotonic() - began < 8
     close_stream(held)
+
+
+EXACT = priced.shape("sim-c5-d10-i1-o45", {
+    "input_cost_per_token": "0", "output_cost_per_token": "0.00001"})
+COST = Decimal("0.00045")
+
+
+def known_of(site):
+    """The only account's hash in Redis."""
+    key, = [k for k in site.store.redis.keys(site.store.db)
+            if ":account:" in k]
+    words = site.store.redis.command("HGETALL", key, db=site.store.db)
+    return dict(zip(words[::2], words[1::2]))
+
+
+def test_two_hubs_do_not_overdraw(pair, show):
+    """Money for 100 requests, 1,000 at once over both."""
+    name = pair.account(str(100 * COST))
+    key = pair.hub.key(name)[0]
+    pair.hubs[1].await_key(key)
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        replies = list(pool.map(lambda i: pair.chat(
+            key, EXACT, hub=pair.hubs[i % 2], max_tokens=45), range(1000)))
+    for r in replies:
+        if r[0] != 200:
+            refused(r, 402, "insufficient_balance")
+    served = [r for r in replies if r[0] == 200]
+    show(f"{len(served)} of 1000 requests were served, money was there for "
+         "100")
+    assert 95 <= len(served) <= 100
+    assert {Decimal(r[1]["x-hub-cost"]) for r in served} == {COST}
+    left = (100 - len(served)) * COST
+    for hub in pair.hubs:
+        hub.quiet()
+        await_("the store", lambda: hub.balance(name)["balance"] ==
+               format(left.normalize(), "f") and hub.balance(name)["held"] == "0", 20)
+    await_no_lease(pair)
+
+    # what hubs owed is forgotten, and the balance is what Redis has
+    def settled():
+        known = known_of(pair)
+        return not any(k.startswith("o:") for k in known) and \
+            int(known["available"]) == left * 10**9
+    await_("the balance in Redis", settled)
+
+
+def test_an_overdraft_counts_in_redis(pair):
+    name = pair.account("0")
+    key = pair.hub.key(name)[0]
+    pair.hubs[1].await_key(key)
+    refused(pair.chat(key), 402, "insufficient_balance")
+    pair.hub.ctl("account", "set", name, "overdraft", "1")
+    for hub in pair.hubs:
+        await_("the overdraft", lambda: pair.chat(key, hub=hub)[0] == 200)

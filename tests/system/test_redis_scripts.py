@@ -96,6 +96,13 @@ def test_older_news_change_nothing(hub, other):
     assert other.admit(old, hold=6)[1][0] == OK
 
 
+def test_an_overdraft_changes_no_number(hub, other):
+    assert hub.admit(Known(seq=5, available=10), hold=11)[1][0] == BALANCE
+    more = Known(seq=5, available=20, version=2)
+    assert hub.admit(more, hold=11)[1][0] == OK
+    assert other.admit(more, hold=10)[1][0] == BALANCE
+
+
 def test_hubs_hear_which_accounts_they_owe(hub, other):
     hub.admit(Known(owed=4, version=2), account=7)
     hub.admit(Known(owed=1, version=2), account=8)

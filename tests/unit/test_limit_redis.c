@@ -668,6 +668,23 @@ START_TEST(hello_is_said_once_at_a_time)
 }
 END_TEST
 
+START_TEST(another_store_is_another_place)
+{
+	set_up();
+	connect_to(111);
+	admit();
+	strcpy(shm_pub_state(fixture)->store_id, "other");
+	limiter_redis_tick(limiter, now);
+	ck_assert_str_eq(failed, "the store has another id now");
+	ck_assert(limiter_redis_knows_itself(limiter));
+	connect_to(222);
+	ck_assert(limiter_redis_decides(limiter, now));
+	limiter_redis_flush(limiter, now);
+	ck_assert_int_eq(kind_told(), 'h');
+	answer_nothing();
+}
+END_TEST
+
 START_TEST(many_leases_go_in_few_commands)
 {
 	set_up();
@@ -747,6 +764,7 @@ add(TCase *tc)
 	tcase_add_test(tc, an_admission_finds_out_that_redis_was_emptied);
 	tcase_add_test(tc, what_this_hub_owes_is_told_until_redis_has_it);
 	tcase_add_test(tc, hello_is_said_once_at_a_time);
+	tcase_add_test(tc, another_store_is_another_place);
 	tcase_add_test(tc, many_leases_go_in_few_commands);
 	tcase_add_test(tc, commands_are_resp2);
 }

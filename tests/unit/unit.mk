@@ -31,6 +31,7 @@ UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
 	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
+UNIT_buf = common/buf.c common/alloc.c common/log.c
 UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
 UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
