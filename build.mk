@@ -270,6 +270,8 @@ BILLING_SRCS = \
 	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
+	hubd/billing/tidy.c \
+	hubd/billing/tidy_main.c \
 	hubd/billing/versions.c \
 
 ADMIN_SRCS = \

@@ -144,7 +144,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
 	hubd/billing/shared.c hubd/billing/shared_prices.c \
-	hubd/billing/state.c hubd/billing/store.c hubd/billing/versions.c \
+	hubd/billing/state.c hubd/billing/store.c hubd/billing/tidy.c hubd/billing/versions.c \
 	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
 	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c \
 	hubd/ledger/null_tables.c $(UNIT_ledger) \
@@ -215,7 +215,7 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
 	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
-UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
+UNIT_billing = hubd/billing/billing.c hubd/billing/control.c hubd/billing/seal.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
 UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
