@@ -359,10 +359,23 @@ create_private(const char *path, int flags, char *error, size_t cap)
 	return (0);
 }
 
+/*
+ * One thread opens stores in a process, and nobody asks SQLite how much
+ * memory it has: each of its allocations took and gave back a mutex twice
+ * for that. It is refused once the library is in use, which is no harm.
+ */
+static void
+set_up_library(void)
+{
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int
 open_with(
     struct ledger *l, const char *path, int flags, char *error, size_t cap)
 {
+	set_up_library();
 	if (sqlite3_open_v2(path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK) {
 		snprintf(

@@ -24,6 +24,8 @@ UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
 UNIT_pg_hubs = $(UNIT_ledger)
+UNIT_move = hubd/ledger/move.c hubd/ledger/pg_move.c \
+	hubd/ledger/sqlite_dump.c $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
 UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
@@ -213,8 +215,7 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
 	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
-UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
-	hubd/billing/seal.c \
+UNIT_billing = hubd/billing/billing.c hubd/billing/control.c hubd/billing/seal.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
 UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
