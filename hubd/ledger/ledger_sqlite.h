@@ -34,7 +34,7 @@ struct ledger *db_open(
 void db_close(struct ledger *); /* NULL is fine */
 /*
  * The file of a sealed month, or one that is being written: that must not be
- * there yet, and each of its commits is on the disk. Of a file that is not
+ * there yet, and its commits do not wait for the disk. Of a file that is not
  * there to be read, nothing is said in error.
  */
 struct ledger *db_open_month(
