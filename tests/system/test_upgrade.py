@@ -224,6 +224,24 @@ def test_a_kept_connection_is_served_once_more_and_told(site):
     c.close()
 
 
+def test_a_master_killed_in_the_middle_of_it_is_a_master_killed(site):
+    hub, key = site.hub, site.key()
+    s = stream(site, key, priced.LONG)
+    old = hub.children()
+    (hub.failpoints / "master.spawned").write_text("kill\n")
+    hub.install(of_version(other_version(1)))
+    os.kill(hub.pid, signal.SIGUSR2)
+    assert hub.child.wait(20) == -signal.SIGKILL
+    assert hub.said("takes over from")
+    await_("the end of all children", lambda: all(map(gone, old)))
+    s.close()
+    hub.launch()
+    await_("health", lambda: hub.health("healthz"))
+    await_("its row", lambda: [
+        r["outcome"] for r in hub.ctl("show", "ledger")["rows"]] ==
+        ["orphaned"])
+
+
 # ---- refusals --------------------------------------------------------------
 
 def other_layout():
