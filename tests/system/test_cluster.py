@@ -28,9 +28,12 @@ class Cluster(procs.Site):
                          **how)
 
     def close(self):
-        super().close()
-        for server in self.pg, self.redis:
-            server.stop()
+        """Of a failed start, too."""
+        try:
+            super().close()
+        finally:
+            self.pg.stop()
+            self.redis.stop()
 
     def ask_both(self, key, n, users=8, **more):
         """n requests by turns at the hubs; their ids. All are served."""

@@ -95,7 +95,14 @@ class Cluster:
     """Hubs, two agents, the simulator, and the servers, to be hurt."""
 
     def __init__(self, hubs):
-        self.postgresql = self.redis = None
+        self.site = self.postgresql = self.redis = None
+        try:
+            self.set_up(hubs)
+        except BaseException:
+            self.close()
+            raise
+
+    def set_up(self, hubs):
         if hubs > 1:
             self.postgresql = postgresql.PostgreSQL().start()
             self.redis = redis_server.Redis().start()
@@ -138,9 +145,12 @@ class Cluster:
                        if self.postgresql else set())
 
     def close(self):
-        self.site.close()
-        for server in filter(None, (self.postgresql, self.redis)):
-            server.stop()
+        try:
+            if self.site:
+                self.site.close()
+        finally:
+            for server in filter(None, (self.postgresql, self.redis)):
+                server.stop()
 
 
 @dataclasses.dataclass
@@ -320,6 +330,7 @@ def keep_logs(cluster):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     print(f"torture       seed {SEED}, {SECONDS:g} s, {HUBS} hubs, a fault "
           f"every {GAP:g} s", flush=True)
     cluster = Cluster(HUBS)
