@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/logline.h"
+#include "common/plain.h"
 
 static struct buf out;
 
@@ -41,6 +42,28 @@ START_TEST(plain_values_stand_bare)
 	ck_assert_str_eq(logfmt(SPAN("a=b")), "v=\"a=b\"\n");
 	ck_assert_str_eq(
 	    logfmt(SPAN("gr\xc3\xbc\xc3\x9f")), "v=\"gr\xc3\xbc\xc3\x9f\"\n");
+}
+END_TEST
+
+/* Whatever the length, the place and the byte. */
+START_TEST(plain_text_ends_at_the_first_byte_that_is_not)
+{
+	char text[20];
+
+	for (size_t n = 1; n <= sizeof(text); n++) {
+		for (size_t at = 0; at < n; at++) {
+			for (int c = 0; c < 256; c++) {
+				bool plain = c >= 0x20 && c < 0x7f &&
+					     c != '"' && c != '\\';
+
+				memset(text, '~', n);
+				text[at] = (char)c;
+				ck_assert_ptr_eq(plain_run(text, text + n),
+				    text + (plain ? n : at));
+			}
+		}
+	}
+	ck_assert_ptr_eq(plain_run(text, text), text);
 }
 END_TEST
 
@@ -154,6 +177,7 @@ main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, plain_values_stand_bare);
+	tcase_add_test(tc, plain_text_ends_at_the_first_byte_that_is_not);
 	tcase_add_test(tc, d11_nothing_ends_its_field_or_line);
 	tcase_add_test(tc, d11_nothing_moves_a_terminal);
 	tcase_add_test(tc, d11_what_is_no_utf8_is_replaced);
