@@ -111,8 +111,14 @@ AUTH_SRCS = \
 	hubd/auth/auth.c \
 
 LIMIT_SRCS = \
+	hubd/limit/limit_cells.c \
 	hubd/limit/limit_fields.c \
 	hubd/limit/limit_local.c \
+	hubd/limit/limit_redis.c \
+	hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c \
+	hubd/limit/redis_tell.c \
+	hubd/limit/redis_url.c \
 
 PRICE_SRCS = \
 	hubd/price/amount.c \
@@ -127,19 +133,50 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_pg.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \
+	hubd/ledger/ledger_text.c \
+	hubd/ledger/pg_accounts.c \
+	hubd/ledger/move.c \
+	hubd/ledger/pg_array.c \
+	hubd/ledger/pg_audit.c \
+	hubd/ledger/pg_batch.c \
+	hubd/ledger/pg_book.c \
+	hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c \
+	hubd/ledger/pg_keys.c \
+	hubd/ledger/pg_months.c \
+	hubd/ledger/pg_move.c \
+	hubd/ledger/pg_objects.c \
+	hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c \
+	hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c \
+	hubd/ledger/pgconn.c \
+	hubd/ledger/recompute.c \
+	hubd/ledger/schema_postgresql.c \
 	hubd/ledger/schema_sqlite.c \
+	hubd/ledger/spool.c \
+	hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_audit_months.c \
+	hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_dump.c \
+	hubd/ledger/sqlite_list.c \
+	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_seal.c \
+	hubd/ledger/sqlite_suspense.c \
 
 
 # what hubd's processes share
 HUB_SRCS = \
 	hubd/address.c \
+	hubd/birth.c \
 	hubd/channel.c \
 	hubd/child.c \
 	hubd/confine.c \
@@ -155,15 +192,20 @@ MASTER_SRCS = \
 	hubd/master/check.c \
 	hubd/master/daemon.c \
 	hubd/master/drain.c \
+	hubd/master/handover.c \
 	hubd/master/identity.c \
+	hubd/master/limits.c \
 	hubd/master/listen.c \
 	hubd/master/master.c \
 	hubd/master/message.c \
+	hubd/master/move.c \
 	hubd/master/reap.c \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
 	hubd/master/spawn.c \
+	hubd/master/takeover.c \
 	hubd/master/tls.c \
+	hubd/master/upgrade.c \
 
 WORKER_SRCS = \
 	hubd/worker/accept.c \
@@ -180,6 +222,7 @@ WORKER_SRCS = \
 	hubd/worker/objects.c \
 	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
+	hubd/worker/redis.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
@@ -188,28 +231,47 @@ WORKER_SRCS = \
 	hubd/worker/worker.c \
 
 BILLING_SRCS = \
+	hubd/billing/asker.c \
 	hubd/billing/billing.c \
 	hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c \
 	hubd/billing/cmd_agent.c \
+	hubd/billing/cmd_export.c \
 	hubd/billing/cmd_hub.c \
 	hubd/billing/cmd_key.c \
 	hubd/billing/cmd_route.c \
 	hubd/billing/cmd_prices.c \
 	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_suspense.c \
+	hubd/billing/cmd_usage.c \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
+	hubd/billing/courier.c \
+	hubd/billing/courier_rows.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \
+	hubd/billing/identity.c \
+	hubd/billing/groups.c \
+	hubd/billing/errand.c \
+	hubd/billing/errand_main.c \
 	hubd/billing/intake.c \
+	hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c \
 	hubd/billing/objects.c \
+	hubd/billing/offspring.c \
 	hubd/billing/oldrows.c \
 	hubd/billing/prices.c \
 	hubd/billing/publish.c \
+	hubd/billing/reply.c \
+	hubd/billing/seal.c \
 	hubd/billing/settle.c \
+	hubd/billing/shared.c \
+	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
+	hubd/billing/tidy.c \
+	hubd/billing/tidy_main.c \
 	hubd/billing/versions.c \
 
 ADMIN_SRCS = \
@@ -231,6 +293,7 @@ CTL_SRCS = \
 	hubd/ctl/show_agents.c \
 	hubd/ctl/show_limits.c \
 	hubd/ctl/show_models.c \
+	hubd/ctl/stream.c \
 	hubd/ctl/table.c \
 	hubd/ctl/top.c \
 	hubd/ctl/when.c \
@@ -261,6 +324,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/google_key.c \
 	agentd/google_url.c \
 	agentd/link.c \
+	agentd/lookup.c \
 	agentd/main.c \
 	agentd/origin.c \
 	agentd/oauth.c \
@@ -278,6 +342,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/token.c \
 	agentd/ui.c \
 	agentd/uplink.c \
+	agentd/uplinks.c \
 	agentd/upstream.c \
 
 PROVSIM_SRCS = \
@@ -328,6 +393,10 @@ PROVSIM_SRCS = \
 LOAD_SRCS = \
 	tests/bench/dialect.c \
 	tests/bench/load.c \
+
+# the users of the torture run
+PRESS_SRCS = \
+	tests/torture/press.c \
 
 PROGRAMS = $(O)/hubd $(O)/provsim
 PROGRAMS += $(O)/hubctl

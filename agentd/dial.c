@@ -236,6 +236,7 @@ dial_start(struct loop *loop, struct tunnels *tunnels,
 	    .proxy = o->proxy,
 	    .through = true,
 	    .ca_file = o->ca_file,
+	    .address = o->address,
 	};
 
 	d->loop = loop;

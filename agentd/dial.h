@@ -16,6 +16,7 @@ struct dial_options {
 	const char *token;   /* of the agent */
 	const char *proxy;   /* NULL: none */
 	const char *ca_file; /* NULL: the system's */
+	const char *address; /* of the hub's name; NULL: any */
 	unsigned slot;	     /* which of the agent's links to that hub */
 };
 

@@ -31,7 +31,8 @@ struct tunnel {
 	struct curl_loop *cl;
 	CURL *easy;
 	struct trust_store *trust; /* NULL: curl reads the files */
-	bool plain;		   /* no TLS on it, of any kind */
+	struct curl_slist *connect_to;
+	bool plain; /* no TLS on it, of any kind */
 	tunnel_fn *fn;
 	void *arg;
 	char error[CURL_ERROR_SIZE];
@@ -151,6 +152,7 @@ tunnel_free(struct tunnel *t)
 {
 	if (t->cl != NULL)
 		curl_end(t->cl, t->easy);
+	curl_slist_free_all(t->connect_to);
 	trust_unref(t->trust);
 	loop_free_later(t->loop, t);
 }
@@ -163,8 +165,9 @@ make_conn(struct tunnel *t, int fd)
 
 	if (t->plain)
 		return (conn_new(t->loop, fd, NULL, NULL));
-	/* The handle outlives the tunnel and its error buffer. */
+	/* The handle outlives the tunnel and what is the tunnel's. */
 	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
+	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, NULL);
 	p = xcalloc(1, sizeof(*p));
 	p->cl = t->cl;
 	p->easy = t->easy;
@@ -268,6 +271,17 @@ set_trust(struct tunnel *t, struct trust *trust, const char *ca_file)
 }
 
 static void
+set_address(struct tunnel *t, const char *address)
+{
+	char *to = xasprintf("::%s:", address); /* any host and port: there */
+
+	if ((t->connect_to = curl_slist_append(NULL, to)) == NULL)
+		abort();
+	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to);
+	free(to);
+}
+
+static void
 set_options(struct tunnel *t, struct tunnels *all,
     const struct tunnel_options *o, bool proxy_tls)
 {
@@ -289,6 +303,8 @@ set_options(struct tunnel *t, struct tunnels *all,
 	curl_easy_setopt(e, CURLOPT_NOPROXY, "");
 	curl_easy_setopt(e, CURLOPT_HTTPPROXYTUNNEL, o->through ? 1L : 0L);
 	curl_easy_setopt(e, CURLOPT_PROXYAUTH, CURLAUTH_ANY);
+	if (o->address != NULL)
+		set_address(t, o->address);
 	if (!proxy_tls && has_scheme(o->url, "https:"))
 		set_trust(t, all->trust, o->ca_file);
 	else if (o->ca_file != NULL) {

@@ -30,6 +30,9 @@ struct tunnel_options {
 	 * connection is to the proxy itself. */
 	bool through;
 	const char *ca_file; /* NULL: the system's */
+	/* NULL: one that the host's name has. Else the one to connect to, as
+	 * in a URL; the name stays what a certificate is checked against. */
+	const char *address;
 };
 
 /*

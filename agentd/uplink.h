@@ -1,7 +1,8 @@
 /*
- * The links that the agent keeps: so many to each hub, dialled again when
- * they break, replaced before the old one ends when the hub or their age
- * asks for it.
+ * The links that the agent keeps: so many to each hub, that is to each
+ * address that a hub's name has, dialled again when they break, replaced
+ * before the old one ends when the hub or their age asks for it. Names are
+ * looked up again now and then and whenever a link fails.
  */
 #ifndef AGENTD_UPLINK_H
 #define AGENTD_UPLINK_H
@@ -16,6 +17,8 @@ struct uplinks *uplinks_new(struct agent *);
 void uplinks_free(struct uplinks *);
 /* Tells every hub again what the agent has. */
 void uplinks_announce(struct uplinks *);
+/* Looks all names up now. */
+void uplinks_look_up(struct uplinks *);
 /* Dials no more and drains every link; done(agent) when the last is gone,
  * in a later turn. */
 void uplinks_drain(struct uplinks *, void (*done)(struct agent *));

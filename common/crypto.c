@@ -32,6 +32,13 @@ sha256(struct span bytes, uint8_t out[SHA256_SIZE])
 }
 
 void
+sha1(struct span bytes, uint8_t out[SHA1_SIZE])
+{
+	if (EVP_Digest(bytes.p, bytes.n, out, NULL, EVP_sha1(), NULL) != 1)
+		fatalx("SHA-1 is not available");
+}
+
+void
 hmac_sha256(struct span key, struct span bytes, uint8_t out[SHA256_SIZE])
 {
 	unsigned int n = 0;

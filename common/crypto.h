@@ -1,6 +1,7 @@
 /*
  * Digests and secrets: SHA-256 and HMAC with it (OpenSSL, whose headers are
- * included here and in rsa.c alone), comparison in constant time, tokens.
+ * included here and in rsa.c alone), comparison in constant time, tokens; and
+ * SHA-1 for what only names things by it.
  */
 #ifndef COMMON_CRYPTO_H
 #define COMMON_CRYPTO_H
@@ -15,6 +16,11 @@
 
 /* Never fails; ends the process if the library cannot hash at all. */
 void sha256(struct span bytes, uint8_t out[SHA256_SIZE]);
+
+#define SHA1_SIZE 20
+
+/* No protection against anybody; fails as sha256() does. */
+void sha1(struct span bytes, uint8_t out[SHA1_SIZE]);
 
 /* HMAC (RFC 2104) with SHA-256; fails as sha256() does. */
 void hmac_sha256(struct span key, struct span bytes, uint8_t out[SHA256_SIZE]);

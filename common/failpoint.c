@@ -53,12 +53,12 @@ counted_down(const char *path, const char *text)
 	return (false);
 }
 
-bool
-failpoint_hit(const char *name)
+/* The point's file: its path and its text. false: it is not armed. */
+static bool
+read_point(const char *name, char path[512], char *text, size_t cap)
 {
 	static const char *dir;
 	static bool looked;
-	char path[512], text[128];
 	ssize_t n;
 	int fd;
 
@@ -68,15 +68,32 @@ failpoint_hit(const char *name)
 	}
 	if (dir == NULL)
 		return (false);
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	snprintf(path, 512, "%s/%s", dir, name);
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
 		return (false);
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, cap - 1);
 	close(fd);
 	if (n <= 0)
 		return (false);
 	text[n] = '\0';
-	return (counted_down(path, text) && perform(path, text));
+	return (true);
+}
+
+bool
+failpoint_hit(const char *name)
+{
+	char path[512], text[128];
+
+	return (read_point(name, path, text, sizeof(text)) &&
+		counted_down(path, text) && perform(path, text));
+}
+
+bool
+failpoint_text(const char *name, char *text, size_t cap)
+{
+	char path[512];
+
+	return (read_point(name, path, text, cap));
 }
 
 #endif

@@ -12,17 +12,24 @@
  *	force		as skip, but for ever: the file stays
  *
  * A second word-line "after N" fires at the N-th pass.
+ *
+ * FAILPOINT_TEXT() is true if the file is there: it stays, and its text is
+ * what the caller is to take for the truth.
  */
 #ifndef COMMON_FAILPOINT_H
 #define COMMON_FAILPOINT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #ifdef FAILPOINTS
 bool failpoint_hit(const char *name);
-#define FAILPOINT(name) failpoint_hit(name)
+bool failpoint_text(const char *name, char *text, size_t cap);
+#define FAILPOINT(name)			failpoint_hit(name)
+#define FAILPOINT_TEXT(name, text, cap) failpoint_text(name, text, cap)
 #else
-#define FAILPOINT(name) false
+#define FAILPOINT(name)			false
+#define FAILPOINT_TEXT(name, text, cap) ((void)(text), (void)(cap), false)
 #endif
 
 #endif

@@ -198,3 +198,14 @@ random_below(uint32_t bound)
 	while ((uint32_t)m < reject);
 	return ((uint32_t)(m >> 32));
 }
+
+req_id_t
+uuid_random(void)
+{
+	req_id_t id;
+
+	random_bytes(id.b, sizeof(id.b));
+	id.b[6] = (uint8_t)(0x40 | (id.b[6] & 0x0f));
+	id.b[8] = (uint8_t)(0x80 | (id.b[8] & 0x3f));
+	return (id);
+}

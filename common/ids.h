@@ -26,6 +26,10 @@ void req_id_format(req_id_t, char out[REQ_ID_TEXT]);
 /* false unless s is the 36 characters of a UUID. */
 bool req_id_parse(const char *s, req_id_t *out);
 
+/* A UUID that says nothing (version 4, RFC 9562 5.4): for what is named once
+ * and for ever. */
+req_id_t uuid_random(void);
+
 /*
  * n random bytes from a buffer of this process, refilled from the system
  * 4 KiB at a time. Ends the process if the system has no randomness.

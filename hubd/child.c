@@ -1,6 +1,6 @@
 /*
- * What every child does alike: finding itself after the exec, dying with the
- * master, beating, and obeying the channel.
+ * What every child does alike: finding itself after the exec, dying with who
+ * started it, beating, and obeying the channel.
  */
 #include "hubd/child.h"
 
@@ -47,27 +47,35 @@ ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
-/* The parent may have died before we asked to be told. */
+/* It may have died before we asked to be told. */
 static void
-die_with_master(pid_t master)
+die_with_parent(pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		fatal("PR_SET_PDEATHSIG");
-	if (getppid() != master)
-		fatalx("the master is gone");
+	if (getppid() != parent)
+		fatalx("who started this is gone");
 }
 
-static void
-read_birth(struct birth *b, char **conf)
+static struct hub_conf *
+read_birth(struct birth *b)
 {
+	struct hub_conf *conf;
+	char *text;
+
 	if (pread(BIRTH_FD, b, sizeof(*b), 0) != (ssize_t)sizeof(*b) ||
 	    b->magic != BIRTH_MAGIC || b->conf_size > HUBMSG_MAX)
 		fatalx("this is not for you to call");
-	*conf = xcalloc(1, b->conf_size + 1);
-	if (pread(BIRTH_FD, *conf, b->conf_size, sizeof(*b)) !=
+	text = xcalloc(1, b->conf_size + 1);
+	if (pread(BIRTH_FD, text, b->conf_size, sizeof(*b)) !=
 	    (ssize_t)b->conf_size)
 		fatal("reading the configuration");
 	close(BIRTH_FD);
+	conf = hub_conf_deserialise(text, b->conf_size);
+	if (conf == NULL)
+		fatalx("the configuration cannot be read");
+	free(text);
+	return (conf);
 }
 
 static void
@@ -87,7 +95,7 @@ on_fatal(const char *text)
 }
 
 static struct hub_child *
-make_child(const struct birth *b, const char *conf)
+make_child(const struct birth *b, struct hub_conf *conf)
 {
 	static const enum shm_access access[] = {
 	    [ROLE_WORKER] = SHM_RUN_RW_PUB_RO,
@@ -102,10 +110,7 @@ make_child(const struct birth *b, const char *conf)
 	c->slot = b->slot;
 	c->me = b->me;
 	c->fds = b->fds;
-	c->conf = hub_conf_deserialise(conf, b->conf_size);
-	if (c->conf == NULL)
-		fatalx("the configuration cannot be read");
-	open_log(c->conf);
+	c->conf = conf;
 	c->shm = shm_attach(c->fds.run, c->fds.pub, access[c->role]);
 	if (c->shm == NULL)
 		exit(1);
@@ -151,17 +156,19 @@ run_role(struct hub_child *c)
 void
 child_run(char **argv)
 {
+	struct hub_conf *conf;
 	struct birth birth;
-	char *conf;
 
 	ignore_signals();
 	prctl(PR_SET_NAME, "hubd");
 	self_name = argv[0] + strlen(BIRTH_TITLE);
 	log_init(self_name, LOG_LEVEL_INFO);
-	read_birth(&birth, &conf);
-	die_with_master(birth.master);
+	conf = read_birth(&birth);
+	die_with_parent(birth.parent);
+	open_log(conf);
+	if (birth.role == ROLE_NONE)
+		exit(offspring_main(&birth, conf));
 	self = make_child(&birth, conf);
-	free(conf);
 	log_set_last_words(on_fatal);
 	if (FAILPOINT(self_name))
 		fatalx("stillborn");

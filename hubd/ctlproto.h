@@ -4,9 +4,21 @@
  *
  * One request a connection: hubctl sends one line of JSON,
  *	{"cmd":"account add","args":{"name":"acme","credit":"5"}}\n
- * billing answers one line and closes:
+ * and gets one line of JSON, after which the connection is closed:
  *	{"status":0,"data":{...}}\n		data is what -j prints
  *	{"status":1,"error":"text"}\n	refused; text is for people
+ * A long answer goes out while it is made and has its end last:
+ *	{"data":{...},"status":0}\n
+ *	{"data":{...},"status":1,"error":"text"}\n	data lacks the rest
+ * What is no document (an export) comes as a stream: pieces of at most
+ * CTL_PIECE_MAX bytes, each behind a line with its length, up to one of
+ * length 0; then how it ended:
+ *	{"status":0,"stream":true}\n
+ *	6\n
+ *	id,usd5\n
+ *	,test0\n
+ *	{"status":0}\n		or {"status":1,"error":"text"}\n
+ * Whatever ends before its end is not to be trusted.
  *
  * Arguments carry the names of commands.def. Texts and money are strings,
  * counts are integers, times are integer milliseconds since 1970, spans of
@@ -22,8 +34,12 @@
 #define CTL_REQUEST_MAX (64 * 1024) /* bytes, newline included */
 #define CTL_DEADLINE_MS 10000	    /* for the request to arrive */
 #define CTL_ANSWER_MAX	(64 * 1024 * 1024)
+#define CTL_STREAM_HEAD "{\"status\":0,\"stream\":true}\n"
+#define CTL_PIECE_MAX	(1024 * 1024)
 /* How long hubctl waits: an audit or a backup takes its time. */
 #define CTL_PATIENCE_MS 600000
+/* How long an answer waits for who does not read it. */
+#define CTL_STALL_MS 60000
 
 #define CTL_LEDGER_LIMIT     100   /* rows of show ledger by default */
 #define CTL_LEDGER_LIMIT_MAX 50000 /* ... and at most */
@@ -55,8 +71,10 @@ struct ctl_arg {
 };
 
 enum ctl_who {
-	CTL_BILLING, /* over the socket */
-	CTL_SHM,     /* hubctl reads shared memory */
+	CTL_SHM,     /* hubctl, which reads shared memory */
+	CTL_BILLING, /* billing: it is small and local */
+	CTL_QUERY,   /* an errand: it may be long */
+	CTL_CHANGE,  /* billing, if the store is its own, else an errand */
 };
 
 enum ctl_command_id {

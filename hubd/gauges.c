@@ -87,6 +87,21 @@ hub_workers(const struct shm *shm)
 	return (n);
 }
 
+enum process_limits
+hub_limits(const struct shm *shm)
+{
+	struct process_row *rows = process_rows(shm);
+	uint32_t i, one, worst = LIMITS_LOCAL;
+
+	for (i = 0; i < shm->sizes.nprocs; i++) {
+		one = atomic_load(&rows[i].limits);
+		if (is_live_worker(&rows[i]) && one > worst &&
+		    one <= LIMITS_SHARE)
+			worst = one;
+	}
+	return ((enum process_limits)worst);
+}
+
 uint64_t
 hub_links(const struct shm *shm)
 {

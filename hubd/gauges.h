@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/money.h"
+#include "shm/process.h"
 #include "shm/shm.h"
 
 /* Agents that take requests: registered, not draining, with a live link. */
@@ -24,5 +25,8 @@ uint64_t hub_links(const struct shm *);
 nanousd_t hub_held(const struct shm *);
 /* The version in force; 0 before the first. */
 uint64_t hub_price_version(const struct shm *);
+
+/* Who admits calls: the worst that a live worker says of itself. */
+enum process_limits hub_limits(const struct shm *);
 
 #endif

@@ -18,13 +18,21 @@
 #define HUB_MAX_WORKERS 64
 
 /*
+ * What processes of two versions say to each other while one takes over from
+ * the other: the messages below, the queue, relays, the sealed file of TLS,
+ * options by name, and what a master hands to the next. Changes with any of
+ * them: another number refuses an upgrade in place.
+ */
+#define HUB_PROTOCOL 1
+
+/*
  * Descriptors that a child is born with; -1 where the role has none.
  *
  *	channel	  SEQPACKET to the master; its EOF means: end
  *	run, pub  shared memory (pub read-only but for billing)
  *	lock	  the OFD lock on run_dir/hubd.lock, only held
  *	listen	  a worker's: its slot's listeners, one an address
- *	relay	  a worker's: its slot's Unix listener; admin, billing: none
+ *	relay	  a worker's: its own Unix listener; admin, billing: none
  *	queue	  DGRAM: workers write call names, billing reads
  *	tls	  a worker's: certificates and keys, sealed (tls_pack.h)
  *	wake	  eventfds by slot: billing writes all, a worker reads its own
@@ -47,9 +55,11 @@ struct hubmsg_head {
 	uint32_t type;
 	uint32_t size;	 /* of the payload behind this head */
 	uint32_t cookie; /* of a request that wants an answer; else 0 */
-	uint32_t flags;	 /* HUBMSG_FORCE */
+	uint32_t flags;	 /* HUBMSG_FORCE, HUBMSG_RETIRE */
 };
 #define HUBMSG_FORCE 1
+/* With DRAIN: a successor takes over, nobody is to notice. */
+#define HUBMSG_RETIRE 2
 
 /* A child as its entry function finds itself: privileges dropped, mapped,
  * its row LIVE, PDEATHSIG set. */
@@ -85,6 +95,10 @@ struct hub_child {
 int worker_main(struct hub_child *);
 int billing_main(struct hub_child *);
 int admin_main(struct hub_child *);
+/* The same of a child of billing, which has no row and no channel
+ * (hubd/billing/offspring.h). The configuration becomes its own. */
+struct birth;
+int offspring_main(const struct birth *, struct hub_conf *);
 
 /*
  * Watches the channel and beats every second: what every child does alike

@@ -1,6 +1,7 @@
 /* hubd.conf: the table of options, its checks, and each role's part. */
 #include "hubd/hub_conf.h"
 
+#include <ctype.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "hubd/address.h"
+#include "hubd/limit/redis_url.h"
 
 #define RUN_DIR_MAX    80 /* the path of a socket below it has 107 bytes */
 #define LISTEN_MAX     8
@@ -35,24 +37,39 @@ check_run_dir(const char *value)
 	return (strlen(value) > RUN_DIR_MAX ? "is too long a path" : NULL);
 }
 
+/* Its form alone; what it says may hold a password, and is not repeated. */
+static const char *
+check_url(const char *p)
+{
+	for (; *p != '\0'; p++) {
+		if (*p <= ' ' || *p > '~')
+			return ("must have %XX for what is no plain character");
+		if (*p == '%' && (!isxdigit((unsigned char)p[1]) ||
+				     !isxdigit((unsigned char)p[2])))
+			return ("must have two hexadecimal digits behind %");
+	}
+	return (NULL);
+}
+
 static const char *
 check_store(const char *value)
 {
 	if (strcmp(value, "sqlite") == 0)
 		return (NULL);
-	if (strncmp(value, "postgresql:", 11) == 0)
-		return ("PostgreSQL is not in this version, only \"sqlite\"");
-	return ("must be \"sqlite\"");
+	if (strncmp(value, "postgresql://", 13) == 0 ||
+	    strncmp(value, "postgres://", 11) == 0)
+		return (check_url(value));
+	return ("must be \"sqlite\" or \"postgresql://...\"");
 }
 
 static const char *
 check_limits(const char *value)
 {
+	struct redis_url url;
+
 	if (strcmp(value, "local") == 0)
 		return (NULL);
-	if (strncmp(value, "redis", 5) == 0)
-		return ("Redis is not in this version, only \"local\"");
-	return ("must be \"local\"");
+	return (redis_url_parse(value, &url));
 }
 
 #define OPTION(field, kind, value, marks, ...)          \
@@ -250,7 +267,8 @@ hub_conf_serialise(
 {
 	unsigned mark = role == ROLE_WORKER    ? HUB_FOR_WORKER
 			: role == ROLE_BILLING ? HUB_FOR_BILLING
-					       : HUB_FOR_ADMIN;
+			: role == ROLE_ADMIN   ? HUB_FOR_ADMIN
+					       : 0; /* all of it */
 
 	add_part(c, (struct filter){.mask = mark, .want = mark}, out);
 }
@@ -301,6 +319,12 @@ hub_conf_merge(const struct hub_conf *old, const struct hub_conf *fresh,
 	buf_fini(&text);
 	if (merged == NULL)
 		fatalx("a configuration does not come back as it was");
+	/* where Redis is may change, whether it decides may not */
+	if (redis_url_is(old->limits) != redis_url_is(fresh->limits)) {
+		tell("limits");
+		free(merged->limits);
+		merged->limits = xstrdup(old->limits);
+	}
 	merged->path = xstrdup(old->path);
 	return (merged);
 }

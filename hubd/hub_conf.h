@@ -71,8 +71,10 @@ struct hub_conf {
 	uint32_t max_calls, max_keys, max_accounts, max_agents, max_objects;
 	uint32_t max_attempts;
 	int64_t link_max_age;
-	int64_t ledger_keep;		   /* ms; 0: for ever */
-	uint32_t limit_share;		   /* percent */
+	int64_t ledger_keep;		    /* ms; 0: for ever */
+	uint32_t limit_share;		    /* percent */
+	int64_t limit_timeout, limit_lease; /* ms */
+	bool limit_strict;
 	struct conf_list certificate, key; /* pairs; none: no TLS */
 	uint32_t max_handshakes;
 	struct hub_timeouts timeout;
@@ -97,7 +99,7 @@ void hub_conf_free(struct hub_conf *); /* NULL is fine */
 struct hub_conf *hub_conf_merge(const struct hub_conf *old,
     const struct hub_conf *fresh, void (*tell)(const char *option));
 
-/* The part that a role may see, as text; and back. */
+/* The part that a role may see (the master's: all), as text; and back. */
 void hub_conf_serialise(
     const struct hub_conf *, enum process_role, struct buf *);
 struct hub_conf *hub_conf_deserialise(const char *text, size_t n);

@@ -8,20 +8,20 @@
 
 static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr, "usage: hubd [-dnvV] [-f file]\n");
+	fprintf(stderr, "usage: hubd [-dmnvV] [-f file] [-u contract]\n");
 	exit(1);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct master_options o = {.path = "/etc/hubd/hubd.conf"};
-	bool check = false;
+	struct master_options o = {.path = "/etc/hubd/hubd.conf", .argv = argv};
+	bool check = false, move = false;
 	int c;
 
 	if (child_is_role(argc, argv))
 		child_run(argv);
-	while ((c = getopt(argc, argv, "df:nvV")) != -1) {
+	while ((c = getopt(argc, argv, "df:mnu:vV")) != -1) {
 		switch (c) {
 		case 'd':
 			o.foreground = true;
@@ -29,7 +29,14 @@ main(int argc, char **argv)
 		case 'f':
 			o.path = optarg;
 			break;
+		case 'm':
+			move = true;
+			break;
 		case 'n':
+			check = true;
+			break;
+		case 'u':
+			o.asked = optarg;
 			check = true;
 			break;
 		case 'v':
@@ -44,5 +51,7 @@ main(int argc, char **argv)
 	}
 	if (optind != argc)
 		usage();
-	return (check ? master_check(&o) : master_main(&o));
+	if (check)
+		return (master_check(&o));
+	return (move ? master_move(&o) : master_main(&o));
 }

@@ -78,6 +78,14 @@ bucket_adjust(struct bucket *b, uint64_t per_minute, int64_t n, monotime_t now)
 	} while (!atomic_compare_exchange_weak(&b->tat, &tat, next));
 }
 
+void
+bucket_set(struct bucket *b, int64_t full_in_ns, monotime_t now)
+{
+	if (full_in_ns > DEBT_MAX_NS)
+		full_in_ns = DEBT_MAX_NS;
+	atomic_store(&b->tat, now.ns + full_in_ns);
+}
+
 uint64_t
 bucket_left(const struct bucket *b, uint64_t per_minute, monotime_t now)
 {

@@ -76,6 +76,8 @@ bool bucket_take(struct bucket *, uint64_t per_minute, uint64_t n,
 /* Gives back (n > 0) or takes what was used beyond (n < 0). */
 void bucket_adjust(
     struct bucket *, uint64_t per_minute, int64_t n, monotime_t now);
+/* As somebody else keeps it: full again in so many nanoseconds. */
+void bucket_set(struct bucket *, int64_t full_in_ns, monotime_t now);
 /* Units that could be taken now. */
 uint64_t bucket_left(
     const struct bucket *, uint64_t per_minute, monotime_t now);

@@ -30,6 +30,13 @@ enum process_state { PROCESS_FREE, PROCESS_LIVE, PROCESS_DEAD };
 enum process_phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING };
 const char *process_phase_str(enum process_phase);
 
+/* Who admits calls in it. */
+enum process_limits {
+	LIMITS_LOCAL,  /* `limits = "local"` */
+	LIMITS_SHARED, /* Redis, for all hubs */
+	LIMITS_SHARE,  /* this hub alone: Redis is away */
+};
+
 struct process_row {
 	_Atomic uint64_t word; /* generation << 8 | state */
 	uint32_t role;	       /* master, before LIVE */
@@ -42,7 +49,8 @@ struct process_row {
 	_Atomic uint32_t links, streams, clients; /* for shows */
 	_Atomic uint32_t neighbour; /* also serves this slot + 1; 0 none */
 	char last_words[160];
-	uint8_t pad[32];
+	_Atomic uint32_t limits; /* enum process_limits, of a worker */
+	uint8_t pad[28];
 };
 _Static_assert(sizeof(struct process_row) == 256, "shared layout");
 

@@ -87,6 +87,13 @@ read_boot_id(char *out, size_t cap)
 		close(fd);
 }
 
+void
+shm_set_build(struct shm *shm, const char *version)
+{
+	snprintf(shm->run->build, sizeof(shm->run->build), "%s", version);
+	snprintf(shm->pub->build, sizeof(shm->pub->build), "%s", version);
+}
+
 static void
 fill_header(struct shm_header *h, bool pub, const struct shm_sizes *s)
 {

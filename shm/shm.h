@@ -56,7 +56,7 @@ struct shm_header {
 	uint32_t header_size;
 	uint64_t file_size;
 	struct shm_sizes sizes;
-	char build[32];	  /* VERSION */
+	char build[32];	  /* VERSION of the master */
 	char boot_id[40]; /* of the kernel: rows of another boot are old */
 	int64_t created_ms;
 	uint64_t table_at[SHM_TABLES]; /* 0: not in this file */
@@ -87,6 +87,9 @@ uint32_t shm_nprocs(uint32_t workers);
 /* The first rows, which no worker takes: master, admin, and two of billing
  * should one outlive its channel. */
 #define SHM_OTHER_PROCS 4
+
+/* A master of that version has taken over: they are its files now. */
+void shm_set_build(struct shm *, const char *version);
 
 /* Bytes that each file takes with these sizes. */
 uint64_t shm_run_bytes(const struct shm_sizes *);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/monotime.h"
 #include "hubd/admin/admin.h"
 #include "hubd/gauges.h"
 #include "shm/counters.h"
@@ -79,6 +80,26 @@ put_gauge(struct buf *out, const char *name, const char *help, int64_t n)
 	buf_addf(out, "%s %" PRId64 "\n", name, n);
 }
 
+/* Of a store that several hubs share; one of a hub's own is always there. */
+static void
+put_shared(struct buf *out, struct pub_state *pub)
+{
+	int64_t since = atomic_load(&pub->spooled_since_ms);
+	int64_t now = walltime_ms();
+
+	if (strncmp(pub->store, "postgresql", sizeof(pub->store)) != 0)
+		return;
+	put_gauge(out, "hubd_shared_store_up",
+	    "1 if the store that several hubs share answers.",
+	    atomic_load(&pub->shared_ok) != 0);
+	put_gauge(out, "hubd_spool_rows",
+	    "Booked rows that the shared store has not taken yet.",
+	    (int64_t)atomic_load(&pub->spooled));
+	put_gauge(out, "hubd_spool_oldest_seconds",
+	    "Age of the oldest of them, 0 if there is none.",
+	    since > 0 && now > since ? (now - since) / 1000 : 0);
+}
+
 static void
 put_gauges(struct buf *out, const struct shm *shm)
 {
@@ -98,8 +119,12 @@ put_gauges(struct buf *out, const struct shm *shm)
 	put_gauge(out, "hubd_store_up",
 	    "1 if the last transaction of the store succeeded.",
 	    atomic_load(&pub->store_ok) != 0);
+	put_shared(out, pub);
 	put_gauge(out, "hubd_held_nanodollars",
 	    "Money held for calls in flight, in 10^-9 USD.", hub_held(shm).n);
+	put_gauge(out, "hubd_limits_up",
+	    "0 while a worker goes on by this hub's share: Redis is away.",
+	    hub_limits(shm) != LIMITS_SHARE);
 	put_gauge(out, "hubd_suspense", "Ledger rows in suspense.",
 	    (int64_t)atomic_load(&pub->suspense));
 	put_gauge(out, "hubd_draining", "1 while the hub goes down.",

@@ -1,11 +1,14 @@
 /* The billing process: its beginning, its loop, its end. */
 #include "hubd/billing/billing.h"
+#include "hubd/ledger/ledger_spool.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
+
+#define RETIRE_MS 15000 /* for answers that hubctl waits for */
 
 /* ---- timers -------------------------------------------------------------- */
 
@@ -55,6 +58,7 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 	if (b->conf != fresh)
 		hub_conf_free(b->conf);
 	b->conf = child->conf = fresh;
+	seal_look(b);
 	if (prices_reload(b, cookie, force, error, sizeof(error)) == -1) {
 		control_reloaded(b, cookie, error);
 	}
@@ -75,35 +79,54 @@ on_message(struct hub_child *child, uint32_t type, const void *p, size_t n)
 }
 
 static void
+on_retire_timer(void *arg)
+{
+	struct billing *b = arg;
+
+	if (control_rest(b) || monotime_reached(b->retire_by, monotime_now()))
+		loop_stop(b->loop);
+	else
+		loop_timer_set_ms(b->retire_timer, GATHER_MS);
+}
+
+/* To a successor it leaves at once what is still to be booked: the rows
+ * wait. Going down it books it all. */
+static void
 on_drain(struct hub_child *child)
 {
 	struct billing *b = child->arg;
 
+	if ((child->head.flags & HUBMSG_RETIRE) != 0) {
+		b->retire_by = monotime_add_ms(monotime_now(), RETIRE_MS);
+		on_retire_timer(b);
+		return;
+	}
 	b->draining = true;
 	loop_timer_set_ms(b->sweep_timer, 0);
 }
 
 /* ---- beginning and end --------------------------------------------------- */
 
-static const struct ledger_ops *
-find_store(const struct hub_conf *conf)
+const struct ledger_ops *
+billing_store(const struct hub_conf *conf)
 {
 	const struct ledger_ops *ops = ledger_ops_of(conf->store);
 
 	if (ops == NULL)
 		fatalx("store: no backend for this value");
-	return (ops);
+	return (ops == &ledger_pg ? &ledger_spool : ops);
 }
 
 static void
 set_up(struct billing *b, struct hub_child *child)
 {
 	billing_init(
-	    b, child->shm, child->me, child->conf, find_store(child->conf));
+	    b, child->shm, child->me, child->conf, billing_store(child->conf));
 	b->child = child;
 	b->loop = child->loop;
 	b->retry_timer = loop_timer_new(b->loop, on_retry, b);
 	b->price_timer = loop_timer_new(b->loop, on_prices, b);
+	b->retire_timer = loop_timer_new(b->loop, on_retire_timer, b);
 	b->checkpoint_timer = loop_timer_new(b->loop, on_checkpoint, b);
 	loop_timer_set_ms(b->checkpoint_timer, CHECKPOINT_MS);
 	child->arg = b;
@@ -117,8 +140,12 @@ tear_down(struct billing *b)
 {
 	loop_timer_free(b->retry_timer);
 	loop_timer_free(b->price_timer);
+	loop_timer_free(b->retire_timer);
 	loop_timer_free(b->checkpoint_timer);
+	seal_stop(b);
 	intake_stop(b);
+	tidy_stop(b);
+	shared_stop(b);
 	billing_fini(b);
 }
 
@@ -132,6 +159,7 @@ billing_main(struct hub_child *child)
 	control_start(&b);
 	intake_start(&b);
 	billing_advance(&b);
+	seal_start(&b);
 	process_set_phase(&process_rows(b.shm)[child->me.row], PHASE_SERVING);
 	child_send(child, HUBMSG_READY, NULL, 0);
 	loop_run(b.loop);

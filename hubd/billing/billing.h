@@ -35,6 +35,7 @@
 enum stage {
 	STAGE_OPEN,	 /* open the store */
 	STAGE_TABLES,	 /* load accounts, keys, agents */
+	STAGE_WHOLE,	 /* of a shared store: all of it was here once */
 	STAGE_OLD_ROWS,	 /* calls of a hub before this one */
 	STAGE_LEFTOVERS, /* checkpoints whose calls are lost */
 	STAGE_PRICES,	 /* prices in force; users are served from here on,
@@ -42,8 +43,28 @@ enum stage {
 	STAGE_SERVING,
 };
 
+struct asker;
 struct batch;
+struct billing;
 struct control;
+struct offspring;
+struct offspring_self;
+struct shared;
+
+/* Who tidies up the store (tidy.c). */
+struct tidier {
+	struct offspring *child; /* NULL: nobody */
+	struct loop_io *io;
+	monotime_t not_before;
+};
+
+/* Where changes of an errand go, which publishes nothing itself: each is as
+ * its namesake of publish.c. */
+struct publish_sink {
+	bool (*account)(struct billing *, const struct ledger_account *);
+	bool (*key)(struct billing *, const struct ledger_key *, bool cut);
+	bool (*agent)(struct billing *, const struct ledger_agent *);
+};
 
 struct billing {
 	struct hub_child *child; /* NULL in unit tests */
@@ -52,11 +73,15 @@ struct billing {
 	struct counter_row *count;
 	struct hub_conf *conf; /* child->conf */
 
+	struct offspring_self *self; /* an errand's; NULL: this is billing */
+	const struct publish_sink *sink; /* an errand's that changes things */
+
 	const struct ledger_ops *ops;
 	struct ledger *store; /* NULL until open */
 	enum stage stage;
-	bool draining;	    /* end as soon as nothing is left to book */
-	int64_t backoff_ms; /* 0: the store works */
+	bool draining;	      /* end as soon as nothing is left to book */
+	monotime_t retire_by; /* for a successor, answered or not; 0 */
+	int64_t backoff_ms;   /* 0: the store works */
 	monotime_t retry_at;
 
 	struct dir_table accounts, keys, agents;
@@ -75,10 +100,14 @@ struct billing {
 	uint32_t price_cookie; /* of the reload that waits for it */
 	bool price_reload;     /* somebody wants to hear of it */
 
+	struct shared *shared; /* NULL: the store is this hub's own */
 	struct control *control;
+	unsigned errands; /* that run */
+	struct tidier tidier;
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
-	struct loop_timer *retry_timer, *price_timer;
+	struct loop_timer *retry_timer, *price_timer, *seal_timer;
+	struct loop_timer *retire_timer;
 };
 
 /* ---- state.c ------------------------------------------------------------- */
@@ -98,6 +127,8 @@ void store_failed(struct billing *);
 void store_worked(struct billing *);
 /* Is it of no use to ask now? */
 bool store_waits(const struct billing *);
+/* Is it a store that several hubs share, whose copy is here? */
+bool store_is_shared(const struct billing *);
 
 /* ---- intake.c ------------------------------------------------------------ */
 
@@ -139,6 +170,8 @@ enum ledger_result oldrows_bill(struct billing *);
 
 /* ---- publish.c ----------------------------------------------------------- */
 
+/* Notes which row is whose, as shared memory says. */
+void publish_take_over(struct billing *);
 /* Reconciles what is published with what is stored. */
 enum ledger_result publish_load(struct billing *);
 /* Each writes one row; false: the table is full. */
@@ -155,6 +188,8 @@ enum ledger_result objects_load(struct billing *);
 /* Publishes what the store says of each object of a row. */
 enum ledger_result publish_row_objects(
     struct billing *, const struct ledger_row *);
+/* Of one. OK, MISSING (it is none any more) or DOWN. */
+enum ledger_result publish_object(struct billing *, const char *id);
 
 /* ---- prices.c ------------------------------------------------------------ */
 
@@ -168,10 +203,79 @@ int prices_reload(
     struct billing *, uint32_t cookie, bool force, char *error, size_t cap);
 /* Tries to publish what waits for a buffer. */
 void prices_retry(struct billing *);
+/* The files as a table; -1 and error. The caller frees it. */
+int prices_load(
+    const struct hub_conf *, struct price_blob **, char *error, size_t cap);
+/* Takes the blob over. */
+void prices_put_in_force(struct billing *, struct price_blob *);
+/* A reload is done when what waits for a buffer is in force. */
+void prices_reloaded(struct billing *, uint32_t cookie);
+
+/* ---- shared.c: a store that several hubs share --------------------------- */
+
+/* With the spool open: starts the courier, if there is a loop. */
+void shared_start(struct billing *);
+void shared_stop(struct billing *);
+/* Has all of the store been here once? MISSING: the courier brings it. DOWN.
+ * OK also for a store of this hub's own. */
+enum ledger_result shared_whole(struct billing *);
+/* Rows were committed: they may go on. */
+void shared_booked(struct billing *);
+/* At shutdown: has all gone on, or as much as time allows? */
+bool shared_flushed(struct billing *);
+
+/* ---- shared_prices.c ----------------------------------------------------- */
+
+/* Puts the copy's newest version in force, if another is. MISSING: it has
+ * none. */
+enum ledger_result prices_newest(struct billing *);
+/* As prices_start(); MISSING: the files are on their way to the store, which
+ * has none; it goes on when they are a version. */
+enum ledger_result shared_prices_start(struct billing *);
+/* As prices_reload(), with the files loaded. */
+int shared_prices_reload(struct billing *, uint32_t cookie,
+    const struct price_blob *, char *error, size_t cap);
+
+/* ---- asker.c ------------------------------------------------------------- */
+
+/* Answers an errand (mirror.h: what errands say) on its socket, which stays
+ * the caller's. gone is called when it has ended or makes no sense; the
+ * asker may be freed in it. */
+struct asker *asker_new(
+    struct billing *, int socket, void (*gone)(void *), void *arg);
+void asker_free(struct asker *); /* NULL is fine */
+
+/* ---- identity.c ---------------------------------------------------------- */
+
+/* Publishes who this hub and its store are. OK or DOWN. */
+enum ledger_result identity_publish(struct billing *);
+
+/* ---- tidy.c -------------------------------------------------------------- */
+
+/* Has the store tidied up if it must be. */
+void tidy_look(struct billing *);
+void tidy_stop(struct billing *);
+
+/* ---- billing.c ----------------------------------------------------------- */
+
+/* That which billing books into, whatever the store: a file of its own. */
+const struct ledger_ops *billing_store(const struct hub_conf *);
+
+/* ---- seal.c -------------------------------------------------------------- */
+
+/* Puts old months away, from now on. */
+void seal_start(struct billing *);
+void seal_stop(struct billing *);
+/* `ledger_keep` may have changed, or the store come: looks now. */
+void seal_look(struct billing *);
 
 /* ---- control.c ----------------------------------------------------------- */
 
 void control_start(struct billing *);
+/* Takes no more clients: they wait for a successor. Is nobody left? */
+bool control_rest(struct billing *);
+/* The user id of who asks, while his command runs. */
+uint32_t control_asker(const struct billing *);
 /* Answers whoever waits for that reload; error NULL: done. */
 void control_reloaded(struct billing *, uint32_t cookie, const char *error);
 

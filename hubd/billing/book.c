@@ -288,6 +288,7 @@ book_batch(struct billing *b)
 		put_back(b);
 		return (false);
 	}
+	shared_booked(b);
 	(void)FAILPOINT("billing.committed");
 	if (!publish_batch(b)) {
 		put_back(b);

@@ -111,7 +111,7 @@ change(struct billing *b, struct reply *r, uint32_t id,
 	return (!reply_store(r, result, "account", dir_name(&b->accounts, id)));
 }
 
-static bool
+bool
 check_text(struct reply *r, const char *what, const char *text)
 {
 	if (text == NULL || (text[0] != '\0' && strlen(text) <= 200))

@@ -53,13 +53,24 @@ cmd_drain(struct billing *b, const struct json *args, struct reply *r)
 	jout_end_object(&r->j);
 }
 
-/* ---- audit and backup ---------------------------------------------------- */
+/* ---- audit ---------------------------------------------------- */
 
 static bool
 is_clean(const struct ledger_audit *a)
 {
 	return (a->bad_accounts == 0 && a->bad_rows == 0 &&
 		strcmp(a->ledger_sum, a->charges_sum) == 0);
+}
+
+static void
+put_absent(struct jout *j, const struct ledger_audit *a)
+{
+	char note[80];
+
+	snprintf(note, sizeof(note),
+	    "sealed month %s is not here: by its recorded sums",
+	    a->first_absent);
+	jout_kstr(j, "note", note);
 }
 
 static void
@@ -74,6 +85,10 @@ put_audit(struct jout *j, const struct ledger_audit *a)
 	jout_kuint(j, "bad_rows", a->bad_rows);
 	jout_kuint(j, "unchecked_rows", a->unchecked);
 	jout_kuint(j, "suspense", a->suspense);
+	jout_kuint(j, "sealed_months", a->sealed);
+	jout_kuint(j, "absent_months", a->absent);
+	if (a->absent > 0)
+		put_absent(j, a);
 	jout_kstr(j, "ledger_sum", a->ledger_sum);
 	jout_kstr(j, "charges_sum", a->charges_sum);
 	jout_kstr(j, "first_bad", a->first_bad);
@@ -96,6 +111,45 @@ cmd_audit(struct billing *b, const struct json *args, struct reply *r)
 		r->keep_data = true;
 	}
 }
+
+/* ---- store check --------------------------------------------------------- */
+
+static void
+put_check(struct jout *j, const struct billing *b, const struct ledger_check *c,
+    const struct ledger_audit *a)
+{
+	jout_begin_object(j);
+	jout_kbool(j, "ok", c->problems == 0 && is_clean(a));
+	jout_kstr(j, "store", b->ops->name);
+	jout_kstr(j, "schema", c->schema);
+	jout_kuint(j, "problems", c->problems);
+	jout_kstr(j, "first_problem", c->first);
+	jout_key(j, "audit");
+	put_audit(j, a);
+	jout_end_object(j);
+}
+
+void
+cmd_store_check(struct billing *b, const struct json *args, struct reply *r)
+{
+	struct ledger_check c = {0};
+	struct ledger_audit a = {0};
+	enum ledger_result result;
+
+	result = b->ops->check(b->store, &c);
+	if (result == LEDGER_OK)
+		result = b->ops->audit(b->store, false, &a);
+	if (reply_store(r, result, "ledger", ""))
+		return;
+	put_check(&r->j, b, &c, &a);
+	if (c.problems > 0)
+		reply_refuse(r, "the store is not whole: %s", c.first);
+	else if (!is_clean(&a))
+		reply_refuse(r, "the ledger does not add up: %s", a.first_bad);
+	r->keep_data = true;
+}
+
+/* ---- backup -------------------------------------------------------------- */
 
 void
 cmd_backup(struct billing *b, const struct json *args, struct reply *r)

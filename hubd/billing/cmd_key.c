@@ -271,7 +271,7 @@ cmd_key_revoke(struct billing *b, const struct json *args, struct reply *r)
 
 struct listing {
 	struct billing *b;
-	struct jout *j;
+	struct reply *r;
 	uint32_t account; /* 0: all */
 };
 
@@ -280,15 +280,17 @@ list_key(void *arg, const struct ledger_key *k)
 {
 	struct listing *l = arg;
 
-	if (l->account == 0 || l->account == k->account)
-		show_key(l->b, l->j, k);
+	if (l->account != 0 && l->account != k->account)
+		return;
+	show_key(l->b, &l->r->j, k);
+	reply_more(l->r);
 }
 
 void
 cmd_show_keys(struct billing *b, const struct json *args, struct reply *r)
 {
 	const char *account = json_get_str(args, "account");
-	struct listing l = {.b = b, .j = &r->j};
+	struct listing l = {.b = b, .r = r};
 	enum ledger_result result;
 
 	if (account != NULL && (l.account = find_account(b, r, account)) == 0)

@@ -10,9 +10,8 @@
 
 struct listing {
 	struct billing *b;
-	struct jout *j;
+	struct reply *r;
 	const char *name; /* of the only account to show, or NULL */
-	uint64_t n;
 };
 
 static void
@@ -20,15 +19,16 @@ list_account(void *arg, const struct ledger_account *a)
 {
 	struct listing *l = arg;
 
-	if (l->name == NULL || strcmp(l->name, a->name) == 0)
-		put_account(l->b, l->j, a);
+	if (l->name != NULL && strcmp(l->name, a->name) != 0)
+		return;
+	put_account(l->b, &l->r->j, a);
+	reply_more(l->r);
 }
 
 void
 cmd_show_accounts(struct billing *b, const struct json *args, struct reply *r)
 {
-	struct listing l = {
-	    .b = b, .j = &r->j, .name = json_get_str(args, "name")};
+	struct listing l = {.b = b, .r = r, .name = json_get_str(args, "name")};
 	enum ledger_result result;
 
 	if (l.name != NULL && find_account(b, r, l.name) == 0)
@@ -44,7 +44,7 @@ cmd_show_accounts(struct billing *b, const struct json *args, struct reply *r)
 
 /* ---- ledger -------------------------------------------------------------- */
 
-static void
+void
 put_usage(struct jout *j, const struct usage *u)
 {
 	unsigned k;
@@ -78,11 +78,9 @@ put_amount(struct jout *j, const struct ledger_row *row)
 	jout_kint(j, "duration_ms", row->duration_ms);
 }
 
-static void
-list_row(void *arg, const struct ledger_row *row)
+void
+put_row(struct jout *j, const struct ledger_row *row)
 {
-	struct listing *l = arg;
-	struct jout *j = l->j;
 	char id[REQ_ID_TEXT];
 
 	req_id_format(row->id, id);
@@ -106,69 +104,59 @@ list_row(void *arg, const struct ledger_row *row)
 	jout_end_object(j);
 }
 
-static bool
+static void
+list_row(void *arg, const struct ledger_row *row)
+{
+	struct listing *l = arg;
+
+	put_row(&l->r->j, row);
+	reply_more(l->r);
+}
+
+bool
 read_filter(struct billing *b, const struct json *args, struct reply *r,
     struct ledger_filter *f)
 {
 	const char *account = json_get_str(args, "account");
-	int64_t limit = json_get_int(args, "limit", CTL_LEDGER_LIMIT);
 
-	if (limit > CTL_LEDGER_LIMIT_MAX) {
-		reply_refuse(r, "limit: at most %d", CTL_LEDGER_LIMIT_MAX);
-		return (false);
-	}
-	f->limit = (uint32_t)limit;
+	memset(f, 0, sizeof(*f));
 	f->since_ms = json_get_int(args, "since_ms", 0);
-	f->account = 0;
+	f->until_ms = json_get_int(args, "until_ms", 0);
 	return (
 	    account == NULL || (f->account = find_account(b, r, account)) != 0);
+}
+
+bool
+reply_rows(struct reply *r, enum ledger_result result)
+{
+	if (result != LEDGER_MISSING)
+		return (reply_store(r, result, "row", ""));
+	reply_refuse(r,
+	    "rows are missing: a sealed month is not here; hubctl audit says "
+	    "which");
+	return (true);
 }
 
 void
 cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 {
-	struct listing l = {.b = b, .j = &r->j};
+	int64_t limit = json_get_int(args, "limit", CTL_LEDGER_LIMIT);
+	struct listing l = {.b = b, .r = r};
 	enum ledger_result result;
 	struct ledger_filter f;
 
+	if (limit < 1 || limit > CTL_LEDGER_LIMIT_MAX) {
+		reply_refuse(r, "limit: 1 to %d", CTL_LEDGER_LIMIT_MAX);
+		return;
+	}
 	if (!read_filter(b, args, r, &f))
 		return;
+	f.limit = (uint32_t)limit;
 	jout_begin_object(&r->j);
 	jout_key(&r->j, "rows");
 	jout_begin_array(&r->j);
 	result = b->ops->each_row(b->store, &f, list_row, &l);
 	jout_end_array(&r->j);
 	jout_end_object(&r->j);
-	reply_store(r, result, "row", "");
-}
-
-/* ---- suspense ------------------------------------------------------------ */
-
-static void
-list_suspense(void *arg, const char *id, int64_t time_ms, const char *reason)
-{
-	struct listing *l = arg;
-
-	l->n++;
-	jout_begin_object(l->j);
-	jout_kstr(l->j, "id", id);
-	put_time(l->j, "time", time_ms);
-	jout_kstr(l->j, "reason", reason);
-	jout_end_object(l->j);
-}
-
-void
-cmd_show_suspense(struct billing *b, const struct json *args, struct reply *r)
-{
-	struct listing l = {.b = b, .j = &r->j};
-	enum ledger_result result;
-
-	jout_begin_object(&r->j);
-	jout_key(&r->j, "suspense");
-	jout_begin_array(&r->j);
-	result = b->ops->each_suspense(b->store, list_suspense, &l);
-	jout_end_array(&r->j);
-	jout_kuint(&r->j, "count", l.n);
-	jout_end_object(&r->j);
-	reply_store(r, result, "row", "");
+	r->keep_data = reply_rows(r, result) && result == LEDGER_MISSING;
 }

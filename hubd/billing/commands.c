@@ -4,11 +4,8 @@
  */
 #include "hubd/billing/commands.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define COUNT_MAX (INT64_C(1) << 53)
 
@@ -16,121 +13,17 @@ typedef void command_fn(struct billing *, const struct json *, struct reply *);
 
 static command_fn *const handlers[] = {
 #define COMMAND(id, words, who, usage, ...) [CTL_CMD_##id] = WHO_##who(id),
-#define WHO_BILLING(id)			    cmd_##id
 #define WHO_SHM(id)			    NULL
+#define WHO_BILLING(id)			    cmd_##id
+#define WHO_QUERY(id)			    cmd_##id
+#define WHO_CHANGE(id)			    cmd_##id
 #include "hubd/commands.def"
 #undef COMMAND
-#undef WHO_BILLING
 #undef WHO_SHM
+#undef WHO_BILLING
+#undef WHO_QUERY
+#undef WHO_CHANGE
 };
-
-/* ---- what handlers use --------------------------------------------------- */
-
-void
-reply_refuse(struct reply *r, const char *fmt, ...)
-{
-	va_list ap;
-
-	r->refused = true;
-	va_start(ap, fmt);
-	vsnprintf(r->error, sizeof(r->error), fmt, ap);
-	va_end(ap);
-}
-
-bool
-reply_store(struct reply *r, enum ledger_result result, const char *thing,
-    const char *name)
-{
-	switch (result) {
-	case LEDGER_OK:
-		return (false);
-	case LEDGER_CONFLICT:
-		reply_refuse(r, "%s %s exists already", thing, name);
-		break;
-	case LEDGER_MISSING:
-		reply_refuse(r, "there is no %s %s", thing, name);
-		break;
-	case LEDGER_REFUSED:
-		reply_refuse(
-		    r, "the store refuses this for %s %s", thing, name);
-		break;
-	case LEDGER_DOWN:
-		reply_refuse(r, "the store is away: try again in a moment");
-		break;
-	}
-	return (true);
-}
-
-bool
-check_name(struct reply *r, const char *what, const char *name)
-{
-	size_t n = strlen(name);
-
-	if (n > 0 && n < LEDGER_NAME_MAX &&
-	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			 "abcdefghijklmnopqrstuvwxyz0123456789._-") == n)
-		return (true);
-	reply_refuse(
-	    r, "%s: 1 to %d of A-Z a-z 0-9 . _ -", what, LEDGER_NAME_MAX - 1);
-	return (false);
-}
-
-bool
-check_list(struct reply *r, const char *what, const char *list, size_t cap)
-{
-	const unsigned char *p;
-
-	if (list == NULL)
-		return (true);
-	if (strlen(list) >= cap) {
-		reply_refuse(
-		    r, "%s: longer than %zu characters", what, cap - 1);
-		return (false);
-	}
-	for (p = (const unsigned char *)list; *p != '\0'; p++)
-		if (*p <= ' ' || *p >= 0x7f) {
-			reply_refuse(r,
-			    "%s: names with commas between, "
-			    "without blanks",
-			    what);
-			return (false);
-		}
-	return (true);
-}
-
-void
-put_list(struct jout *j, const char *key, const char *list)
-{
-	const char *p = list;
-	size_t n;
-
-	jout_key(j, key);
-	jout_begin_array(j);
-	while (*p != '\0') {
-		n = strcspn(p, ",");
-		if (n > 0)
-			jout_span(j, span_of(p, n));
-		p += n + (p[n] == ',');
-	}
-	jout_end_array(j);
-}
-
-void
-put_time(struct jout *j, const char *key, int64_t ms)
-{
-	time_t seconds = (time_t)(ms / 1000);
-	char day[32], text[48];
-	struct tm tm;
-
-	jout_key(j, key);
-	if (ms <= 0 || gmtime_r(&seconds, &tm) == NULL ||
-	    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
-		jout_null(j);
-		return;
-	}
-	snprintf(text, sizeof(text), "%s.%03dZ", day, (int)(ms % 1000));
-	jout_str(j, text);
-}
 
 /* ---- arguments ----------------------------------------------------------- */
 
@@ -223,63 +116,64 @@ dispatch(struct billing *b, const struct json *request, struct reply *r)
 		return;
 	}
 	handlers[c->id](b, args, r);
-	if (atomic_load(&shm_pub_state(b->shm)->keys_version) != before)
+	if (b->self == NULL &&
+	    atomic_load(&shm_pub_state(b->shm)->keys_version) != before)
 		wake_all_workers(b);
 }
 
-/* A refusal may carry data (an audit that found something). */
-static void
-answer(struct buf *out, const struct reply *r, struct buf *data)
+bool
+command_is_errand(const struct billing *b, struct span line)
 {
-	struct jout j;
+	struct json *request = json_parse(line, NULL, 0);
+	const char *words = json_get_str(request, "cmd");
+	const struct ctl_command *c =
+	    words != NULL ? ctl_command_find(words) : NULL;
+	bool is = c != NULL && (c->who == CTL_QUERY || (c->who == CTL_CHANGE &&
+							   store_is_shared(b)));
 
-	jout_init(&j, out);
-	jout_begin_object(&j);
-	jout_kint(&j, "status", r->refused ? 1 : 0);
-	if (r->refused)
-		jout_kstr(&j, "error", r->error);
-	if (!r->refused || r->keep_data) {
-		jout_key(&j, "data");
-		jout_raw(&j, buf_len(data) > 0 ? buf_cstr(data) : "{}");
-	}
-	jout_end_object(&j);
-	buf_addstr(out, "\n");
+	json_free(request);
+	return (is);
 }
 
 uint32_t
-command_run(struct billing *b, struct span line, struct buf *out)
+command_run(struct billing *b, struct span line, struct buf *out,
+    reply_flush_fn *flush, void *arg)
 {
 	struct json *request;
-	struct reply r = {0};
-	struct buf data;
+	struct reply r;
 	char error[128];
 
-	buf_init(&data);
-	jout_init(&r.j, &data);
+	reply_begin(&r, out, flush, arg);
 	request = json_parse(line, error, sizeof(error));
 	if (request == NULL || request->type != JSON_OBJECT)
 		reply_refuse(&r, "the request is not JSON");
 	else
 		dispatch(b, request, &r);
 	json_free(request);
-	if (r.cookie == 0)
-		answer(out, &r, &data);
-	buf_fini(&data);
+	reply_end(&r);
 	return (r.cookie);
+}
+
+void
+command_refuse(const char *why, struct buf *out)
+{
+	struct reply r;
+
+	reply_begin(&r, out, NULL, NULL);
+	reply_refuse(&r, "%s", why);
+	reply_end(&r);
 }
 
 void
 command_reloaded(struct billing *b, const char *error, struct buf *out)
 {
-	struct reply r = {0};
-	struct buf data;
+	struct reply r;
 
-	buf_init(&data);
-	jout_init(&r.j, &data);
-	if (error != NULL)
-		reply_refuse(&r, "%s", error);
-	else
-		cmd_reload_data(b, &r.j);
-	answer(out, &r, &data);
-	buf_fini(&data);
+	if (error != NULL) {
+		command_refuse(error, out);
+		return;
+	}
+	reply_begin(&r, out, NULL, NULL);
+	cmd_reload_data(b, &r.j);
+	reply_end(&r);
 }

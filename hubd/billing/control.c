@@ -1,13 +1,15 @@
 /*
  * The control socket: each connection brings one request line and takes one
- * answer line. Clients are many at once; a reload's answer comes when the
- * master and the prices are done with it.
+ * answer. Clients are many at once; a reload's answer comes when the master
+ * and the prices are done with it, and what may be long is answered by an
+ * errand.
  */
 #include <sys/queue.h>
 #include <sys/socket.h>
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +17,8 @@
 #include "common/conn.h"
 #include "common/log.h"
 #include "hubd/billing/commands.h"
+#include "hubd/billing/errand.h"
+#include "hubd/billing/offspring.h"
 
 #define CLIENTS_MAX    64
 #define CLIENT_MAGIC   0x63746c63
@@ -26,7 +30,8 @@ struct client {
 	struct control *control;
 	struct conn *conn;
 	struct loop_timer *deadline;
-	uint32_t cookie; /* of what it waits for; 0: still reading */
+	uint32_t cookie;       /* of the reload it waits for, or 0 */
+	struct errand *errand; /* who answers it, or NULL */
 	LIST_ENTRY(client) entry;
 };
 
@@ -35,7 +40,16 @@ struct control {
 	struct loop_io *io;
 	LIST_HEAD(, client) clients;
 	unsigned n;
+	bool resting;
+	uint32_t asker; /* user id of whose command runs */
 };
+
+/* Is its request still to come? */
+static bool
+is_reading(const struct client *c)
+{
+	return (c->cookie == 0 && c->errand == NULL);
+}
 
 static void
 drop(struct client *c, enum conn_close how)
@@ -43,13 +57,14 @@ drop(struct client *c, enum conn_close how)
 	struct control *control = c->control;
 
 	assert(c->magic == CLIENT_MAGIC);
+	errand_end(c->errand);
 	conn_close(c->conn, how);
 	loop_timer_free(c->deadline);
 	LIST_REMOVE(c, entry);
 	c->magic = 0;
 	loop_free_later(control->b->loop, c);
 	/* one that was too many may be waiting */
-	if (control->n-- == CLIENTS_MAX)
+	if (control->n-- == CLIENTS_MAX && !control->resting)
 		loop_io_want(control->io, LOOP_READ);
 }
 
@@ -60,13 +75,72 @@ send_answer(struct client *c, struct buf *answer)
 	drop(c, CONN_CLOSE_LINGER);
 }
 
+static uint32_t
+user_of(int fd)
+{
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == -1)
+		return (UINT32_MAX);
+	return (peer.uid);
+}
+
+uint32_t
+control_asker(const struct billing *b)
+{
+	return (b->self != NULL ? user_of(b->self->client) : b->control->asker);
+}
+
 static void
-run(struct client *c, struct span line)
+refuse(struct client *c, const char *why)
 {
 	struct buf answer;
 
 	buf_init(&answer);
-	c->cookie = command_run(c->control->b, line, &answer);
+	command_refuse(why, &answer);
+	send_answer(c, &answer);
+	buf_fini(&answer);
+}
+
+static void
+on_errand_ended(void *arg)
+{
+	struct client *c = arg;
+
+	assert(c->magic == CLIENT_MAGIC);
+	drop(c, CONN_CLOSE_LINGER);
+}
+
+/* From now on somebody else writes to the client, and nobody reads. */
+static void
+hand_over(struct client *c, struct span line)
+{
+	const char *why;
+
+	c->errand = errand_start(
+	    c->control->b, line, conn_fd(c->conn), on_errand_ended, c, &why);
+	if (c->errand == NULL) {
+		refuse(c, why);
+		return;
+	}
+	loop_timer_clear(c->deadline);
+	conn_want_read(c->conn, false);
+}
+
+static void
+run(struct client *c, struct span line)
+{
+	struct billing *b = c->control->b;
+	struct buf answer;
+
+	if (command_is_errand(b, line)) {
+		hand_over(c, line);
+		return;
+	}
+	buf_init(&answer);
+	c->control->asker = user_of(conn_fd(c->conn));
+	c->cookie = command_run(b, line, &answer, NULL, NULL);
 	if (c->cookie == 0)
 		send_answer(c, &answer);
 	else
@@ -80,13 +154,24 @@ on_readable(struct client *c)
 	struct buf *in = conn_in(c->conn);
 	const char *end;
 
-	if (c->cookie != 0)
+	if (!is_reading(c))
 		return;
 	end = memchr(buf_ptr(in), '\n', buf_len(in));
 	if (end != NULL)
 		run(c, span_of(buf_ptr(in), (size_t)(end - buf_ptr(in))));
 	else if (buf_len(in) >= CTL_REQUEST_MAX)
 		drop(c, CONN_CLOSE_NOW);
+}
+
+/* A client may be done with sending while it waits; one that has closed its
+ * socket waits for nothing. */
+static bool
+is_gone(const struct client *c)
+{
+	struct pollfd p = {.fd = conn_fd(c->conn)};
+
+	return (is_reading(c) || (poll(&p, 1, 0) == 1 &&
+				     (p.revents & (POLLHUP | POLLERR)) != 0));
 }
 
 static void
@@ -100,8 +185,7 @@ on_event(struct conn *conn, enum conn_event event, void *arg)
 		on_readable(c);
 		break;
 	case CONN_EOF:
-		/* a client may be done with sending while it waits */
-		if (c->cookie == 0)
+		if (is_gone(c))
 			drop(c, CONN_CLOSE_NOW);
 		break;
 	case CONN_ERROR:
@@ -116,18 +200,12 @@ static void
 on_deadline(void *arg)
 {
 	struct client *c = arg;
-	struct buf answer;
 
 	assert(c->magic == CLIENT_MAGIC);
-	if (c->cookie == 0) {
+	if (is_reading(c))
 		drop(c, CONN_CLOSE_NOW);
-		return;
-	}
-	buf_init(&answer);
-	command_reloaded(
-	    c->control->b, "the reload takes too long; see the log", &answer);
-	send_answer(c, &answer);
-	buf_fini(&answer);
+	else
+		refuse(c, "the reload takes too long; see the log");
 }
 
 static void
@@ -154,11 +232,11 @@ make_room(struct control *control)
 	if (control->n < CLIENTS_MAX)
 		return;
 	LIST_FOREACH (c, &control->clients, entry)
-		if (c->cookie == 0)
+		if (is_reading(c))
 			oldest = c;
 	if (oldest != NULL)
 		drop(oldest, CONN_CLOSE_NOW);
-	else /* all wait for a reload; drop() goes on */
+	else /* all wait for answers; drop() goes on */
 		loop_io_want(control->io, 0);
 }
 
@@ -201,6 +279,14 @@ control_reloaded(struct billing *b, uint32_t cookie, const char *error)
 		send_answer(c, &answer);
 		buf_fini(&answer);
 	}
+}
+
+bool
+control_rest(struct billing *b)
+{
+	b->control->resting = true;
+	loop_io_want(b->control->io, 0);
+	return (b->control->n == 0 && conn_lingering() == 0);
 }
 
 void

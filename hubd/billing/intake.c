@@ -205,9 +205,10 @@ on_sweep(void *arg)
 	intake_sweep(b);
 	/* While the store is away the master's patience ends it: hubd.run
 	 * stays then, and the next start bills what is in it. */
-	if (b->draining && b->due.count == 0)
+	if (b->draining && b->due.count == 0 && shared_flushed(b))
 		loop_stop(b->loop);
 	intake_kick(b);
+	tidy_look(b);
 	loop_timer_set_ms(b->sweep_timer,
 	    b->draining && !store_waits(b) ? GATHER_MS : SWEEP_MS);
 }

@@ -27,8 +27,8 @@ publish(void *arg, const struct ledger_object *o)
 		counter_add(b->count, COUNT_objects_left, 1);
 }
 
-static enum ledger_result
-publish_one(struct billing *b, const char *id)
+enum ledger_result
+publish_object(struct billing *b, const char *id)
 {
 	struct ledger_object o;
 	enum ledger_result r = b->ops->object_get(b->store, id, &o);
@@ -49,7 +49,7 @@ publish_row_objects(struct billing *b, const struct ledger_row *row)
 	if (row->object.event == OBJECT_UNTOUCHED)
 		return (LEDGER_OK);
 	for (i = 0; (id = call_object_id(&row->object, i)) != NULL; i++)
-		if (publish_one(b, id) == LEDGER_DOWN)
+		if (publish_object(b, id) == LEDGER_DOWN)
 			return (LEDGER_DOWN);
 	return (LEDGER_OK);
 }

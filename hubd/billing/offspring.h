@@ -11,32 +11,46 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "hubd/hub_conf.h"
+#include "shm/shm.h"
+
 struct billing;
 struct offspring;
 
-enum offspring_kind { OFFSPRING_ERRAND, OFFSPRING_COURIER };
+enum offspring_kind {
+	OFFSPRING_ERRAND,
+	OFFSPRING_COURIER,
+	OFFSPRING_TIDIER,
+	OFFSPRING_KINDS
+};
 
 /*
- * Starts one. socket is billing's end of a stream pair to it, non-blocking,
- * closed by offspring_end(). client: a descriptor that it gets as well, or
- * -1; it stays the caller's. NULL: it could not be started (logged).
+ * Starts one. Between it and billing is a pair of stream sockets; billing's
+ * end is non-blocking and closed by offspring_end(). Its end of file says
+ * that the child is gone or about to be. client: a descriptor that the child
+ * gets as well, or -1; it stays the caller's. NULL: it could not be started
+ * (logged).
  */
 struct offspring *offspring_start(
     struct billing *, enum offspring_kind, int client);
 int offspring_socket(const struct offspring *);
+/* 0: it is gone. */
 pid_t offspring_pid(const struct offspring *);
-/* Kills it if it lives, reaps it, closes the socket. */
+/* Closes the socket and kills it if it lives; it is reaped, without waiting
+ * for it, when it is gone. Not to be used any more. NULL is fine. */
 void offspring_end(struct offspring *);
 
-/* In the child: what main() of the role is given. */
+/* In the child: what the entry function of the kind is given. */
 struct offspring_self {
 	struct hub_conf *conf;
 	struct shm *shm; /* read-only */
 	int socket;	 /* to billing; blocking */
-	int client;	 /* -1: none; blocking */
+	int client;	 /* -1: none; non-blocking, for billing has it, too */
 };
 
+/* Entry functions: they return the exit status. */
 int errand_main(struct offspring_self *);
 int courier_main(struct offspring_self *);
+int tidier_main(struct offspring_self *);
 
 #endif

@@ -11,8 +11,8 @@
 #include "hubd/price/price.h"
 #include "shm/pubtab.h"
 
-static int
-load_files(const struct hub_conf *conf, struct price_blob **blob, char *error,
+int
+prices_load(const struct hub_conf *conf, struct price_blob **blob, char *error,
     size_t cap)
 {
 	const char *paths[CONF_LIST_MAX];
@@ -57,9 +57,8 @@ prices_retry(struct billing *b)
 		loop_timer_set_ms(b->price_timer, PRICE_RETRY_MS);
 }
 
-/* Takes the blob over. */
-static void
-put_in_force(struct billing *b, struct price_blob *blob)
+void
+prices_put_in_force(struct billing *b, struct price_blob *blob)
 {
 	const struct price_blob *now = pub_prices(b->shm);
 
@@ -76,12 +75,37 @@ put_in_force(struct billing *b, struct price_blob *blob)
 	prices_retry(b);
 }
 
+void
+prices_reloaded(struct billing *b, uint32_t cookie)
+{
+	told(b, NULL); /* an older reload is overtaken by this one */
+	b->price_reload = true;
+	b->price_cookie = cookie;
+	if (b->price_waiting == NULL)
+		told(b, NULL);
+}
+
 /* The newest that the hub knows: waiting, or published. */
 static const struct price_blob *
 newest(const struct billing *b)
 {
 	return (
 	    b->price_waiting != NULL ? b->price_waiting : pub_prices(b->shm));
+}
+
+/* The files as a table that may follow old, which may be NULL; -1 and error. */
+static int
+load_checked(struct billing *b, const struct price_blob *old,
+    struct price_blob **blob, char *error, size_t cap)
+{
+	if (prices_load(b->conf, blob, error, cap) == -1)
+		return (-1);
+	if (old != NULL && price_check_jump(old, *blob, error, cap) == -1) {
+		free(*blob);
+		return (-1);
+	}
+	(*blob)->time_ms = walltime_ms();
+	return (0);
 }
 
 /*
@@ -95,13 +119,8 @@ store_files(struct billing *b, const struct price_blob *old,
 	struct price_blob *fresh;
 	enum ledger_result r;
 
-	if (load_files(b->conf, &fresh, error, cap) == -1)
+	if (load_checked(b, old, &fresh, error, cap) == -1)
 		return (LEDGER_REFUSED);
-	if (old != NULL && price_check_jump(old, fresh, error, cap) == -1) {
-		free(fresh);
-		return (LEDGER_REFUSED);
-	}
-	fresh->time_ms = walltime_ms();
 	r = b->ops->price_put(b->store, fresh);
 	if (r == LEDGER_OK) {
 		*blob = fresh;
@@ -124,7 +143,7 @@ fall_back(struct billing *b, struct price_blob *stored, const char *error)
 	}
 	log_errx("prices: %s; version %llu of the store is in force", error,
 	    (unsigned long long)stored->version);
-	put_in_force(b, stored);
+	prices_put_in_force(b, stored);
 }
 
 /* Is what is published a version of this store? OK, MISSING or DOWN. */
@@ -151,6 +170,8 @@ prices_start(struct billing *b)
 	char error[512] = "";
 	enum ledger_result r;
 
+	if (b->shared != NULL)
+		return (shared_prices_start(b));
 	/* A billing process that starts anew changes nothing. */
 	if ((r = find_published(b)) != LEDGER_MISSING)
 		return (r);
@@ -163,8 +184,24 @@ prices_start(struct billing *b)
 	}
 	free(stored);
 	if (r == LEDGER_OK)
-		put_in_force(b, blob);
+		prices_put_in_force(b, blob);
 	return (r);
+}
+
+/* What the files are becomes a version of a store that several hubs share. */
+static int
+reload_shared(
+    struct billing *b, uint32_t cookie, bool force, char *error, size_t cap)
+{
+	struct price_blob *blob;
+	int rc;
+
+	if (load_checked(b, force ? NULL : newest(b), &blob, error, cap) == -1)
+		return (-1);
+	price_blob_seal(blob);
+	rc = shared_prices_reload(b, cookie, blob, error, cap);
+	free(blob);
+	return (rc);
 }
 
 int
@@ -177,12 +214,14 @@ prices_reload(
 		snprintf(error, cap, "the store is away");
 		return (-1);
 	}
+	if (b->shared != NULL)
+		return (reload_shared(b, cookie, force, error, cap));
 	if (store_files(b, force ? NULL : newest(b), &blob, error, cap) !=
 	    LEDGER_OK)
 		return (-1);
 	told(b, NULL); /* an older reload is overtaken by this one */
 	b->price_reload = true;
 	b->price_cookie = cookie;
-	put_in_force(b, blob);
+	prices_put_in_force(b, blob);
 	return (0);
 }

@@ -20,8 +20,8 @@ in_use(_Atomic uint32_t *n, uint32_t max)
 	return (v < max ? v : max);
 }
 
-static void
-take_over(struct billing *b)
+void
+publish_take_over(struct billing *b)
 {
 	struct pub_state *ps = shm_pub_state(b->shm);
 	struct pub_account account;
@@ -110,7 +110,8 @@ fill_parts(struct billing *b, const struct ledger_account *a, uint32_t row,
     int64_t left, struct pub_account *p)
 {
 	p->version = next_version(b, row);
-	p->store_seq = a->seq != 0 ? a->seq : p->version;
+	/* of a store of its own, what is published later is newer */
+	p->store_seq = a->owed[0] != '\0' ? a->seq : p->version;
 	if (a->owed[0] != '\0' &&
 	    amount_parse(b->sum, a->owed, strlen(a->owed)) == 0)
 		p->owed = amount_to_nano(b->sum, AMOUNT_UP).n;
@@ -127,6 +128,8 @@ publish_account(struct billing *b, const struct ledger_account *a)
 	int64_t left;
 	uint32_t row;
 
+	if (b->sink != NULL)
+		return (b->sink->account(b, a));
 	if (!dir_put(&b->accounts, a->id, a->name) ||
 	    (row = dir_take_row(&b->accounts, a->id)) == DIR_NO_ROW)
 		return (false);
@@ -175,6 +178,8 @@ publish_key(struct billing *b, const struct ledger_key *k, bool cut)
 	struct pub_key p;
 	uint32_t row;
 
+	if (b->sink != NULL)
+		return (b->sink->key(b, k, cut));
 	if (!dir_put(&b->keys, k->number, k->id))
 		return (false);
 	/* A key revoked before this hub started needs no row. */
@@ -202,6 +207,8 @@ publish_agent(struct billing *b, const struct ledger_agent *a)
 	    .draining = a->draining};
 	uint32_t row;
 
+	if (b->sink != NULL)
+		return (b->sink->agent(b, a));
 	if (!dir_put(&b->agents, a->id, a->name))
 		return (false);
 	if (a->revoked && dir_row(&b->agents, a->id) == DIR_NO_ROW)
@@ -252,7 +259,7 @@ load_agent(void *arg, const struct ledger_agent *a)
 }
 
 static void
-count_suspense(void *arg, const char *id, int64_t time_ms, const char *reason)
+count_suspense(void *arg, const struct ledger_suspense *s)
 {
 	++*(uint64_t *)arg;
 }
@@ -263,11 +270,11 @@ publish_load(struct billing *b)
 	struct pub_state *ps = shm_pub_state(b->shm);
 	uint64_t suspense = 0;
 
-	take_over(b);
+	publish_take_over(b);
 	if (b->ops->each_account(b->store, load_account, b) != LEDGER_OK ||
 	    b->ops->each_key(b->store, load_key, b) != LEDGER_OK ||
 	    b->ops->each_agent(b->store, load_agent, b) != LEDGER_OK ||
-	    b->ops->each_suspense(b->store, count_suspense, &suspense) !=
+	    b->ops->each_suspense(b->store, false, count_suspense, &suspense) !=
 		LEDGER_OK)
 		return (LEDGER_DOWN);
 	revoke_strangers(b);

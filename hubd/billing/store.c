@@ -3,6 +3,8 @@
  * lets it, and whatever finds it away is tried again, later and later. The
  * hub serves on what is published meanwhile.
  */
+#include <string.h>
+
 #include "common/log.h"
 #include "hubd/billing/billing.h"
 #include "shm/pubtab.h"
@@ -18,6 +20,13 @@ store_waits(const struct billing *b)
 {
 	return (b->backoff_ms != 0 &&
 		!monotime_reached(b->retry_at, monotime_now()));
+}
+
+bool
+store_is_shared(const struct billing *b)
+{
+	return (b->conf->store != NULL &&
+		strncmp(b->conf->store, "postgres", 8) == 0);
 }
 
 void
@@ -55,6 +64,8 @@ open_store(struct billing *b)
 		return (LEDGER_DOWN);
 	}
 	versions_init(&b->versions, b->ops, b->store);
+	if (store_is_shared(b))
+		shared_start(b);
 	return (LEDGER_OK);
 }
 
@@ -69,14 +80,19 @@ start_serving(struct billing *b)
 	return (r);
 }
 
+/* MISSING: it goes on later, when what it waits for has come. */
 static enum ledger_result
 step(struct billing *b)
 {
 	switch (b->stage) {
 	case STAGE_OPEN:
-		return (open_store(b));
+		if (b->store == NULL && open_store(b) != LEDGER_OK)
+			return (LEDGER_DOWN);
+		return (identity_publish(b));
 	case STAGE_TABLES:
 		return (publish_load(b));
+	case STAGE_WHOLE:
+		return (shared_whole(b));
 	case STAGE_OLD_ROWS:
 		return (oldrows_bill(b));
 	case STAGE_LEFTOVERS:
@@ -92,12 +108,16 @@ step(struct billing *b)
 void
 billing_advance(struct billing *b)
 {
+	enum ledger_result r;
+
 	while (b->stage != STAGE_SERVING) {
-		if (step(b) == LEDGER_DOWN) {
+		if ((r = step(b)) == LEDGER_DOWN) {
 			store_failed(b);
 			return;
 		}
 		store_worked(b);
+		if (r == LEDGER_MISSING)
+			return;
 		b->stage++;
 	}
 	intake_kick(b);

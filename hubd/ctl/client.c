@@ -14,6 +14,7 @@
 #include "hubd/ctl/ctl.h"
 
 #define ANSWER_MS  10000 /* a running hub that is silent for longer is sick */
+#define CHANGE_MS  30000 /* a shared store may take its time */
 #define CONNECT_MS 100	 /* between attempts while billing starts anew */
 #define SILENT	   "a hub runs, but its control socket does not answer"
 
@@ -129,25 +130,31 @@ send_all(int fd, struct buf *out, monotime_t deadline)
 	return (true);
 }
 
-/* Reads up to the end; false: not in time, too much, or an error. */
-static bool
-receive_all(int fd, struct buf *in, monotime_t deadline)
+/* Reads up to the end, or the beginning of a stream. NULL, or why not. */
+static const char *
+receive(int fd, struct buf *in, monotime_t deadline)
 {
 	ssize_t n;
 
 	for (;;) {
 		n = read(fd, buf_reserve(in, 65536), 65536);
 		if (n == 0)
-			return (buf_len(in) > 0);
+			break;
 		if (n > 0)
 			buf_commit(in, (size_t)n);
 		else if (errno != EAGAIN && errno != EINTR)
-			return (false);
+			return (SILENT);
 		else if (!await(fd, POLLIN, deadline))
-			return (false);
+			return (SILENT);
+		if (ctl_is_stream(in))
+			return (NULL);
 		if (buf_len(in) > CTL_ANSWER_MAX)
-			return (false);
+			return ("the answer is larger than 64 MiB: ask for "
+				"less at once");
 	}
+	if (buf_len(in) == 0)
+		return (SILENT);
+	return (buf_ptr(in)[buf_len(in) - 1] == '\n' ? NULL : CTL_CUT_OFF);
 }
 
 /* Takes the member "data" out of an answer; NULL if it has none. */
@@ -191,42 +198,57 @@ open_answer(struct buf *in, char *error, size_t cap)
 static int64_t
 patience_ms(const struct ctl_command *c)
 {
-	if (c->id == CTL_CMD_audit || c->id == CTL_CMD_backup ||
-	    c->id == CTL_CMD_reload)
+	if (c->who == CTL_QUERY || c->id == CTL_CMD_reload)
 		return (CTL_PATIENCE_MS);
-	return (ANSWER_MS);
+	return (c->who == CTL_CHANGE ? CHANGE_MS : ANSWER_MS);
+}
+
+/* Sends the request and takes what comes; data as ctl_ask(). */
+static struct json *
+converse(int fd, const struct ctl_request *request, char *error, size_t cap)
+{
+	monotime_t deadline =
+	    monotime_add_ms(monotime_now(), patience_ms(request->command));
+	struct buf out = {0}, in = {0};
+	struct json *data = NULL;
+	const char *why = NULL;
+
+	buf_addf(&out, "{\"cmd\":\"%s\",\"args\":", request->command->words);
+	buf_addspan(&out, buf_span(&request->args));
+	buf_addstr(&out, "}\n");
+	if (buf_len(&out) > CTL_REQUEST_MAX)
+		why = "the command is too long";
+	else if (!send_all(fd, &out, deadline))
+		why = SILENT;
+	else if ((why = receive(fd, &in, deadline)) == NULL) {
+		if (ctl_is_stream(&in))
+			ctl_copy_stream(fd, &in, stdout, error, cap);
+		else
+			data = open_answer(&in, error, cap);
+	}
+	if (why != NULL)
+		snprintf(error, cap, "%s", why);
+	buf_fini(&out);
+	buf_fini(&in);
+	return (data);
 }
 
 struct json *
 ctl_ask(const char *run_dir, const struct ctl_request *request, char *error,
     size_t cap)
 {
-	monotime_t start = monotime_now();
-	monotime_t deadline =
-	    monotime_add_ms(start, patience_ms(request->command));
-	struct buf out = {0}, in = {0};
-	struct json *data = NULL;
 	char path[PATH_MAX];
+	struct json *data;
 	int fd;
 
 	if (!path_in(path, sizeof(path), run_dir, CTL_SOCKET)) {
 		snprintf(error, cap, "%s: path too long", run_dir);
 		return (NULL);
 	}
-	if ((fd = dial(path, monotime_add_ms(start, ANSWER_MS), error, cap)) ==
-	    -1)
+	if ((fd = dial(path, monotime_add_ms(monotime_now(), ANSWER_MS), error,
+		 cap)) == -1)
 		return (NULL);
-	buf_addf(&out, "{\"cmd\":\"%s\",\"args\":", request->command->words);
-	buf_addspan(&out, buf_span(&request->args));
-	buf_addstr(&out, "}\n");
-	if (buf_len(&out) > CTL_REQUEST_MAX)
-		snprintf(error, cap, "the command is too long");
-	else if (send_all(fd, &out, deadline) && receive_all(fd, &in, deadline))
-		data = open_answer(&in, error, cap);
-	else
-		snprintf(error, cap, SILENT);
+	data = converse(fd, request, error, cap);
 	close(fd);
-	buf_fini(&out);
-	buf_fini(&in);
 	return (data);
 }

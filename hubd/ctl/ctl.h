@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/buf.h"
 #include "common/json.h"
@@ -54,11 +55,22 @@ enum ctl_hub { CTL_HUB_RUNS, CTL_HUB_NONE, CTL_HUB_UNKNOWN };
 enum ctl_hub ctl_hub_state(const char *run_dir, char *error, size_t cap);
 /*
  * Sends a request to billing and waits for the answer. Returns its data, the
- * caller's to free, or NULL. error is left alone on success; otherwise it
- * says why, and there may be data all the same.
+ * caller's to free, or NULL; a stream goes to standard output instead. error,
+ * which comes empty, stays so on success; otherwise it says why, and there
+ * may be data all the same.
  */
 struct json *ctl_ask(
     const char *run_dir, const struct ctl_request *, char *error, size_t cap);
+
+/* ---- stream.c ------------------------------------------------------------ */
+
+#define CTL_CUT_OFF "the answer was cut off before its end: see the hub's log"
+
+/* Does an answer begin as a stream? */
+bool ctl_is_stream(const struct buf *in);
+/* Copies the rest of it, of which in is what has been read so far. error is
+ * filled in if it does not end well. */
+void ctl_copy_stream(int fd, struct buf *in, FILE *to, char *error, size_t cap);
 
 /* ---- show*.c: documents made of shared memory ---------------------------- */
 

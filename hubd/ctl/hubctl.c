@@ -117,7 +117,7 @@ answer(const char *run_dir, const struct ctl_request *request, char *error,
 	struct json *data;
 	struct shm *shm;
 
-	if (request->command->who == CTL_BILLING)
+	if (request->command->who != CTL_SHM)
 		return (ctl_ask(run_dir, request, error, cap));
 	if ((shm = shm_open_readonly(run_dir)) == NULL) {
 		snprintf(error, cap, "%s: %s", run_dir,

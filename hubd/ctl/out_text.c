@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "hubd/ctl/out.h"
 #include "hubd/ctl/price_lines.h"
 #include "hubd/ctl/table.h"
@@ -121,8 +122,10 @@ static const struct view views[] = {
 	    {COLUMN_NAME, "PROVIDER", "provider"},
 	    {COLUMN_ID, "ESTIMATED", "estimated"}}},
     {"suspense", CTL_COMMANDS,
-	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"}},
-	{{COLUMN_NAME, "REASON", "reason"}}},
+	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"},
+	    {COLUMN_ID, "STATE", "state"}},
+	{{COLUMN_NAME, "REASON", "reason"}, {COLUMN_NAME, "WHY", "why"},
+	    {COLUMN_NAME, "BY", "by"}}},
 };
 
 static const struct view *
@@ -256,6 +259,20 @@ text_of(const struct json *object, const char *member)
 }
 
 static void
+put_spool(struct buf *out, const struct json *billing)
+{
+	const char *since = json_get_str(billing, "spooled_since");
+
+	if (json_get(billing, "shared_up") == NULL)
+		return;
+	buf_addf(out, "spool    %s rows wait", text_of(billing, "spooled"));
+	if (since != NULL)
+		buf_addf(out, " since %s", since);
+	buf_addf(out, ", the shared store is %s\n",
+	    json_get_bool(billing, "shared_up", false) ? "up" : "away");
+}
+
+static void
 put_status(struct buf *out, const struct json *s)
 {
 	const struct json *billing = json_get(s, "billing");
@@ -271,11 +288,16 @@ put_status(struct buf *out, const struct json *s)
 	buf_addf(out, "\nprices   version %s\n", text_of(s, "price_version"));
 	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
 	buf_addf(out, "calls    %s\n", text_of(s, "calls"));
+	buf_addf(out, "limits   %s\n",
+	    strcmp(text_of(s, "limits"), "share") == 0
+		? "THIS HUB'S SHARE: REDIS IS AWAY"
+		: text_of(s, "limits"));
 	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
 	    text_of(billing, "pid"), text_of(billing, "pending"),
 	    text_of(billing, "suspense"), text_of(billing, "store"));
 	buf_addstr(
 	    out, json_get_bool(billing, "store_up", true) ? "\n" : " (away)\n");
+	put_spool(out, billing);
 }
 
 /* ---- prices ------------------------------------------------------------- */
@@ -317,6 +339,65 @@ put_prices(
 	json_free(lines);
 }
 
+/* ---- usage --------------------------------------------------------------- */
+
+/* What groups may be called by, and their title. */
+static const char *const groups[][2] = {{"account", "ACCOUNT"},
+    {"model", "MODEL"}, {"day", "DAY"}, {"key", "KEY"}, {"agent", "AGENT"}};
+
+static struct column
+group_column(const struct json *row)
+{
+	struct column c = {COLUMN_NAME, "", ""};
+	size_t i;
+
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (json_get(row, groups[i][0]) == NULL)
+			continue;
+		c.member = groups[i][0];
+		c.title = groups[i][1];
+	}
+	return (c);
+}
+
+/* The groups, and under them, in the same columns, the total. */
+static void
+put_usage(struct buf *out, const struct json *data)
+{
+	const struct json *rows = json_get(data, "usage"), *row;
+	const struct json *total = json_get(data, "total");
+	struct column columns[] = {{COLUMN_END, NULL, NULL},
+	    {COLUMN_NUMBER, "REQUESTS", "requests"},
+	    {COLUMN_INPUT, "IN", "usage"}, {COLUMN_OUTPUT, "OUT", "usage"},
+	    {COLUMN_MONEY, "USD", "amount"}, {COLUMN_END, NULL, NULL}};
+	char name[] = "total", *member;
+	struct json *copies, label, list;
+	size_t i, n = 0;
+
+	if (rows == NULL || rows->first == NULL || total == NULL) {
+		buf_addstr(out, "no usage\n");
+		return;
+	}
+	columns[0] = group_column(rows->first);
+	member = xstrdup(columns[0].member);
+	for (row = rows->first; row != NULL; row = row->next)
+		n++;
+	copies = xcalloc(n + 1, sizeof(*copies));
+	for (i = 0, row = rows->first; row != NULL; row = row->next, i++) {
+		copies[i] = *row;
+		copies[i].next = &copies[i + 1];
+	}
+	label = (struct json){.type = JSON_STRING,
+	    .key = member,
+	    .text = name,
+	    .next = total->first};
+	copies[n] = (struct json){.type = JSON_OBJECT, .first = &label};
+	list = (struct json){.type = JSON_ARRAY, .first = copies};
+	table_put(out, &list, columns, NULL);
+	free(copies);
+	free(member);
+}
+
 static void
 show(
     struct buf *out, const struct ctl_command *command, const struct json *data)
@@ -327,7 +408,9 @@ show(
 		put_status(out, data);
 	else
 		put_members(out, data, longest_key(data));
-	if (command->id == CTL_CMD_show_prices)
+	if (command->id == CTL_CMD_show_usage)
+		put_usage(out, data);
+	else if (command->id == CTL_CMD_show_prices)
 		put_prices(out, command, data);
 	else
 		put_tables(out, command, data);

@@ -133,6 +133,27 @@ show_workers(const struct shm *shm, struct jout *j)
 
 /* ---- status ------------------------------------------------------------- */
 
+/* Of a store that several hubs share: does it answer, what waits for it. */
+static void
+put_shared(struct pub_state *pub, struct jout *j)
+{
+	int64_t since = atomic_load(&pub->spooled_since_ms);
+	char text[WHEN_TEXT];
+
+	if (strncmp(pub->store, "postgresql", sizeof(pub->store)) != 0)
+		return;
+	jout_kbool(j, "shared_up", atomic_load(&pub->shared_ok) != 0);
+	jout_kuint(j, "spooled", atomic_load(&pub->spooled));
+	jout_key(j, "spooled_since");
+	if (since > 0) {
+		when_format(since, text);
+		jout_str(j, text);
+	} else
+		jout_null(j);
+	show_text(j, "store_id", pub->store_id, sizeof(pub->store_id));
+	show_text(j, "hub_id", pub->hub_id, sizeof(pub->hub_id));
+}
+
 static void
 put_billing(const struct shm *shm, struct jout *j)
 {
@@ -146,7 +167,20 @@ put_billing(const struct shm *shm, struct jout *j)
 	show_text(j, "store", pub->store, sizeof(pub->store));
 	jout_kbool(j, "store_up", atomic_load(&pub->store_ok) != 0);
 	jout_kuint(j, "suspense", atomic_load(&pub->suspense));
+	put_shared(pub, j);
 	jout_end_object(j);
+}
+
+const char *
+show_limits_state(const struct shm *shm)
+{
+	static const char *const words[] = {
+	    [LIMITS_LOCAL] = "local",
+	    [LIMITS_SHARED] = "redis",
+	    [LIMITS_SHARE] = "share",
+	};
+
+	return (words[hub_limits(shm)]);
 }
 
 static void
@@ -193,6 +227,7 @@ show_status(const struct shm *shm, struct jout *j)
 	jout_kuint(j, "agents", hub_agents_up(shm));
 	jout_kuint(j, "calls", hub_calls_open(shm));
 	jout_kuint(j, "restarts", atomic_load(&run->restarts));
+	jout_kstr(j, "limits", show_limits_state(shm));
 	put_workers_short(shm, j);
 	put_billing(shm, j);
 	jout_end_object(j);

@@ -28,6 +28,9 @@ const char *show_agent_state(const struct agent_view *);
 /* Name of the agent of that id in the store, "" if there is none. */
 void show_agent_name(const struct shm *, uint32_t id, char out[PUB_NAME_MAX]);
 
+/* Who admits calls: "local", "redis", or "share" while Redis is away. */
+const char *show_limits_state(const struct shm *);
+
 /* Model patterns of one provider section: start with NULL; NULL at the end. */
 const char *show_next_glob(
     const struct registry_announce *, uint32_t provider, const char *last);

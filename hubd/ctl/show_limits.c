@@ -99,6 +99,7 @@ void
 show_limits(const struct shm *shm, struct jout *j)
 {
 	jout_begin_object(j);
+	jout_kstr(j, "limits", show_limits_state(shm));
 	put_keys(shm, j);
 	put_accounts(shm, j);
 	jout_end_object(j);

@@ -19,6 +19,7 @@
 #include "shm/usage.h"
 
 #define LEDGER_NAME_MAX 64 /* of accounts, keys, agents; with terminator */
+#define LEDGER_ID_MAX	40 /* of a UUID as text */
 
 struct ledger; /* an open store */
 
@@ -116,6 +117,19 @@ struct ledger_object {
 	bool billed; /* of a batch */
 };
 
+/* What became of a row in suspense. */
+enum suspense_how { SUSPENSE_WAITS, SUSPENSE_RETRIED, SUSPENSE_DROPPED };
+
+struct ledger_suspense {
+	int64_t number; /* of this one: an id may have several */
+	char id[REQ_ID_TEXT];
+	int64_t time_ms;
+	char reason[256];
+	enum suspense_how how;
+	int64_t resolved_ms; /* 0: it waits */
+	char by[LEDGER_NAME_MAX], why[256];
+};
+
 enum ledger_change_kind { CHANGE_CHARGE, CHANGE_CREDIT, CHANGE_DEBIT };
 
 struct ledger_filter {
@@ -132,17 +146,47 @@ struct ledger_audit {
 	uint64_t bad_rows;     /* amount is not usage x price (full only), or
 				  row and charge differ */
 	uint64_t unchecked;    /* prices that this hubd cannot read (full) */
-	uint64_t suspense;
+	uint64_t suspense;     /* that wait */
+	uint64_t sealed;       /* months in files of their own */
+	uint64_t absent;       /* of these, whose file is not there: only
+				  their recorded sums were counted */
+	char first_absent[8];  /* "2026-01", or "" */
 	char ledger_sum[AMOUNT_TEXT_MAX];  /* of amounts */
 	char charges_sum[AMOUNT_TEXT_MAX]; /* of charge changes */
 	char first_bad[128];		   /* which, or "" */
+};
+
+/* Whether a store is whole, apart from its sums. */
+struct ledger_check {
+	char schema[16]; /* its version */
+	uint64_t problems;
+	char first[256]; /* what is wrong, or "" */
 };
 
 struct ledger_ops {
 	const char *name; /* "sqlite" */
 	/* where: the folder (sqlite) or URL. NULL and error on failure. */
 	struct ledger *(*open)(const char *where, char *error, size_t cap);
+	/* The same for a process that only reads: all it reads is of one
+	 * state, that of its first look, and holds up nobody who writes. */
+	struct ledger *(*open_to_read)(
+	    const char *where, char *error, size_t cap);
 	void (*close)(struct ledger *);
+	/*
+	 * Tidying up (SQLite: its log is copied into the file) is part of
+	 * commits, which takes long when a reader has put it off for long.
+	 * Who asks is_untidy() takes it upon himself to have it done then: by
+	 * tidy() in another process, which holds up nobody, and tidy_rest()
+	 * after it. tidy(): OK, little is left; CONFLICT, somebody reads an
+	 * older state; DOWN. All NULL: there is nothing to tidy up.
+	 */
+	bool (*is_untidy)(struct ledger *);
+	enum ledger_result (*tidy)(const char *where);
+	void (*tidy_rest)(struct ledger *);
+	/* The UUID of the store, whoever opens it; "" while a shared one has
+	 * not been heard of. NULL if a backend has none. */
+	enum ledger_result (*store_id)(
+	    struct ledger *, char out[LEDGER_ID_MAX]);
 
 	/*
 	 * Books rows in one transaction: each row, its account's balance
@@ -165,22 +209,41 @@ struct ledger_ops {
 	 * that is there already. */
 	enum ledger_result (*suspend)(struct ledger *, req_id_t,
 	    const char *reason, const void *raw, size_t n);
-	enum ledger_result (*each_suspense)(struct ledger *,
-	    void (*fn)(
-		void *, const char *id, int64_t time_ms, const char *reason),
-	    void *);
+	/* In the order in which they came; all: also those resolved. */
+	enum ledger_result (*each_suspense)(struct ledger *, bool all,
+	    void (*fn)(void *, const struct ledger_suspense *), void *);
+	/* The oldest of that id that waits; *raw is the caller's to free.
+	 * MISSING: none does. */
+	enum ledger_result (*suspense_get)(struct ledger *, const char *id,
+	    struct ledger_suspense *, void **raw, size_t *n);
+	/* Notes what became of it (how, by, why, the time is now); it stays
+	 * for ever. CONFLICT: that is noted already; MISSING. */
+	enum ledger_result (*suspense_resolve)(
+	    struct ledger *, const struct ledger_suspense *);
 	enum ledger_result (*object_get)(
 	    struct ledger *, const char *id, struct ledger_object *);
 	/* Those with the last limit numbers, oldest first. */
 	enum ledger_result (*each_object)(struct ledger *, uint32_t limit,
 	    void (*fn)(void *, const struct ledger_object *), void *);
-	/* Newest first. */
+	/* All of one state of the store. MISSING: what there is was listed,
+	 * but a sealed month that was wanted is not here. */
 	enum ledger_result (*each_row)(struct ledger *,
 	    const struct ledger_filter *,
 	    void (*fn)(void *, const struct ledger_row *), void *);
 	/* Recomputes sums; full: also every row from usage and version. */
 	enum ledger_result (*audit)(
 	    struct ledger *, bool full, struct ledger_audit *);
+	/* Is what the store lies in whole: schema, files, references? */
+	enum ledger_result (*check)(struct ledger *, struct ledger_check *);
+	/*
+	 * One step, of a few milliseconds, of putting months away that ended
+	 * at or before that time; where to is the store's affair, and all
+	 * that reads rows finds them still. *more: there is another step to
+	 * do. REFUSED (logged): a month that cannot be put away. NULL in a
+	 * store that has nothing of the kind.
+	 */
+	enum ledger_result (*seal)(
+	    struct ledger *, int64_t ended_ms, bool *more);
 
 	/* With its first credit, in one transaction; NULL: none. */
 	enum ledger_result (*account_add)(struct ledger *, const char *name,

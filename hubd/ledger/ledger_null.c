@@ -41,7 +41,7 @@ null_close(struct ledger *l)
 	free(l->agents.items);
 	free(l->rows.items);
 	free(l->checkpoints.items);
-	free(l->suspense.items);
+	null_suspense_free(l);
 	free(l->changes.items);
 	free(l->objects.items);
 	free(l->prices.items);
@@ -82,8 +82,8 @@ find_row(const struct list *l, req_id_t id)
 	return (NULL);
 }
 
-static void
-drop_checkpoint(struct ledger *l, req_id_t id)
+void
+null_drop_checkpoint(struct ledger *l, req_id_t id)
 {
 	struct ledger_row *r = find_row(&l->checkpoints, id);
 
@@ -102,7 +102,7 @@ book_one(struct ledger *l, struct ledger_row *r)
 
 	null_object_before(l, r);
 	if (old != NULL) {
-		drop_checkpoint(l, r->id);
+		null_drop_checkpoint(l, r->id);
 		return (memcmp(old, r, sizeof(*r)) == 0 ? LEDGER_OK
 							: LEDGER_CONFLICT);
 	}
@@ -116,7 +116,7 @@ book_one(struct ledger *l, struct ledger_row *r)
 	null_add_text(a->balance, amount, true);
 	null_add_text(a->spent, amount, false);
 	amount_free(amount);
-	drop_checkpoint(l, r->id);
+	null_drop_checkpoint(l, r->id);
 	null_object_after(l, r);
 	return (LEDGER_OK);
 }
@@ -142,7 +142,7 @@ null_checkpoint(struct ledger *l, const struct ledger_row *rows, size_t n)
 	if (l->down)
 		return (LEDGER_DOWN);
 	for (i = 0; i < n; i++) {
-		drop_checkpoint(l, rows[i].id);
+		null_drop_checkpoint(l, rows[i].id);
 		null_append(&l->checkpoints, &rows[i]);
 	}
 	return (LEDGER_OK);
@@ -156,36 +156,6 @@ null_each_checkpoint(
 
 	for (i = 0; i < l->checkpoints.n && !l->down; i++)
 		fn(arg, null_item(&l->checkpoints, i));
-	return (l->down ? LEDGER_DOWN : LEDGER_OK);
-}
-
-static enum ledger_result
-null_suspend(struct ledger *l, req_id_t id, const char *reason, const void *raw,
-    size_t n)
-{
-	struct null_suspense s = {.id = id, .time_ms = walltime_ms()};
-
-	if (l->down)
-		return (LEDGER_DOWN);
-	snprintf(s.reason, sizeof(s.reason), "%s", reason);
-	null_append(&l->suspense, &s);
-	drop_checkpoint(l, id);
-	return (LEDGER_OK);
-}
-
-static enum ledger_result
-null_each_suspense(struct ledger *l,
-    void (*fn)(void *, const char *, int64_t, const char *), void *arg)
-{
-	const struct null_suspense *s;
-	char id[REQ_ID_TEXT];
-	size_t i;
-
-	for (i = 0; i < l->suspense.n && !l->down; i++) {
-		s = null_item(&l->suspense, i);
-		req_id_format(s->id, id);
-		fn(arg, id, s->time_ms, s->reason);
-	}
 	return (l->down ? LEDGER_DOWN : LEDGER_OK);
 }
 
@@ -235,6 +205,13 @@ null_audit(struct ledger *l, bool full, struct ledger_audit *out)
 	out->changes = l->rows.n + l->changes.n;
 	out->accounts = l->accounts.n;
 	out->suspense = l->suspense.n;
+	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+static enum ledger_result
+null_check(struct ledger *l, struct ledger_check *out)
+{
+	memset(out, 0, sizeof(*out));
 	return (l->down ? LEDGER_DOWN : LEDGER_OK);
 }
 
@@ -303,10 +280,13 @@ const struct ledger_ops ledger_null = {
     .each_checkpoint = null_each_checkpoint,
     .suspend = null_suspend,
     .each_suspense = null_each_suspense,
+    .suspense_get = null_suspense_get,
+    .suspense_resolve = null_suspense_resolve,
     .object_get = null_object_get,
     .each_object = null_each_object,
     .each_row = null_each_row,
     .audit = null_audit,
+    .check = null_check,
     .account_add = null_account_add,
     .account_change = null_account_change,
     .account_set = null_account_set,

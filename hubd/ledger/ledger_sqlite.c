@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,21 @@
 #include <sqlite3.h>
 
 #include "common/alloc.h"
+#include "common/failpoint.h"
 #include "common/log.h"
+#include "hubd/ledger/sqlite_months.h"
+#include "hubd/ledger/sqlite_seal.h"
 
-#define DB_FILE	       "hubd.db"
-#define SCHEMA_VERSION "2"
+#define SCHEMA_VERSION "3"
 #define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
+#define ASK_SPOOL      "SELECT count(*) FROM sqlite_schema WHERE name = 'owed'"
 #define BUSY_MS	       2000
-#define STMTS_MAX      64
-#define CIFS_MAGIC     0xff534d42
+/* Pages of the log. The pages at the tables' ends are in each commit: the
+ * longer the log, the fewer times they are copied out of it. */
+#define LOG_SMALL  4000
+#define LOG_LARGE  16000 /* 64 MB: copying them takes half a second and more */
+#define STMTS_MAX  96
+#define CIFS_MAGIC 0xff534d42
 
 struct kept_stmt {
 	const char *sql;
@@ -37,10 +45,20 @@ struct kept_stmt {
 
 struct ledger {
 	sqlite3 *db;
+	char *folder;
+	struct month_desk months;
 	struct kept_stmt kept[STMTS_MAX];
 	size_t nkept;
 	bool checkpoints; /* there may be some */
+	bool reader;	  /* in a transaction of its own up to its end */
+	bool watched;	  /* somebody sees to it that it is tidy */
+	bool untidy;
+	bool spool;
+	uint64_t waiting; /* in a spool: rows */
 };
+
+static const struct db_file own_file = {.name = "hubd.db"};
+static const struct db_file read_file = {.name = "hubd.db", .read_only = true};
 
 /* ---- statements ---------------------------------------------------------- */
 
@@ -213,6 +231,18 @@ db_set_checkpoints(struct ledger *l, bool may)
 	l->checkpoints = may;
 }
 
+bool
+db_is_spool(const struct ledger *l)
+{
+	return (l->spool);
+}
+
+uint64_t *
+db_waiting(struct ledger *l)
+{
+	return (&l->waiting);
+}
+
 int64_t
 db_now_ms(void)
 {
@@ -243,12 +273,39 @@ db_commit(struct ledger *l)
 	return (LEDGER_DOWN);
 }
 
+/* Done when it is compiled: a statement that is kept would do nothing. */
+void
+db_set_sync(struct ledger *l, bool sync)
+{
+	sqlite3_exec(l->db,
+	    sync ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+	    NULL, NULL, NULL);
+}
+
 void
 db_rollback(struct ledger *l)
 {
 	/* A full disk may have ended the transaction already. */
 	if (!sqlite3_get_autocommit(l->db))
 		sqlite3_exec(l->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+enum ledger_result
+db_begin_read(struct ledger *l)
+{
+	struct query q;
+
+	if (l->reader)
+		return (LEDGER_OK);
+	q = db_query(l, "BEGIN");
+	return (db_run(&q) == DB_DONE ? LEDGER_OK : LEDGER_DOWN);
+}
+
+void
+db_end_read(struct ledger *l)
+{
+	if (!l->reader)
+		db_rollback(l);
 }
 
 /* ---- opening ------------------------------------------------------------- */
@@ -315,27 +372,54 @@ set_up_library(void)
 }
 
 static int
-open_file(struct ledger *l, const char *path, char *error, size_t cap)
+open_with(
+    struct ledger *l, const char *path, int flags, char *error, size_t cap)
 {
-	if (create_private(path, 0, error, cap) == -1)
-		return (-1);
 	set_up_library();
-	if (sqlite3_open_v2(path, &l->db,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-		NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
+	    SQLITE_OK) {
 		snprintf(
 		    error, cap, "store: %s: %s", path, sqlite3_errmsg(l->db));
 		return (-1);
 	}
 	sqlite3_extended_result_codes(l->db, 1);
 	sqlite3_busy_timeout(l->db, BUSY_MS);
+	return (0);
+}
+
+static int
+copy_log(sqlite3 *db, int *frames, int *copied)
+{
+	return (sqlite3_wal_checkpoint_v2(
+	    db, NULL, SQLITE_CHECKPOINT_PASSIVE, frames, copied));
+}
+
+/* After each commit: so many pages are in the log. */
+static int
+on_log(void *arg, sqlite3 *db, const char *name, int frames)
+{
+	struct ledger *l = arg;
+
+	l->untidy = l->watched && frames >= LOG_LARGE;
+	if (frames >= LOG_SMALL && !l->untidy)
+		copy_log(db, NULL, NULL);
+	return (SQLITE_OK);
+}
+
+static int
+open_file(
+    struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
+{
+	if (read_only)
+		return (open_with(l, path, SQLITE_OPEN_READONLY, error, cap));
+	if (create_private(path, 0, error, cap) == -1 ||
+	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1)
+		return (-1);
+	sqlite3_wal_hook(l->db, on_log, l);
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-	    "PRAGMA journal_size_limit = 67108864; "
-	    /* The pages at the tables' ends are in each commit: the longer
-	     * the log, the fewer times they are copied out of it. */
-	    "PRAGMA wal_autocheckpoint = 4000",
+	    "PRAGMA journal_size_limit = 67108864",
 	    error, cap));
 }
 
@@ -354,29 +438,48 @@ ask(struct ledger *l, const char *sql, char *out, size_t cap)
 	sqlite3_finalize(stmt);
 }
 
+/* Each brings the store from that version to the next. */
+static const struct {
+	const char *from, *sql;
+} schemas[] = {
+    {"1", ledger_sqlite_schema_2},
+    {"2", ledger_sqlite_schema_3},
+};
+
 static int
-run_schemas(struct ledger *l, char *error, size_t cap)
+run_schemas(
+    struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
 	char answer[16];
+	size_t i;
 
 	ask(l, "SELECT count(*) FROM sqlite_schema", answer, sizeof(answer));
 	if (strcmp(answer, "0") == 0 &&
 	    execute(l, ledger_sqlite_schema, error, cap) == -1)
 		return (-1);
-	ask(l, ASK_VERSION, answer, sizeof(answer));
-	if (strcmp(answer, "1") == 0 &&
-	    execute(l, ledger_sqlite_schema_2, error, cap) == -1)
+	for (i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
+		ask(l, ASK_VERSION, answer, sizeof(answer));
+		if (strcmp(answer, schemas[i].from) == 0 &&
+		    execute(l, schemas[i].sql, error, cap) == -1)
+			return (-1);
+	}
+	ask(l, ASK_SPOOL, answer, sizeof(answer));
+	if (file->spool && strcmp(answer, "0") == 0 &&
+	    execute(l, ledger_spool_schema, error, cap) == -1)
 		return (-1);
 	return (0);
 }
 
 /* A new file gets all of it, one of an older hubd what has come since. */
 static int
-make_schema(struct ledger *l, char *error, size_t cap)
+make_schema(
+    struct ledger *l, const struct db_file *file, char *error, size_t cap)
 {
+	if (file->read_only)
+		return (0);
 	if (execute(l, "BEGIN IMMEDIATE", error, cap) == -1)
 		return (-1);
-	if (run_schemas(l, error, cap) == -1 ||
+	if (run_schemas(l, file, error, cap) == -1 ||
 	    execute(l, "COMMIT", error, cap) == -1) {
 		db_rollback(l);
 		return (-1);
@@ -405,36 +508,223 @@ check_schema(struct ledger *l, const char *path, char *error, size_t cap)
 	return (0);
 }
 
-static void
-sqlite_close(struct ledger *l)
+void
+db_close(struct ledger *l)
 {
 	size_t i;
 
 	if (l == NULL)
 		return;
+	seal_free(l->months.seal);
+	db_close(l->months.file);
+	free(l->folder);
 	for (i = 0; i < l->nkept; i++)
 		sqlite3_finalize(l->kept[i].stmt);
 	sqlite3_close(l->db);
 	free(l);
 }
 
-static struct ledger *
-sqlite_open(const char *where, char *error, size_t cap)
+static int
+load_months(struct ledger *l, char *error, size_t cap)
+{
+	if (months_refresh(l) == LEDGER_OK)
+		return (0);
+	snprintf(error, cap, "store: its months cannot be read");
+	return (-1);
+}
+
+struct ledger *
+db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 {
 	struct ledger *l = xcalloc(1, sizeof(*l));
-	char *path = xasprintf("%s/%s", where, DB_FILE);
+	char *path = xasprintf("%s/%s", where, file->name);
 
+	l->folder = xstrdup(where);
 	l->checkpoints = true; /* of the run before */
-
+	l->spool = file->spool;
 	if (refuse_network(where, error, cap) == -1 ||
-	    open_file(l, path, error, cap) == -1 ||
-	    make_schema(l, error, cap) == -1 ||
-	    check_schema(l, path, error, cap) == -1) {
-		sqlite_close(l);
+	    open_file(l, path, file->read_only, error, cap) == -1 ||
+	    make_schema(l, file, error, cap) == -1 ||
+	    check_schema(l, path, error, cap) == -1 ||
+	    load_months(l, error, cap) == -1) {
+		db_close(l);
 		l = NULL;
 	}
 	free(path);
 	return (l);
+}
+
+/* No log is needed: a file that was not finished is made anew. */
+static int
+begin_month(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	if (create_private(path, O_EXCL, error, cap) == -1 ||
+	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1 ||
+	    execute(l,
+		"PRAGMA journal_mode = OFF; PRAGMA synchronous = FULL; BEGIN",
+		error, cap) == -1)
+		return (-1);
+	return (execute(l, ledger_sqlite_schema_month, error, cap) == -1
+		    ? -1
+		    : execute(l, "COMMIT", error, cap));
+}
+
+static int
+find_month(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	if (access(path, F_OK) == -1 && errno == ENOENT)
+		return (-1);
+	return (open_with(l, path, SQLITE_OPEN_READONLY, error, cap));
+}
+
+struct ledger *
+db_open_month(
+    const char *where, const char *name, bool fresh, char *error, size_t cap)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+	char *path = xasprintf("%s/%s", where, name);
+	int rc;
+
+	l->folder = xstrdup(where);
+	rc = fresh ? begin_month(l, path, error, cap)
+		   : find_month(l, path, error, cap);
+	if (rc == -1) {
+		db_close(l);
+		l = NULL;
+	}
+	free(path);
+	return (l);
+}
+
+const char *
+db_folder(const struct ledger *l)
+{
+	return (l->folder);
+}
+
+struct month_desk *
+db_months(struct ledger *l)
+{
+	return (&l->months);
+}
+
+/* ---- identity ------------------------------------------------------------ */
+
+enum ledger_result
+db_meta_get(struct ledger *l, const char *name, char *out, size_t cap)
+{
+	struct query q = db_query(l, "SELECT value FROM meta WHERE name = ?");
+	enum db_step step;
+
+	db_bind_text(&q, name);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		db_text(&q, out, cap);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
+}
+
+enum ledger_result
+db_meta_set(struct ledger *l, const char *name, const char *value)
+{
+	struct query q =
+	    db_query(l, "INSERT OR REPLACE INTO meta VALUES (?, ?)");
+
+	db_bind_text(&q, name);
+	db_bind_text(&q, value);
+	return (db_result(db_run(&q)));
+}
+
+/* Made when it is asked for first. */
+static enum ledger_result
+sqlite_store_id(struct ledger *l, char out[LEDGER_ID_MAX])
+{
+	enum ledger_result rc = db_meta_get(l, "store_id", out, LEDGER_ID_MAX);
+
+	if (rc != LEDGER_MISSING)
+		return (rc);
+	req_id_format(uuid_random(), out);
+	return (db_meta_set(l, "store_id", out));
+}
+
+static struct ledger *
+sqlite_open(const char *where, char *error, size_t cap)
+{
+	return (db_open(where, &own_file, error, cap));
+}
+
+/* The transaction begins with the first look, and lasts as long as the
+ * reader. */
+static struct ledger *
+sqlite_open_to_read(const char *where, char *error, size_t cap)
+{
+	struct ledger *l = db_open(where, &read_file, error, cap);
+
+	if (l == NULL)
+		return (NULL);
+	l->reader = true;
+	if (execute(l,
+		"PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; BEGIN; "
+		"SELECT 1 FROM meta",
+		error, cap) == 0)
+		return (l);
+	db_close(l);
+	return (NULL);
+}
+
+/* ---- tidying up ---------------------------------------------------------- */
+
+bool
+db_is_untidy(struct ledger *l)
+{
+	l->watched = true;
+	return (l->untidy);
+}
+
+void
+db_tidy_rest(struct ledger *l)
+{
+	copy_log(l->db, NULL, NULL);
+	l->untidy = false;
+}
+
+/* What has come meanwhile is copied, too, until that is little. */
+static enum ledger_result
+copy_out(sqlite3 *db)
+{
+	int frames, copied = 0, before;
+
+	do {
+		before = copied;
+		if (copy_log(db, &frames, &copied) != SQLITE_OK)
+			return (LEDGER_DOWN);
+		if (frames - copied < LOG_SMALL)
+			return (LEDGER_OK);
+	} while (copied > before);
+	return (LEDGER_CONFLICT);
+}
+
+enum ledger_result
+db_tidy(const char *where, const char *file)
+{
+	struct ledger l = {0};
+	char *path = xasprintf("%s/%s", where, file), error[200];
+	enum ledger_result r = LEDGER_DOWN;
+
+	/* without a look at the file SQLite knows of no log */
+	if (open_with(&l, path, SQLITE_OPEN_READWRITE, error, sizeof(error)) ==
+		0 &&
+	    execute(&l, "SELECT 1 FROM meta", error, sizeof(error)) == 0)
+		r = copy_out(l.db);
+	sqlite3_close(l.db);
+	free(path);
+	return (r);
+}
+
+static enum ledger_result
+sqlite_tidy(const char *where)
+{
+	return (db_tidy(where, own_file.name));
 }
 
 /* ---- backup -------------------------------------------------------------- */
@@ -458,39 +748,95 @@ copy_into(struct ledger *l, sqlite3 *to)
 		    : -1);
 }
 
-static enum ledger_result
-sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
+static int
+write_copy(struct ledger *l, const char *path, char *error, size_t cap)
 {
 	sqlite3 *to = NULL;
 	int rc = -1;
 
 	if (create_private(path, O_EXCL, error, cap) == -1)
-		return (LEDGER_REFUSED);
+		return (-1);
 	if (sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL) ==
 	    SQLITE_OK)
 		rc = copy_into(l, to);
-	if (rc == -1) {
+	if (rc == -1)
 		snprintf(
 		    error, cap, "backup: %s: %s", path, sqlite3_errmsg(to));
-		unlink(path);
-	}
 	sqlite3_close(to);
-	return (rc == 0 ? LEDGER_OK : LEDGER_DOWN);
+	(void)FAILPOINT("backup.written");
+	return (rc);
+}
+
+/* So that its name outlives a power loss as the file does. */
+static void
+sync_folder(const char *path)
+{
+	char *copy = xstrdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd != -1) {
+		if (fsync(fd) == -1)
+			log_warn("backup: %s", path);
+		close(fd);
+	}
+	free(copy);
+}
+
+static int
+put_in_place(const char *part, const char *path, char *error, size_t cap)
+{
+	if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
+		sync_folder(path);
+		return (0);
+	}
+	snprintf(error, cap, "backup: %s: %s", path, strerror(errno));
+	return (-1);
+}
+
+/* What has that name is whole, however this ends. */
+static enum ledger_result
+sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
+{
+	enum ledger_result r = LEDGER_OK;
+	char *part;
+
+	if (access(path, F_OK) == 0) {
+		snprintf(error, cap, "backup: %s is there already", path);
+		return (LEDGER_REFUSED);
+	}
+	part = xasprintf("%s.part.%d", path, (int)getpid());
+	if (write_copy(l, part, error, cap) == -1)
+		r = LEDGER_DOWN;
+	else if (put_in_place(part, path, error, cap) == -1)
+		r = LEDGER_REFUSED;
+	if (r != LEDGER_OK)
+		unlink(part);
+	free(part);
+	return (r);
 }
 
 const struct ledger_ops ledger_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
-    .close = sqlite_close,
+    .open_to_read = sqlite_open_to_read,
+    .is_untidy = db_is_untidy,
+    .tidy = sqlite_tidy,
+    .tidy_rest = db_tidy_rest,
+    .close = db_close,
+    .store_id = sqlite_store_id,
     .book = sqlite_book,
     .checkpoint = sqlite_checkpoint,
     .each_checkpoint = sqlite_each_checkpoint,
     .suspend = sqlite_suspend,
     .each_suspense = sqlite_each_suspense,
+    .suspense_get = sqlite_suspense_get,
+    .suspense_resolve = sqlite_suspense_resolve,
     .object_get = sqlite_object_get,
     .each_object = sqlite_each_object,
     .each_row = sqlite_each_row,
     .audit = sqlite_audit,
+    .check = sqlite_check,
+    .seal = sqlite_seal,
     .account_add = sqlite_account_add,
     .account_change = sqlite_account_change,
     .account_set = sqlite_account_set,

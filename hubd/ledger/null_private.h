@@ -11,9 +11,9 @@ struct list {
 };
 
 struct null_suspense {
-	req_id_t id;
-	int64_t time_ms;
-	char reason[128];
+	struct ledger_suspense s;
+	void *raw;
+	size_t n;
 };
 
 struct null_object {
@@ -57,6 +57,20 @@ enum ledger_result null_object_get(
     struct ledger *l, const char *id, struct ledger_object *out);
 enum ledger_result null_each_object(struct ledger *l, uint32_t limit,
     void (*fn)(void *, const struct ledger_object *), void *arg);
+
+/* Operations (struct ledger_ops) of null_suspense.c. */
+enum ledger_result null_suspend(struct ledger *l, req_id_t id,
+    const char *reason, const void *raw, size_t n);
+enum ledger_result null_each_suspense(struct ledger *l, bool all,
+    void (*fn)(void *, const struct ledger_suspense *), void *arg);
+enum ledger_result null_suspense_get(struct ledger *l, const char *id,
+    struct ledger_suspense *s, void **raw, size_t *n);
+enum ledger_result null_suspense_resolve(
+    struct ledger *l, const struct ledger_suspense *s);
+void null_suspense_free(struct ledger *l);
+
+/* The copy of a call still open is not needed any more. */
+void null_drop_checkpoint(struct ledger *, req_id_t);
 
 /* Operations (struct ledger_ops) of null_tables.c. */
 enum ledger_result null_account_add(

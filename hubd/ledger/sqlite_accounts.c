@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ACCOUNT_COLUMNS "id, name, disabled, overdraft, balance, spent"
 #define KEY_COLUMNS                                                           \
 	"number, id, account, name, hash, old_hash, old_until_ms, rpm, tpm, " \
 	"concurrency, expires_ms, created_ms, revoked, models"
@@ -220,7 +219,7 @@ sqlite_account_set(
 	return (db_result(step));
 }
 
-static void
+void
 account_read(struct query *q, struct ledger_account *a)
 {
 	memset(a, 0, sizeof(*a));
@@ -281,6 +280,24 @@ hash_read(struct query *q, uint8_t out[32])
 		memcpy(out, p, n);
 }
 
+void
+key_bind(struct query *q, const struct ledger_key *k)
+{
+	db_bind_text(q, k->id);
+	db_bind_int(q, k->account);
+	db_bind_text(q, k->name);
+	db_bind_blob(q, k->hash, sizeof(k->hash));
+	db_bind_blob(q, k->old_hash, sizeof(k->old_hash));
+	db_bind_int(q, k->old_until_ms);
+	db_bind_int(q, k->rpm);
+	db_bind_int(q, (int64_t)k->tpm);
+	db_bind_int(q, k->concurrency);
+	db_bind_int(q, k->expires_ms);
+	db_bind_int(q, k->created_ms);
+	db_bind_int(q, k->revoked);
+	db_bind_text(q, k->models);
+}
+
 enum ledger_result
 sqlite_key_put(struct ledger *l, struct ledger_key *k)
 {
@@ -298,19 +315,7 @@ sqlite_key_put(struct ledger *l, struct ledger_key *k)
 	    "models = excluded.models RETURNING number");
 	enum db_step step;
 
-	db_bind_text(&q, k->id);
-	db_bind_int(&q, k->account);
-	db_bind_text(&q, k->name);
-	db_bind_blob(&q, k->hash, sizeof(k->hash));
-	db_bind_blob(&q, k->old_hash, sizeof(k->old_hash));
-	db_bind_int(&q, k->old_until_ms);
-	db_bind_int(&q, k->rpm);
-	db_bind_int(&q, (int64_t)k->tpm);
-	db_bind_int(&q, k->concurrency);
-	db_bind_int(&q, k->expires_ms);
-	db_bind_int(&q, k->created_ms);
-	db_bind_int(&q, k->revoked);
-	db_bind_text(&q, k->models);
+	key_bind(&q, k);
 	step = db_step(&q);
 	if (step == DB_ROW) {
 		k->number = (uint32_t)db_int(&q);
@@ -360,7 +365,7 @@ sqlite_each_key(
 
 /* ---- agents -------------------------------------------------------------- */
 
-static void
+void
 agent_bind(struct query *q, const struct ledger_agent *a)
 {
 	db_bind_text(q, a->name);

@@ -11,32 +11,10 @@
 #include <string.h>
 
 #include "common/alloc.h"
-#include "hubd/price/price.h"
+#include "hubd/ledger/sqlite_audit.h"
 
-#define VERSIONS_KEPT 8
-
-/* What the changes of one account add up to. */
-struct tally {
-	struct ledger_account account;
-	amount_t *balance, *charges;
-};
-
-struct audit {
-	struct ledger *l;
-	struct ledger_audit *out;
-	struct tally *tallies; /* ascending by id */
-	size_t n, room;
-	struct price_blob *versions[VERSIONS_KEPT];
-	unsigned next_version; /* place of the one to be replaced */
-	uint64_t unreadable;   /* a version that is there, but not for us */
-	amount_t *scratch, *ledger_sum, *charges_sum;
-};
-
-static void first_bad(struct audit *, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-first_bad(struct audit *a, const char *fmt, ...)
+void
+audit_bad(struct audit *a, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -47,9 +25,8 @@ first_bad(struct audit *a, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* False and zero if the text is no amount. */
-static bool
-read_amount(amount_t *a, const char *text)
+bool
+audit_amount(amount_t *a, const char *text)
 {
 	if (amount_parse(a, text, strlen(text)) == 0)
 		return (true);
@@ -57,10 +34,10 @@ read_amount(amount_t *a, const char *text)
 	return (false);
 }
 
-static bool
-equals(struct audit *a, const char *text, const amount_t *expected)
+bool
+audit_equals(struct audit *a, const char *text, const amount_t *expected)
 {
-	return (read_amount(a->scratch, text) &&
+	return (audit_amount(a->scratch, text) &&
 		amount_cmp(a->scratch, expected) == 0);
 }
 
@@ -76,8 +53,10 @@ on_account(void *arg, const struct ledger_account *account)
 		a->tallies =
 		    xrealloc(a->tallies, a->room * sizeof(*a->tallies));
 	}
-	a->tallies[a->n++] =
-	    (struct tally){*account, amount_new(), amount_new()};
+	a->tallies[a->n++] = (struct tally){.account = *account,
+	    .balance = amount_new(),
+	    .charges = amount_new(),
+	    .sealed = amount_new()};
 }
 
 static int
@@ -89,11 +68,18 @@ compare_id(const void *key, const void *tally)
 	return ((*id > t->account.id) - (*id < t->account.id));
 }
 
+struct tally *
+audit_tally(struct audit *a, uint32_t account)
+{
+	return (a->n == 0 ? NULL
+			  : bsearch(&account, a->tallies, a->n,
+				sizeof(*a->tallies), compare_id));
+}
+
 static void
 add_change(struct audit *a, uint32_t account, bool charge)
 {
-	struct tally *t = bsearch(
-	    &account, a->tallies, a->n, sizeof(*a->tallies), compare_id);
+	struct tally *t = audit_tally(a, account);
 
 	if (t != NULL)
 		amount_add(t->balance, a->scratch);
@@ -122,8 +108,8 @@ sum_changes(struct audit *a)
 		account = (uint32_t)db_int(&q);
 		charge = db_int(&q) != 0;
 		db_text(&q, text, sizeof(text));
-		if (!read_amount(a->scratch, text))
-			first_bad(a, "balance change %" PRId64, id);
+		if (!audit_amount(a->scratch, text))
+			audit_bad(a, "balance change %" PRId64, id);
 		add_change(a, account, charge);
 		a->out->changes++;
 	}
@@ -140,11 +126,11 @@ judge_accounts(struct audit *a)
 	for (i = 0; i < a->n; i++) {
 		t = &a->tallies[i];
 		a->out->accounts++;
-		if (equals(a, t->account.balance, t->balance) &&
-		    equals(a, t->account.spent, t->charges))
+		if (audit_equals(a, t->account.balance, t->balance) &&
+		    audit_equals(a, t->account.spent, t->charges))
 			continue;
 		a->out->bad_accounts++;
-		first_bad(a, "account %s", t->account.name);
+		audit_bad(a, "account %s", t->account.name);
 	}
 }
 
@@ -157,71 +143,15 @@ audit_balances(struct audit *a)
 	if (rc == LEDGER_OK)
 		rc = sum_changes(a);
 	if (rc == LEDGER_OK)
+		rc = audit_months(a);
+	if (rc == LEDGER_OK)
 		judge_accounts(a);
 	return (rc);
 }
 
 /* ---- rows ---------------------------------------------------------------- */
 
-/* The price table of a row, from the few kept. OK, MISSING, DOWN, or REFUSED:
- * this hubd cannot read it. */
-static enum ledger_result
-version_of(struct audit *a, uint64_t version, const struct price_blob **out)
-{
-	enum ledger_result rc;
-	struct price_blob *b;
-	unsigned i;
-
-	for (i = 0; i < VERSIONS_KEPT; i++) {
-		*out = a->versions[i];
-		if (*out != NULL && (*out)->version == version)
-			return (LEDGER_OK);
-	}
-	if (version == 0)
-		return (LEDGER_MISSING);
-	if (version == a->unreadable)
-		return (LEDGER_REFUSED);
-	if ((rc = sqlite_price_get(a->l, version, &b)) != LEDGER_OK) {
-		if (rc == LEDGER_REFUSED)
-			a->unreadable = version;
-		return (rc);
-	}
-	i = a->next_version++ % VERSIONS_KEPT;
-	free(a->versions[i]);
-	*out = a->versions[i] = b;
-	return (LEDGER_OK);
-}
-
-/* Is the amount what usage and price version say? OK, CONFLICT: it is not,
- * REFUSED: nobody here can say, DOWN. */
-static enum ledger_result
-recompute(struct audit *a, const struct ledger_row *r)
-{
-	enum service_tier tier = service_tier_parse(r->tier, strlen(r->tier));
-	const struct price_entry *e = NULL;
-	const struct price_blob *b;
-	enum ledger_result rc;
-	amount_t *cost;
-	bool good;
-
-	if (r->price[0] != '\0') {
-		rc = version_of(a, r->price_version, &b);
-		if (rc == LEDGER_OK)
-			e = price_blob_find(b, span_str(r->price));
-		if (rc == LEDGER_OK ? e == NULL : rc == LEDGER_MISSING)
-			return (LEDGER_CONFLICT);
-		if (rc != LEDGER_OK)
-			return (rc);
-	}
-	cost = amount_new(); /* without a price, of nothing */
-	if (e != NULL)
-		price_cost(e, &r->usage, tier, cost);
-	good = equals(a, r->amount, cost);
-	amount_free(cost);
-	return (good ? LEDGER_OK : LEDGER_CONFLICT);
-}
-
-/* As recompute(). charge: the amount of the change with the row's id, "" if
+/* As recompute_row(). charge: the amount of the change with the row's id, "" if
  * none. */
 static enum ledger_result
 judge_row(
@@ -230,32 +160,30 @@ judge_row(
 	amount_t *amount = amount_new();
 	bool good;
 
-	good = read_amount(amount, r->amount);
+	good = audit_amount(amount, r->amount);
 	amount_add(a->ledger_sum, amount);
 	amount_neg(amount);
-	good = good && equals(a, charge, amount);
+	good = good && audit_equals(a, charge, amount);
 	amount_free(amount);
 	if (!good)
 		return (LEDGER_CONFLICT);
-	return (full ? recompute(a, r) : LEDGER_OK);
+	return (full ? recompute_row(&a->recompute, r) : LEDGER_OK);
 }
 
-/* false: the store is away. */
-static bool
-count_row(
-    struct audit *a, const struct ledger_row *r, const char *charge, bool full)
+bool
+audit_row(struct audit *a, const struct ledger_row *r, const char *charge)
 {
 	char id[REQ_ID_TEXT];
 
 	a->out->rows++;
-	switch (judge_row(a, r, charge, full)) {
+	switch (judge_row(a, r, charge, a->full)) {
 	case LEDGER_OK:
 		break;
 	case LEDGER_CONFLICT:
 	case LEDGER_MISSING:
 		a->out->bad_rows++;
 		req_id_format(r->id, id);
-		first_bad(a, "row %s", id);
+		audit_bad(a, "row %s", id);
 		break;
 	case LEDGER_REFUSED:
 		a->out->unchecked++;
@@ -267,7 +195,7 @@ count_row(
 }
 
 static enum ledger_result
-audit_rows(struct audit *a, bool full)
+audit_rows(struct audit *a)
 {
 	struct query q = db_query(a->l,
 	    "SELECT l.id, l.time_ms, l.account, key, agent, provider, "
@@ -283,7 +211,7 @@ audit_rows(struct audit *a, bool full)
 	while ((step = db_step(&q)) == DB_ROW) {
 		row_read(&q, &r);
 		db_text(&q, charge, sizeof(charge));
-		if (!count_row(a, &r, charge, full)) {
+		if (!audit_row(a, &r, charge)) {
 			step = DB_DOWN;
 			break;
 		}
@@ -305,7 +233,7 @@ audit_strays(struct audit *a)
 	while ((step = db_step(&q)) == DB_ROW) {
 		db_text(&q, ref, sizeof(ref));
 		a->out->bad_rows++;
-		first_bad(a, "charge %s", ref);
+		audit_bad(a, "charge %s", ref);
 	}
 	db_end(&q);
 	return (db_result(step));
@@ -314,7 +242,8 @@ audit_strays(struct audit *a)
 static enum ledger_result
 count_suspense(struct audit *a)
 {
-	struct query q = db_query(a->l, "SELECT count(*) FROM suspense");
+	struct query q =
+	    db_query(a->l, "SELECT count(*) FROM suspense WHERE how = ''");
 	enum db_step step = db_step(&q);
 
 	if (step == DB_ROW)
@@ -331,10 +260,10 @@ audit_fini(struct audit *a)
 	for (i = 0; i < a->n; i++) {
 		amount_free(a->tallies[i].balance);
 		amount_free(a->tallies[i].charges);
+		amount_free(a->tallies[i].sealed);
 	}
 	free(a->tallies);
-	for (i = 0; i < VERSIONS_KEPT; i++)
-		free(a->versions[i]);
+	recompute_fini(&a->recompute);
 	amount_free(a->scratch);
 	amount_free(a->ledger_sum);
 	amount_free(a->charges_sum);
@@ -343,21 +272,22 @@ audit_fini(struct audit *a)
 enum ledger_result
 sqlite_audit(struct ledger *l, bool full, struct ledger_audit *out)
 {
-	struct audit a = {.l = l, .out = out};
+	struct audit a = {.l = l, .out = out, .full = full};
 	enum ledger_result rc;
 
 	memset(out, 0, sizeof(*out));
 	/* All of it from one state of the store. */
-	if (db_begin(l) != LEDGER_OK)
+	if (db_begin_read(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	recompute_init(&a.recompute, &ledger_sqlite, l);
 	a.scratch = amount_new();
 	a.ledger_sum = amount_new();
 	a.charges_sum = amount_new();
 	if ((rc = audit_balances(&a)) == LEDGER_OK &&
-	    (rc = audit_rows(&a, full)) == LEDGER_OK &&
+	    (rc = audit_rows(&a)) == LEDGER_OK &&
 	    (rc = audit_strays(&a)) == LEDGER_OK)
 		rc = count_suspense(&a);
-	db_rollback(l);
+	db_end_read(l);
 	if (rc == LEDGER_OK &&
 	    (amount_format(a.ledger_sum, out->ledger_sum) == -1 ||
 		amount_format(a.charges_sum, out->charges_sum) == -1))

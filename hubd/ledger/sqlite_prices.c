@@ -52,16 +52,6 @@ sqlite_price_get(struct ledger *l, uint64_t version, struct price_blob **blob)
 	return (db_result(step));
 }
 
-/* The same prices, whenever they came into force? */
-static bool
-same_content(const struct price_blob *a, const struct price_blob *b)
-{
-	return (a->size == b->size && a->nentries == b->nentries &&
-		a->nbuckets == b->nbuckets && a->buckets_at == b->buckets_at &&
-		a->entries_at == b->entries_at &&
-		memcmp(a + 1, b + 1, a->size - sizeof(*a)) == 0);
-}
-
 static enum ledger_result
 next_version(struct ledger *l, uint64_t *version)
 {
@@ -99,7 +89,7 @@ sqlite_price_put(struct ledger *l, struct price_blob *b)
 	rc = sqlite_price_get(l, 0, &latest);
 	if (rc == LEDGER_DOWN)
 		return (rc);
-	if (latest != NULL && same_content(latest, b)) {
+	if (latest != NULL && price_blob_same(latest, b)) {
 		b->version = latest->version;
 		b->time_ms = latest->time_ms;
 		price_blob_seal(b);

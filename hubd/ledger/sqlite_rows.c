@@ -1,14 +1,12 @@
-/* Ledger rows in SQLite: booking, checkpoints, suspense, listing. */
+/* Ledger rows in SQLite: booking, checkpoints. */
 #include "hubd/ledger/ledger_sqlite.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
-#include "common/digits.h"
 #include "common/failpoint.h"
-#include "common/json.h"
+#include "hubd/ledger/sqlite_months.h"
 
 /* The sum of what one batch charges one account. */
 struct account_sum {
@@ -21,60 +19,13 @@ struct batch {
 	struct ledger *l;
 	struct account_sum *sums;
 	size_t nsums;
+	size_t fresh;	  /* rows that were not there */
 	amount_t *amount; /* of the row at hand */
 };
 
 /* ---- a row and its columns ----------------------------------------------- */
 
-/* {"input":12,"output":3}; false if a count has no place in the store. */
-static bool
-usage_write(const struct usage *u, char out[USAGE_TEXT_MAX])
-{
-	const char *kind;
-	size_t at = 0, n;
-	unsigned i;
-
-	for (i = 0; i < USAGE_KINDS; i++) {
-		if (u->n[i] == 0)
-			continue;
-		if (u->n[i] > INT64_MAX)
-			return (false);
-		kind = usage_kind_str(i);
-		n = strlen(kind);
-		assert(at + n + DIGITS_MAX + 6 < USAGE_TEXT_MAX);
-		out[at] = at == 0 ? '{' : ',';
-		at++;
-		out[at++] = '"';
-		memcpy(out + at, kind, n);
-		at += n;
-		out[at++] = '"';
-		out[at++] = ':';
-		at += digits_put(out + at, u->n[i]);
-	}
-	if (at == 0)
-		out[at++] = '{';
-	out[at++] = '}';
-	out[at] = '\0';
-	return (true);
-}
-
-/* What is no count of a known kind is read as none; audit then finds it. */
-static void
-usage_read(const char *text, struct usage *u)
-{
-	struct json *j = json_parse(span_str(text), NULL, 0);
-	int64_t n;
-	unsigned i;
-
-	for (i = 0; i < USAGE_KINDS; i++) {
-		n = json_get_int(j, usage_kind_str(i), 0);
-		u->n[i] = n > 0 ? (uint64_t)n : 0;
-	}
-	json_free(j);
-}
-
-/* Makes the texts of a row; false: the store refuses it. */
-static bool
+bool
 row_texts_make(
     const struct ledger_row *r, amount_t *scratch, struct row_texts *t)
 {
@@ -146,8 +97,8 @@ row_read(struct query *q, struct ledger_row *r)
 
 /* ---- booking ------------------------------------------------------------- */
 
-static enum db_step
-forget_checkpoint(struct ledger *l, const char *id)
+enum db_step
+checkpoint_forget(struct ledger *l, const char *id)
 {
 	struct query q;
 
@@ -180,8 +131,7 @@ row_delete(struct ledger *l, const char *id)
 	return (db_run(&q));
 }
 
-/* DB_ROW: the stored row is equal in every column. */
-static enum db_step
+enum db_step
 row_compare(struct ledger *l, const struct ledger_row *r, struct row_texts *t)
 {
 	struct query q = db_query(
@@ -227,7 +177,7 @@ settle_existing(
 {
 	switch (row_compare(b->l, r, t)) {
 	case DB_ROW:
-		return (db_result(forget_checkpoint(b->l, t->id)));
+		return (db_result(checkpoint_forget(b->l, t->id)));
 	case DB_DONE:
 		return (LEDGER_CONFLICT);
 	case DB_UNIQUE:
@@ -259,18 +209,42 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 	amount_neg(b->amount);
 	if (s->broken || amount_format(b->amount, charge) == -1)
 		return (unbook(b, t->id));
-	step = change_insert(
-	    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
+	if (db_is_spool(b->l))
+		step = spool_keep_object(b->l, r, t->id);
+	else
+		step = change_insert(
+		    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
 	if (step == DB_DOWN)
 		return (LEDGER_DOWN);
 	if (step != DB_DONE)
 		return (unbook(b, t->id));
 	amount_add(s->sum, b->amount);
+	b->fresh++;
 	if (object_after(b->l, r) != LEDGER_OK)
 		return (LEDGER_DOWN);
-	return (db_result(forget_checkpoint(b->l, t->id)));
+	return (db_result(checkpoint_forget(b->l, t->id)));
 }
 
+static enum ledger_result
+book_here(struct batch *b, const struct ledger_row *r, struct row_texts *t)
+{
+	switch (row_insert(b->l, r, t)) {
+	case DB_DONE:
+		return (book_new(b, r, t));
+	case DB_UNIQUE:
+		return (settle_existing(b, r, t));
+	case DB_FOREIGN:
+	case DB_REFUSED:
+		return (LEDGER_REFUSED);
+	case DB_ROW:
+	case DB_DOWN:
+		break;
+	}
+	return (LEDGER_DOWN);
+}
+
+/* A row of long ago may be in the file of a sealed month; where that is not
+ * here, nobody can say, and it is not booked a second time. */
 static enum ledger_result
 book_one(struct batch *b, struct ledger_row *r)
 {
@@ -280,19 +254,30 @@ book_one(struct batch *b, struct ledger_row *r)
 		return (LEDGER_DOWN);
 	if (!row_texts_make(r, b->amount, &t))
 		return (LEDGER_REFUSED);
-	switch (row_insert(b->l, r, &t)) {
+	switch (months_find(b->l, r, &t)) {
 	case DB_DONE:
-		return (book_new(b, r, &t));
+		return (book_here(b, r, &t));
+	case DB_ROW:
+		return (db_result(checkpoint_forget(b->l, t.id)));
 	case DB_UNIQUE:
-		return (settle_existing(b, r, &t));
-	case DB_FOREIGN:
+		return (LEDGER_CONFLICT);
 	case DB_REFUSED:
 		return (LEDGER_REFUSED);
-	case DB_ROW:
+	case DB_FOREIGN:
 	case DB_DOWN:
 		break;
 	}
 	return (LEDGER_DOWN);
+}
+
+static enum ledger_result
+charge_account(struct batch *b, const struct account_sum *s)
+{
+	enum ledger_result rc = account_apply(b->l, s->account, s->sum, true);
+
+	if (rc == LEDGER_OK && db_is_spool(b->l))
+		rc = spool_owe(b->l, s->account, s->sum);
+	return (rc);
 }
 
 static enum ledger_result
@@ -308,8 +293,7 @@ book_all(struct batch *b, struct ledger_row *rows, size_t n,
 	}
 	for (i = 0; i < b->nsums; i++) {
 		if (!b->sums[i].broken &&
-		    account_apply(b->l, b->sums[i].account, b->sums[i].sum,
-			true) != LEDGER_OK)
+		    charge_account(b, &b->sums[i]) != LEDGER_OK)
 			return (LEDGER_DOWN);
 	}
 	return (LEDGER_OK);
@@ -334,8 +318,10 @@ sqlite_book(struct ledger *l, struct ledger_row *rows, size_t n,
 		rc = db_commit(l);
 	else
 		db_rollback(l);
-	if (rc == LEDGER_OK)
+	if (rc == LEDGER_OK) {
 		look_for_checkpoints(l);
+		*db_waiting(l) += b.fresh;
+	}
 	for (i = 0; i < b.nsums; i++)
 		amount_free(b.sums[i].sum);
 	amount_free(b.amount);
@@ -392,109 +378,6 @@ sqlite_each_checkpoint(
 
 	while ((step = db_step(&q)) == DB_ROW) {
 		row_read(&q, &r);
-		fn(arg, &r);
-	}
-	db_end(&q);
-	return (db_result(step));
-}
-
-/* ---- suspense ------------------------------------------------------------ */
-
-/* OK, or CONFLICT if it is there already. */
-static enum ledger_result
-suspense_insert(struct ledger *l, const char *id, const char *reason,
-    const void *raw, size_t n)
-{
-	struct query q = db_query(l,
-	    "INSERT OR IGNORE INTO suspense (id, time_ms, reason, raw) "
-	    "VALUES (?, ?, ?, ?)");
-
-	db_bind_text(&q, id);
-	db_bind_int(&q, db_now_ms());
-	db_bind_text(&q, reason);
-	db_bind_blob(&q, raw, n);
-	if (db_run(&q) != DB_DONE)
-		return (LEDGER_DOWN);
-	return (db_changes(l) > 0 ? LEDGER_OK : LEDGER_CONFLICT);
-}
-
-enum ledger_result
-sqlite_suspend(struct ledger *l, req_id_t id, const char *reason,
-    const void *raw, size_t n)
-{
-	char text[REQ_ID_TEXT];
-	enum ledger_result rc;
-
-	req_id_format(id, text);
-	if (db_begin(l) != LEDGER_OK)
-		return (LEDGER_DOWN);
-	rc = suspense_insert(l, text, reason, raw, n);
-	/* Its checkpoint must not be billed after a restart either. */
-	if (rc != LEDGER_DOWN && forget_checkpoint(l, text) == DB_DONE)
-		return (db_commit(l) == LEDGER_OK ? rc : LEDGER_DOWN);
-	db_rollback(l);
-	return (LEDGER_DOWN);
-}
-
-enum ledger_result
-sqlite_each_suspense(struct ledger *l,
-    void (*fn)(void *, const char *, int64_t, const char *), void *arg)
-{
-	struct query q = db_query(
-	    l, "SELECT id, time_ms, reason FROM suspense ORDER BY seq");
-	char id[REQ_ID_TEXT], reason[256];
-	enum db_step step;
-	int64_t time_ms;
-
-	while ((step = db_step(&q)) == DB_ROW) {
-		db_text(&q, id, sizeof(id));
-		time_ms = db_int(&q);
-		db_text(&q, reason, sizeof(reason));
-		fn(arg, id, time_ms, reason);
-	}
-	db_end(&q);
-	return (db_result(step));
-}
-
-/* ---- listing ------------------------------------------------------------- */
-
-/* Texts of their own, so that each is answered from its index. */
-#define LIST_COLUMNS                                                     \
-	"SELECT l.id, time_ms, account, key, agent, provider, dialect, " \
-	"endpoint, model, price, tier, price_version, status, stream, "  \
-	"outcome, attempts, usage, amount, estimated, unpriced_kinds, "  \
-	"duration_ms, a.name FROM ledger l JOIN account a ON a.id = account "
-#define LIST_ALL "WHERE time_ms >= ? AND time_ms < ? "
-#define LIST_ONE "WHERE account = ? AND time_ms >= ? AND time_ms < ? "
-#define LIST_NEW "ORDER BY time_ms DESC, l.id DESC LIMIT ?"
-#define LIST_OLD "ORDER BY time_ms, l.id LIMIT ?"
-
-static const char *
-list_text(const struct ledger_filter *f)
-{
-	if (f->account != 0)
-		return (f->oldest_first ? LIST_COLUMNS LIST_ONE LIST_OLD
-					: LIST_COLUMNS LIST_ONE LIST_NEW);
-	return (f->oldest_first ? LIST_COLUMNS LIST_ALL LIST_OLD
-				: LIST_COLUMNS LIST_ALL LIST_NEW);
-}
-
-enum ledger_result
-sqlite_each_row(struct ledger *l, const struct ledger_filter *f,
-    void (*fn)(void *, const struct ledger_row *), void *arg)
-{
-	struct query q = db_query(l, list_text(f));
-	struct ledger_row r;
-	enum db_step step;
-
-	if (f->account != 0)
-		db_bind_int(&q, f->account);
-	db_bind_int(&q, f->since_ms == 0 ? INT64_MIN : f->since_ms);
-	db_bind_int(&q, f->until_ms == 0 ? INT64_MAX : f->until_ms);
-	db_bind_int(&q, f->limit == 0 ? -1 : (int64_t)f->limit);
-	while ((step = db_step(&q)) == DB_ROW) {
-		row_read(&q, &r);
-		db_text(&q, r.account_name, sizeof(r.account_name));
 		fn(arg, &r);
 	}
 	db_end(&q);

@@ -1,4 +1,4 @@
-/* hubd -n: would it start, and with how much memory? */
+/* hubd -n, -u: would it start, or take over, and with how much memory? */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "hubd/address.h"
 #include "hubd/master/master.h"
@@ -144,6 +145,44 @@ check_addresses(const struct conf_list *list)
 	return (0);
 }
 
+/* Whom a running hub asks before it makes place for him. */
+static int
+check_contract(const char *asked)
+{
+	if (asked == NULL || strcmp(asked, HANDOVER_CONTRACT) == 0)
+		return (0);
+	return (wrong("the hub that runs has %s, hubd %s has %s: stop the one, "
+		      "start the other",
+	    asked, VERSION, HANDOVER_CONTRACT));
+}
+
+/* Keys of TLS may be closed to the user that the hub has become: those that
+ * it has are handed over. */
+static int
+check_files(const struct master_options *o, const struct hub_conf *c)
+{
+	return ((o->asked == NULL ? check_tls(c) : 0) |
+		check_folder(c->run_dir) | check_folder(c->state_dir) |
+		check_identity(c));
+}
+
+static void
+say_fine(const struct master_options *o)
+{
+	if (o->asked != NULL)
+		printf(TAKES_OVER_BEGIN "%s" TAKES_OVER_END "\n", VERSION);
+	else
+		printf("%s: fine\n", o->path);
+}
+
+static int
+check_limits(struct hub_conf *c)
+{
+	const char *why = limits_resolve(c);
+
+	return (why == NULL ? 0 : wrong("limits: Redis's host: %s", why));
+}
+
 int
 master_check(const struct master_options *o)
 {
@@ -152,6 +191,9 @@ master_check(const struct master_options *o)
 	char error[512];
 	int r;
 
+	(void)FAILPOINT("check");
+	if (check_contract(o->asked) != 0)
+		return (1);
 	c = hub_conf_read(o->path, error, sizeof(error));
 	if (c == NULL)
 		return (wrong("%s", error));
@@ -162,10 +204,9 @@ master_check(const struct master_options *o)
 				 20),
 	    c->run_dir, c->workers);
 	r = check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
-	    check_tls(c) | check_folder(c->run_dir) |
-	    check_folder(c->state_dir) | check_identity(c);
+	    check_limits(c) | check_files(o, c);
 	if (r == 0)
-		printf("%s: fine\n", o->path);
+		say_fine(o);
 	hub_conf_free(c);
 	return (r == 0 ? 0 : 1);
 }

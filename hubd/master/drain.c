@@ -34,29 +34,32 @@ tell(struct seat *s)
 }
 
 static uint32_t
-workers_alive(const struct master *m)
+workers_alive(struct master *m)
 {
+	struct seat *s;
 	uint32_t i, n = 0;
 
-	for (i = 0; i < m->conf->workers; i++)
-		n += m->workers[i].pid != 0;
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
+		n += s->role == ROLE_WORKER && s->pid != 0;
 	return (n);
 }
 
 static void
 kill_workers(struct master *m)
 {
+	struct seat *s;
 	uint32_t i;
 
-	for (i = 0; i < m->conf->workers; i++) {
-		if (m->workers[i].pid != 0)
-			kill(m->workers[i].pid, SIGKILL);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
+		if (s->role == ROLE_WORKER && s->pid != 0)
+			kill(s->pid, SIGKILL);
 	}
 }
 
 void
 drain_begin(struct master *m, const char *why)
 {
+	struct seat *s;
 	uint32_t i;
 
 	if (is_draining(m))
@@ -65,10 +68,12 @@ drain_begin(struct master *m, const char *why)
 	notify_supervisor("STOPPING=1");
 	atomic_store(&shm_run_state(m->shm)->draining, 1);
 	enter(m, STAGE_DRAIN_WORKERS, m->conf->timeout.drain);
-	for (i = 0; i < m->conf->workers; i++) {
-		loop_timer_free(m->workers[i].respawn);
-		m->workers[i].respawn = NULL;
-		tell(&m->workers[i]);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
+		if (s->role != ROLE_WORKER)
+			continue;
+		loop_timer_free(s->respawn);
+		s->respawn = NULL;
+		tell(s);
 	}
 	drain_step(m);
 }

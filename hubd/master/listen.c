@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -109,28 +110,35 @@ listen_open(struct master *m)
 /* ---- sockets in run_dir ---------------------------------------------------
  */
 
+/* -1: logged. */
 static int
 open_unix(struct master *m, const char *name, mode_t mode)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	mode_t mask;
+	bool failed;
 	int fd, n;
 
 	n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/%s",
 	    m->conf->run_dir, name);
-	if (n < 0 || (size_t)n >= sizeof(sun.sun_path))
-		fatalx("%s/%s: too long a path", m->conf->run_dir, name);
+	if (n < 0 || (size_t)n >= sizeof(sun.sun_path)) {
+		log_errx("%s/%s: too long a path", m->conf->run_dir, name);
+		return (-1);
+	}
 	/* we hold the lock: whoever made it is gone */
-	if (unlink(sun.sun_path) == -1 && errno != ENOENT)
-		fatal("%s", sun.sun_path);
+	unlink(sun.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		fatal("%s", sun.sun_path);
 	mask = umask((mode_t)(0777 & ~mode));
-	if (bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    listen(fd, BACKLOG) == -1)
-		fatal("%s", sun.sun_path);
+	failed = fd == -1 ||
+		 bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+		 listen(fd, BACKLOG) == -1;
 	umask(mask);
+	if (failed) {
+		log_err("%s", sun.sun_path);
+		if (fd != -1)
+			close(fd);
+		return (-1);
+	}
 	if ((mode & 060) != 0 && m->who.has_admin &&
 	    chown(sun.sun_path, (uid_t)-1, m->who.admin_gid) == -1)
 		log_warn("giving %s to the admin group", sun.sun_path);
@@ -140,12 +148,29 @@ open_unix(struct master *m, const char *name, mode_t mode)
 void
 listen_open_local(struct master *m)
 {
-	char name[32];
-	uint32_t i;
+	if ((m->control = open_unix(m, CTL_SOCKET, 0660)) == -1)
+		exit(1);
+}
 
-	for (i = 0; i < m->conf->workers; i++) {
-		snprintf(name, sizeof(name), "relay.%u.sock", i);
-		m->relay[i] = open_unix(m, name, 0600);
-	}
-	m->control = open_unix(m, CTL_SOCKET, 0660);
+static const char *
+relay_name(uint32_t row, char buf[32])
+{
+	snprintf(buf, 32, "relay.%u.sock", row);
+	return (buf);
+}
+
+int
+listen_open_relay(struct master *m, uint32_t row)
+{
+	char name[32];
+
+	return (open_unix(m, relay_name(row, name), 0600));
+}
+
+void
+listen_remove_relay(struct master *m, uint32_t row)
+{
+	char name[32];
+
+	setup_remove_file(m, relay_name(row, name));
 }

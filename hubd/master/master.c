@@ -23,7 +23,23 @@ master_seat(struct master *m, uint32_t i)
 		return (&m->billing);
 	if (i == m->conf->workers + 1)
 		return (&m->admin_seat);
+	i -= m->conf->workers + 2;
+	if (i < RETIRED_PER_SLOT * m->conf->workers)
+		return (&m->retired[i]);
 	return (NULL);
+}
+
+bool
+master_all_ready(struct master *m)
+{
+	struct seat *s;
+	uint32_t i;
+
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
+		if (!s->retired && !s->ready)
+			return (false);
+	}
+	return (true);
 }
 
 struct seat *
@@ -63,7 +79,7 @@ on_signal(struct master *m, uint32_t sig)
 		reopen_logs(m);
 		break;
 	case SIGUSR2:
-		log_warnx("SIGUSR2: upgrades are not in this version");
+		upgrade_begin(m);
 		break;
 	}
 }
@@ -104,10 +120,13 @@ static void
 read_conf(struct master *m)
 {
 	char error[512];
+	const char *why;
 
 	m->conf = hub_conf_read(m->options.path, error, sizeof(error));
 	if (m->conf == NULL)
 		fatalx("%s", error);
+	if ((why = limits_resolve(m->conf)) != NULL)
+		fatalx("%s: limits: Redis's host: %s", m->options.path, why);
 	reload_apply_options(&m->options, m->conf);
 	log_init("master", (enum log_level)m->conf->log_level);
 	if (identity_find(m->conf, &m->who, error, sizeof(error)) == -1)
@@ -127,8 +146,8 @@ drop_privileges(struct master *m)
 	tls_warn_of_closed(m->conf, m->who.user);
 }
 
-static void
-start_children(struct master *m)
+void
+master_make_seats(struct master *m)
 {
 	uint32_t i;
 
@@ -136,6 +155,17 @@ start_children(struct master *m)
 	seat_init(m, &m->admin_seat, ROLE_ADMIN, 0);
 	for (i = 0; i < m->conf->workers; i++)
 		seat_init(m, &m->workers[i], ROLE_WORKER, i);
+	for (i = 0; i < RETIRED_PER_SLOT * m->conf->workers; i++) {
+		seat_init(m, &m->retired[i], ROLE_WORKER, 0);
+		m->retired[i].retired = true;
+	}
+}
+
+static void
+start_children(struct master *m)
+{
+	uint32_t i;
+
 	seat_spawn(&m->billing);
 	for (i = 0; i < m->conf->workers; i++)
 		seat_spawn(&m->workers[i]);
@@ -150,7 +180,10 @@ run(struct master *m)
 	loop_io_want(m->signal_io, LOOP_READ);
 	m->tick = loop_timer_new(m->loop, watch_tick, m);
 	m->last_tick = monotime_now();
-	start_children(m);
+	if (m->taking_over)
+		takeover_start(m);
+	else
+		start_children(m);
 	watch_tick(m);
 	loop_run(m->loop);
 }
@@ -168,14 +201,10 @@ kill_children(struct master *m)
 	}
 }
 
-int
-master_main(const struct master_options *o)
+/* Everything that is there before the first child. */
+static void
+set_up(struct master *m)
 {
-	static struct master the_master; /* as long as the process */
-	struct master *m = &the_master;
-
-	m->options = *o;
-	log_init("master", o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	read_conf(m);
 	/* what admin_group may read, it may whatever the shell's mask is */
 	umask(022);
@@ -191,10 +220,26 @@ master_main(const struct master_options *o)
 	setup_state_lock(m);
 	setup_memory(m);
 	listen_open_local(m);
+	master_make_seats(m);
 	/* until here whoever starts us reads of failures on stderr */
 	if (m->conf->log != NULL && log_open(m->conf->log) == -1)
 		fatal("%s", m->conf->log);
 	log_info("hubd %s starts, pid %d", VERSION, (int)getpid());
+}
+
+int
+master_main(const struct master_options *o)
+{
+	static struct master the_master; /* as long as the process */
+	struct master *m = &the_master;
+
+	m->options = *o;
+	log_init("master", o->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	upgrade_init(m, o->argv[0]);
+	if (handover_take(m))
+		watch_signals(m);
+	else
+		set_up(m);
 	run(m);
 	kill_children(m);
 	setup_remove_files(m);

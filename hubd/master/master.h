@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/buf.h"
 #include "common/loop.h"
 #include "common/monotime.h"
 #include "common/tls.h"
@@ -15,12 +16,26 @@
 struct master_options {
 	const char *path; /* of hubd.conf */
 	bool foreground, verbose;
+	char **argv;	   /* as this program was started */
+	const char *asked; /* -u: of a running hub, what it hands over */
 };
+
+/* What two programs must have in common for one to take over. */
+#define TEXT_OF(number)	  #number
+#define NUMBER_TEXT(name) TEXT_OF(name)
+#define HANDOVER_CONTRACT                                            \
+	"layout " NUMBER_TEXT(SHM_LAYOUT) ", protocol " NUMBER_TEXT( \
+	    HUB_PROTOCOL)
+/* What -u prints last if all is well: the version is between. */
+#define TAKES_OVER_BEGIN "hubd "
+#define TAKES_OVER_END	 " takes over"
 
 /* Runs the hub; the exit status. */
 int master_main(const struct master_options *);
-/* -n: says what is wrong, or what the hub would take; 0 or 1. */
+/* -n, -u: says what is wrong, or what the hub would take; 0 or 1. */
 int master_check(const struct master_options *);
+/* hubd -m: moves hubd.db into the store of the file; the exit status. */
+int master_move(const struct master_options *);
 
 /* One place for a child: a worker's slot, billing's, admin's. */
 struct seat {
@@ -34,6 +49,9 @@ struct seat {
 	struct loop_timer *respawn;
 	bool ready;	     /* has said so */
 	bool told_drain;     /* this child */
+	bool told_retire;    /* this child, for a successor */
+	bool retired;	     /* a worker whose slot is another's */
+	monotime_t deadline; /* of one that was told to retire */
 	monotime_t since;    /* it is taken, or empty */
 	monotime_t lost_at;  /* since when nobody serves a worker's slot; 0 */
 	int64_t delay_ms;    /* of the next start, if this one fails too */
@@ -60,6 +78,21 @@ struct identity {
 	gid_t admin_gid; /* of hubctl's users */
 };
 
+/* SIGUSR2: the program that is to follow us, while it is checked. */
+struct upgrade {
+	char *program; /* where it lies */
+	int binary;    /* what was found there; -1: none is under way */
+	pid_t pid;     /* of the check */
+	int out;       /* what it says */
+	struct loop_io *io;
+	struct buf said;
+	monotime_t deadline;
+	struct loop_work go; /* it is good */
+};
+
+/* Workers of programs before, as many at most for each slot. */
+#define RETIRED_PER_SLOT 2
+
 struct master {
 	struct master_options options;
 	struct hub_conf *conf;
@@ -81,7 +114,6 @@ struct master {
 	int lock, state_lock;
 	int listen[HUB_MAX_WORKERS][HUB_MAX_LISTEN];
 	int nlisten;
-	int relay[HUB_MAX_WORKERS];
 	int admin[HUB_MAX_LISTEN];
 	int nadmin;
 	int control;
@@ -93,10 +125,19 @@ struct master {
 
 	struct seat workers[HUB_MAX_WORKERS];
 	struct seat billing, admin_seat;
+
+	struct upgrade upgrade;
+	bool taking_over; /* not all children of this program are ready */
+	struct seat retired[RETIRED_PER_SLOT * HUB_MAX_WORKERS];
 };
 
-/* All seats, one after the other: from 0 until NULL. */
+/* All seats, one after the other: from 0 until NULL; those of the retired
+ * last. */
 struct seat *master_seat(struct master *, uint32_t i);
+/* All of them, empty. */
+void master_make_seats(struct master *);
+/* Are those of this program's children all ready? */
+bool master_all_ready(struct master *);
 struct seat *master_seat_of(struct master *, pid_t);
 /* "worker 3" */
 const char *seat_name(const struct seat *, char buf[32]);
@@ -118,11 +159,17 @@ void setup_memory(struct master *);
 /* After the drop: NULL, or the path that is closed to us, and why. */
 const char *setup_closed_path(const struct hub_conf *, const char **why);
 void setup_shm_sizes(const struct hub_conf *, struct shm_sizes *);
+/* Of that name in run_dir, if it is there. */
+void setup_remove_file(struct master *, const char *name);
 void setup_remove_files(struct master *);
 
 /* listen.c */
 void listen_open(struct master *);
 void listen_open_local(struct master *);
+/* The Unix listener of the worker in that process row, the caller's; -1
+ * (logged). Its name goes with listen_remove_relay(). */
+int listen_open_relay(struct master *, uint32_t row);
+void listen_remove_relay(struct master *, uint32_t row);
 
 /* tls.c */
 /* Reads certificates and keys; ends the process if they are no good. */
@@ -146,6 +193,8 @@ bool seat_send(struct seat *, uint32_t type, uint32_t cookie, uint32_t flags,
 void seat_send_fds(struct seat *, uint32_t type, const void *, size_t n,
     const int *fds, size_t nfds);
 void seat_vacate(struct seat *);
+/* Listens to a child that was there before us. */
+void seat_adopt(struct seat *);
 
 /* reap.c */
 void reap_children(struct master *);
@@ -154,6 +203,10 @@ void watch_tick(void *arg);
 /* Slots without a worker get a neighbour. */
 void watch_slots(struct master *);
 void watch_worker_ready(struct seat *);
+
+/* limits.c: puts addresses in the place of a name of Redis. What is wrong as
+ * a static text, or NULL. Asks the resolver, which may take its time. */
+const char *limits_resolve(struct hub_conf *);
 
 /* reload.c */
 void reload(
@@ -169,6 +222,34 @@ void drain_hasten(struct master *);
 /* Something has ended, or time has passed: goes on as far as it can. */
 void drain_step(struct master *);
 bool is_draining(const struct master *);
+
+/* upgrade.c */
+/* Finds where the program lies that was started as argv0; for later. */
+void upgrade_init(struct master *, const char *argv0);
+/* SIGUSR2: checks what lies there now, then executes it in our place. */
+void upgrade_begin(struct master *);
+/* Was that the check? */
+bool upgrade_reaped(struct master *, pid_t, int status);
+void upgrade_tick(struct master *, monotime_t now);
+
+/* handover.c */
+/* Executes that program in our place, with all that is ours. Returns if it
+ * cannot be done (logged); then nothing has changed. */
+void handover_give(struct master *, int binary);
+/* false: we were started as anybody is. Else all of the master is there but
+ * for its loop, and children sit in their seats: workers in those of the
+ * retired. */
+bool handover_take(struct master *);
+
+/* takeover.c */
+/* Starts children of this program; those of the one before retire as soon
+ * as there is somebody in their place. */
+void takeover_start(struct master *);
+/* Somebody is ready. */
+void takeover_step(struct master *);
+void takeover_tick(struct master *, monotime_t now);
+/* A child that had retired, or was about to, is gone. */
+void takeover_gone(struct seat *);
 
 /* message.c */
 void message_received(struct seat *, const struct channel_message *);

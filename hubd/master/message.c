@@ -2,35 +2,25 @@
 #include "common/log.h"
 #include "hubd/master/master.h"
 
-static bool
-all_ready(struct master *m)
-{
-	struct seat *s;
-	uint32_t i;
-
-	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
-		if (!s->ready)
-			return (false);
-	}
-	return (true);
-}
-
 static void
 on_ready(struct seat *s)
 {
 	struct master *m = s->m;
 
+	if (s->told_retire)
+		return; /* its place is not its own any more */
 	s->ready = true;
 	if (s->role == ROLE_WORKER)
 		watch_worker_ready(s);
 	/* admin has its memory read-only and cannot say so itself */
 	if (s->role == ROLE_ADMIN)
 		process_set_phase(&process_rows(m->shm)[s->row], PHASE_SERVING);
-	if (m->stage == STAGE_STARTING && all_ready(m)) {
+	if (m->stage == STAGE_STARTING && master_all_ready(m)) {
 		m->stage = STAGE_SERVING;
 		log_info("serving: %u workers", m->conf->workers);
 		daemon_ready(m);
 	}
+	takeover_step(m);
 	drain_step(m);
 }
 

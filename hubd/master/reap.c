@@ -34,7 +34,7 @@ log_death(struct seat *s, int status)
 	if (WIFSIGNALED(status))
 		log_warnx("%s (pid %d) was killed by signal %d", name,
 		    (int)s->pid, WTERMSIG(status));
-	else if (s->told_drain && WEXITSTATUS(status) == 0)
+	else if ((s->told_drain || s->told_retire) && WEXITSTATUS(status) == 0)
 		log_debug("%s (pid %d) is done", name, (int)s->pid);
 	else
 		log_warnx("%s (pid %d) ended with status %d%s%.*s", name,
@@ -127,6 +127,10 @@ on_death(struct seat *s, int status)
 		fail_start(s);
 	if (was_ready)
 		s->lost_at = monotime_now();
+	if (s->told_retire || s->retired) {
+		takeover_gone(s);
+		return;
+	}
 	delay = next_delay(s, was_ready);
 	seat_vacate(s);
 	if (is_wanted(s, status)) {
@@ -145,6 +149,8 @@ reap_children(struct master *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if ((s = master_seat_of(m, pid)) != NULL)
 			on_death(s, status);
+		else
+			(void)upgrade_reaped(m, pid, status);
 	}
 	if (is_draining(m)) /* a worker that is done leaves its slot */
 		watch_slots(m);
@@ -241,6 +247,7 @@ watch_tick(void *arg)
 {
 	struct master *m = arg;
 	monotime_t now = monotime_now();
+	struct seat *s;
 	uint32_t i;
 
 	/* stopped all together, as by a terminal: they get their time again */
@@ -248,10 +255,14 @@ watch_tick(void *arg)
 		m->watch_from = now;
 	m->last_tick = now;
 	process_beat(&process_rows(m->shm)[m->me.row], now);
-	for (i = 0; i < m->conf->workers; i++)
-		check_heartbeat(&m->workers[i], now);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
+		if (s->role == ROLE_WORKER)
+			check_heartbeat(s, now);
+	}
 	watch_slots(m);
 	tls_tick(m, now);
+	upgrade_tick(m, now);
+	takeover_tick(m, now);
 	drain_step(m);
 	loop_timer_set_ms(m->tick, TICK_MS);
 }

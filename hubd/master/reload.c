@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/alloc.h"
 #include "common/log.h"
 #include "common/notify.h"
 #include "hubd/master/master.h"
@@ -44,6 +45,20 @@ refuse(struct seat *asker, uint32_t cookie, const char *error)
 		    strlen(error));
 }
 
+/* A resolver that is away is no reason to refuse the rest. */
+static void
+find_redis(const struct hub_conf *old, struct hub_conf *fresh)
+{
+	const char *why = limits_resolve(fresh);
+
+	if (why == NULL)
+		return;
+	log_warnx(
+	    "limits: Redis's host: %s; it is looked for where it was", why);
+	free(fresh->limits);
+	fresh->limits = xstrdup(old->limits);
+}
+
 void
 reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 {
@@ -62,13 +77,17 @@ reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 	    (long long)(monotime_now().ns / 1000));
 	notify_supervisor(now);
 	reload_apply_options(&m->options, fresh);
+	find_redis(m->conf, fresh);
 	merged = hub_conf_merge(m->conf, fresh, tell_unchanged);
 	hub_conf_free(fresh);
 	hub_conf_free(m->conf);
 	m->conf = merged;
 	log_init("master", (enum log_level)merged->log_level);
-	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
-		push_conf(s, cookie, flags);
+	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
+		/* who only finishes does so by what it knows */
+		if (!s->retired)
+			push_conf(s, cookie, flags);
+	}
 	log_info("configuration reloaded");
 	notify_supervisor("READY=1");
 }

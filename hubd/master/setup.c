@@ -318,8 +318,8 @@ setup_memory(struct master *m)
 /* ---- the end --------------------------------------------------------------
  */
 
-static void
-remove_file(struct master *m, const char *name)
+void
+setup_remove_file(struct master *m, const char *name)
 {
 	char *path = xasprintf("%s/%s", m->conf->run_dir, name);
 
@@ -331,17 +331,14 @@ remove_file(struct master *m, const char *name)
 void
 setup_remove_files(struct master *m)
 {
-	char name[32];
 	uint32_t i;
 
-	for (i = 0; i < m->conf->workers; i++) {
-		snprintf(name, sizeof(name), "relay.%u.sock", i);
-		remove_file(m, name);
-	}
-	remove_file(m, CTL_SOCKET);
-	remove_file(m, "hubd.pid");
+	for (i = 0; i < m->shm->sizes.nprocs; i++)
+		listen_remove_relay(m, i);
+	setup_remove_file(m, CTL_SOCKET);
+	setup_remove_file(m, "hubd.pid");
 	if (m->clean) {
-		remove_file(m, "hubd.run");
-		remove_file(m, "hubd.pub");
+		setup_remove_file(m, "hubd.run");
+		setup_remove_file(m, "hubd.pub");
 	}
 }

@@ -167,3 +167,12 @@ price_blob_seal(struct price_blob *b)
 {
 	b->crc = price_blob_crc(b);
 }
+
+bool
+price_blob_same(const struct price_blob *a, const struct price_blob *b)
+{
+	return (a->size == b->size && a->nentries == b->nentries &&
+		a->nbuckets == b->nbuckets && a->buckets_at == b->buckets_at &&
+		a->entries_at == b->entries_at &&
+		memcmp(a + 1, b + 1, a->size - sizeof(*a)) == 0);
+}

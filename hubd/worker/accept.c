@@ -139,6 +139,14 @@ acceptor_remove(struct acceptor *a, uint32_t slot)
 }
 
 void
+acceptor_stop(struct acceptor *a)
+{
+	while (!LIST_EMPTY(&a->listeners))
+		remove_listener(LIST_FIRST(&a->listeners));
+	atomic_store(&a->w->row->neighbour, 0);
+}
+
+void
 acceptor_free(struct acceptor *a)
 {
 	while (!LIST_EMPTY(&a->listeners))

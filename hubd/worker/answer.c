@@ -559,9 +559,7 @@ on_close(struct upstream *up, uint32_t code)
 		request_break(r, API_ERR_agent_lost,
 		    r->user_left ? OUTCOME_CANCELLED : OUTCOME_FAILED);
 	} else if (code == H2_REFUSED_STREAM && r->state == REQUEST_SENT) {
-		r->attempts--; /* nothing was done there: it costs nothing */
-		r->spent[r->candidate->stage]--;
-		request_retry(r, API_OK);
+		request_retry_refused(r);
 	} else {
 		if (code == H2_INTERNAL_ERROR)
 			retry_note_failure(r);

@@ -9,6 +9,7 @@
 
 #define RETRY_KEEP 65536  /* bodies up to this are always kept */
 #define FEED_HIGH  131072 /* of a body queued for the session at once */
+#define AGAIN_MAX  2	  /* that those who refused are asked again */
 
 static struct span
 attempt_body(const struct request *r)
@@ -223,6 +224,24 @@ try_candidate(struct request *r, const struct candidate *c)
 	return (false);
 }
 
+/*
+ * -1: nobody is left. A stream that is refused has mostly crossed with the
+ * leave of its link: whoever did that is asked again, by his next link.
+ */
+static int
+pick(struct request *r, bool *full)
+{
+	monotime_t now = loop_now(r->w->loop);
+	int i = route_pick(r->w->shm, r->route, now, &r->tried, full);
+
+	if (i != -1 || r->refused == 0 || r->nrefused == AGAIN_MAX)
+		return (i);
+	r->nrefused++;
+	r->tried &= ~r->refused;
+	r->refused = 0;
+	return (route_pick(r->w->shm, r->route, now, &r->tried, full));
+}
+
 /* The next candidate that takes it, or the end with the last error. */
 static void
 try_next(struct request *r)
@@ -230,9 +249,7 @@ try_next(struct request *r)
 	bool full = false;
 	int i;
 
-	while (may_try_again(r) &&
-	       (i = route_pick(r->w->shm, r->route, loop_now(r->w->loop),
-		    &r->tried, &full)) != -1)
+	while (may_try_again(r) && (i = pick(r, &full)) != -1)
 		if (retry_may_ask(r, &r->route->c[i]) &&
 		    try_candidate(r, &r->route->c[i]))
 			return;
@@ -254,6 +271,7 @@ void
 request_round(struct request *r)
 {
 	r->tried = r->barred;
+	r->refused = 0;
 	try_next(r);
 }
 
@@ -275,6 +293,16 @@ request_retry(struct request *r, enum api_error why)
 	if (why != API_OK)
 		r->last_error = why;
 	try_next(r);
+}
+
+void
+request_retry_refused(struct request *r)
+{
+	r->attempts--; /* nothing was done there: it costs nothing */
+	r->spent[r->candidate->stage]--;
+	r->refused |= UINT32_C(1) << (r->candidate - r->route->c);
+	/* Or it is full, of calls of other hubs perhaps. */
+	request_retry(r, r->last_error == API_OK ? API_ERR_overloaded : API_OK);
 }
 
 void

@@ -378,7 +378,7 @@ on_head(struct client *c, const struct http1_head *h)
 
 	req_id_format(id, text);
 	counter_add(w->count, COUNT_requests, 1);
-	c->close = h->close;
+	c->close = h->close || w->retiring;
 	c->head_only = span_eq(h->method, SPAN("HEAD"));
 	change_state(c, CLIENT_BUSY);
 	c->access = access_begin(w, conn_peer(c->conn), h, text);

@@ -19,6 +19,7 @@ struct final {
 	call_ref_t call;
 	uint32_t cell;
 	nanousd_t cost;
+	struct lease *lease;
 	struct request *waits; /* for BOOKED; NULL: nobody */
 };
 
@@ -84,6 +85,8 @@ finals_collect(struct finals *f)
 		cell_add_money(
 		    shm, one->cell, f->w->child->me, (nanousd_t){-one->cost.n});
 		call_give_back(shm, &f->w->call_hint, one->call);
+		f->w->limiter->ops->booked(
+		    f->w->limiter, one->lease, loop_now(f->w->loop));
 		(void)FAILPOINT("worker.freed");
 		if (one->waits != NULL)
 			request_booked(one->waits);
@@ -123,13 +126,14 @@ name_row(struct finals *f, call_ref_t call)
 }
 
 void
-finals_add(struct finals *f, call_ref_t call, uint32_t cell, nanousd_t cost)
+finals_add(struct finals *f, call_ref_t call, uint32_t cell, nanousd_t cost,
+    struct lease *lease)
 {
 	if (f->n == f->cap) {
 		f->cap = f->cap ? f->cap * 2 : 256;
 		f->list = xrealloc(f->list, f->cap * sizeof(*f->list));
 	}
-	f->list[f->n++] = (struct final){call, cell, cost, NULL};
+	f->list[f->n++] = (struct final){call, cell, cost, lease, NULL};
 	if (f->n == 1)
 		loop_timer_set_ms(f->timer, COLLECT_MS);
 	name_row(f, call);
@@ -260,14 +264,15 @@ request_finish(struct request *r, enum call_outcome outcome, char *cost)
 	access_finish(r->access, outcome, &p, cost);
 	/* What is billed is in the row before the hold shrinks to it. */
 	call_set_progress(r->row, &p);
-	w->limiter->settle(w->shm, &r->admission, p.cost,
+	w->limiter->ops->settle(w->limiter, &r->admission, p.cost,
 	    usage_sum(&p.usage, USAGE_SIDE_INPUT) +
 		usage_sum(&p.usage, USAGE_SIDE_OUTPUT),
 	    now);
 	call_final(r->row, &p);
 	(void)FAILPOINT("worker.final");
 	finals_add(w->finals, r->call,
-	    cell_of_account(w->shm, r->admission.account_row), p.cost);
+	    cell_of_account(w->shm, r->admission.account_row), p.cost,
+	    r->admission.lease);
 	counter_add(w->count, outcome_counter[outcome], 1);
 	if (p.estimated[0] != '\0')
 		counter_add(w->count, COUNT_estimated, 1);

@@ -127,6 +127,12 @@ on_io(void *arg, int what)
 	}
 }
 
+uint32_t
+handshakes_count(const struct handshakes *all)
+{
+	return (all != NULL ? all->n : 0);
+}
+
 void
 handshake_new(struct handshakes *all, int fd)
 {

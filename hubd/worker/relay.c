@@ -67,20 +67,20 @@ static const struct pipe_ops to_ops = {
 };
 
 static int
-dial(const char *run_dir, uint32_t slot)
+dial(const char *run_dir, uint32_t row)
 {
 	struct sockaddr_un sun = {.sun_family = AF_UNIX};
 	int fd, n;
 
 	n = snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/relay.%u.sock",
-	    run_dir, slot);
+	    run_dir, row);
 	if (n < 0 || (size_t)n >= sizeof(sun.sun_path))
 		return (-1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return (-1);
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		log_warn("relay to worker %u", slot);
+		log_warn("relay to process row %u", row);
 		close(fd);
 		return (-1);
 	}
@@ -90,8 +90,7 @@ dial(const char *run_dir, uint32_t slot)
 struct pipe *
 relay_to(struct relay *r, uint32_t row)
 {
-	struct process_row *peer = &process_rows(r->w->shm)[row];
-	uint32_t generation = process_generation(peer);
+	uint32_t generation = process_generation(&process_rows(r->w->shm)[row]);
 	struct conn *conn;
 	int fd;
 
@@ -99,7 +98,7 @@ relay_to(struct relay *r, uint32_t row)
 		pipe_kill(r->to[row], "that worker is gone");
 	if (r->to[row] != NULL && !r->to[row]->dead)
 		return (r->to[row]);
-	if ((fd = dial(r->w->conf->run_dir, peer->slot)) == -1)
+	if ((fd = dial(r->w->conf->run_dir, row)) == -1)
 		return (NULL);
 	conn = conn_new(r->w->loop, fd, NULL, NULL);
 	r->to[row] = pipe_new(

@@ -45,6 +45,10 @@ request_new(struct client *c, const struct api_target *target,
 	r->key_number = who->key.number;
 	r->account_id = who->account_id;
 	r->admission.me = w->child->me;
+	r->admission.id = id;
+	r->admission.account = who->account_id;
+	r->admission.key = who->key.number;
+	r->admission.share = SHARE_WHOLE;
 	r->admission.key_row = who->key_row;
 	r->admission.account_row = who->account_row;
 	r->admission.unlimited = who->unlimited;
@@ -185,16 +189,16 @@ on_admitted(struct admission *a, enum api_error error)
 		return;
 	if (r->client == NULL) {
 		if (error == API_OK)
-			r->w->limiter->cancel(
-			    r->w->shm, a, loop_now(r->w->loop));
+			r->w->limiter->ops->cancel(
+			    r->w->limiter, a, loop_now(r->w->loop));
 		request_free(r);
 		return;
 	}
 	if (error != API_OK) {
 		refuse(r, error, NULL,
-		    error == API_ERR_rate_limited	   ? a->retry_ms
-		    : error == API_ERR_concurrency_limited ? 1000
-							   : -1);
+		    error == API_ERR_rate_limited	    ? a->retry_ms
+		    : error == API_ERR_insufficient_balance ? -1
+							    : 1000);
 		return;
 	}
 	open_call(r);
@@ -217,7 +221,8 @@ ask_limiter(struct request *r)
 	a->hold = route_hold(r->route, r->api.tier, &bound);
 	a->soft = r->w->conf->hold == HOLD_SOFT && r->api.max_output == 0;
 	r->state = REQUEST_ADMIT;
-	r->w->limiter->admit(r->w->shm, a, loop_now(r->w->loop), on_admitted);
+	r->w->limiter->ops->admit(
+	    r->w->limiter, a, loop_now(r->w->loop), on_admitted);
 }
 
 /* The key as it is now: the body may have taken its time. */

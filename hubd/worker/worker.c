@@ -1,16 +1,19 @@
 /* The worker's process: setting up, wake-ups, reload, drain. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
 #include "hubd/worker/access.h"
+#include "hubd/worker/redis.h"
 #include "hubd/worker/worker.h"
 
 #define FDS_RESERVED  256 /* for links, relays and ourselves */
 #define DRAIN_POLL_MS 100
 #define QUIET_POLLS   30
+#define RETIRED_POLLS 3 /* so that a stream on its way has arrived */
 
 static void
 on_awake(void *arg)
@@ -29,21 +32,28 @@ on_sleep(void *arg)
 	process_asleep(w->row);
 }
 
-/* Billing booked something or published something. */
+/* What billing has booked and published. */
 static void
-on_wake(void *arg, int what)
+look_at_billing(struct worker *w)
 {
-	struct worker *w = arg;
-	uint64_t count, version;
+	uint64_t version = atomic_load(&shm_pub_state(w->shm)->keys_version);
 
-	(void)!read(w->child->fds.wake[0], &count, sizeof(count));
 	finals_collect(w->finals);
-	version = atomic_load(&shm_pub_state(w->shm)->keys_version);
 	if (version == w->keys_version)
 		return;
 	w->keys_version = version;
 	links_recheck(w);
 	requests_recheck(w);
+}
+
+static void
+on_wake(void *arg, int what)
+{
+	struct worker *w = arg;
+	uint64_t count;
+
+	(void)!read(w->child->fds.wake[0], &count, sizeof(count));
+	look_at_billing(w);
 }
 
 static void
@@ -67,6 +77,8 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 
 	w->conf = fresh;
 	configure(w);
+	if (w->redis != NULL)
+		redis_configure(w->redis);
 }
 
 static void
@@ -99,12 +111,19 @@ on_neighbour(
 /* ---- drain
  * ------------------------------------------------------------------- */
 
+static bool
+is_busy(const struct worker *w)
+{
+	return (w->nrequests > 0 || finals_count(w->finals) > 0 ||
+		relay_serves(w->relay) ||
+		(w->redis != NULL && !redis_idle(w->redis)));
+}
+
 /* Health is still asked while we drain: those who ask do not keep us. */
 static bool
-is_done(struct worker *w)
+is_drained(struct worker *w)
 {
-	if (w->nrequests > 0 || finals_count(w->finals) > 0 ||
-	    relay_serves(w->relay)) {
+	if (is_busy(w)) {
 		w->quiet_polls = 0;
 		return (false);
 	}
@@ -113,28 +132,74 @@ is_done(struct worker *w)
 }
 
 static void
-on_drain_timer(void *arg)
+drain_clients(struct worker *w)
 {
-	struct worker *w = arg;
 	struct client *c, *next;
 
 	for (c = LIST_FIRST(&w->clients); c != NULL; c = next) {
 		next = client_next(c);
 		client_drain(c);
 	}
-	finals_collect(w->finals);
-	if (is_done(w)) {
+}
+
+/* Agents that do not come to our successor have had their time. */
+static bool
+is_retired(struct worker *w)
+{
+	bool busy = is_busy(w) || w->nclients > 0 || conn_lingering() > 0 ||
+		    handshakes_count(w->handshakes) > 0;
+
+	if (!busy && links_serve(w) &&
+	    monotime_reached(w->links_until, loop_now(w->loop)))
+		links_drain(w);
+	if (busy || links_serve(w)) {
+		w->quiet_polls = 0;
+		return (false);
+	}
+	return (++w->quiet_polls > RETIRED_POLLS);
+}
+
+static void
+on_drain_timer(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->draining)
+		drain_clients(w);
+	look_at_billing(w);
+	if (w->draining ? is_drained(w) : is_retired(w)) {
 		loop_stop(w->loop);
 		return;
 	}
 	loop_timer_set_ms(w->drain_timer, DRAIN_POLL_MS);
 }
 
+/*
+ * A successor has our slot: what is ours is finished here, and nobody is cut.
+ * Users' connections go with their next answer or when they have been idle
+ * for long, links when their agents have dialled the successor. Wake-ups are
+ * the successor's from here on; we look ourselves.
+ */
 static void
-on_drain(struct hub_child *child)
+retire(struct worker *w)
 {
-	struct worker *w = child->arg;
+	if (w->retiring || w->draining)
+		return;
+	log_info("retires: %u clients, %u requests, %u links", w->nclients,
+	    w->nrequests, links_count(w));
+	w->retiring = true;
+	w->links_until = monotime_add_ms(loop_now(w->loop), LINK_MOVE_MS);
+	access_event(w, "retire", NULL, NULL, NULL, NULL);
+	process_set_phase(w->row, PHASE_DRAINING);
+	acceptor_stop(w->acceptor);
+	loop_io_want(w->wake_io, 0);
+	links_retire(w);
+	on_drain_timer(w);
+}
 
+static void
+drain(struct worker *w)
+{
 	if (w->draining)
 		return;
 	log_info("drains: %u clients, %u requests", w->nclients, w->nrequests);
@@ -143,6 +208,15 @@ on_drain(struct hub_child *child)
 	process_set_phase(w->row, PHASE_DRAINING);
 	links_drain(w);
 	on_drain_timer(w);
+}
+
+static void
+on_drain(struct hub_child *child)
+{
+	if ((child->head.flags & HUBMSG_RETIRE) != 0)
+		retire(child->arg);
+	else
+		drain(child->arg);
 }
 
 /* ---- set up
@@ -172,7 +246,6 @@ set_up(struct hub_child *child)
 	w->row = &process_rows(w->shm)[child->me.row];
 	w->count = &counter_rows(w->shm)[child->me.row];
 	w->ids = id_source_new((uint16_t)child->me.row);
-	w->limiter = &limiter_local;
 	w->sum = amount_new();
 	w->max_clients = client_cap();
 	/* near the others, but not on their rows while there are few calls */
@@ -187,6 +260,12 @@ set_up(struct hub_child *child)
 	w->handshakes = handshakes_new(w);
 	w->drain_timer = loop_timer_new(w->loop, on_drain_timer, w);
 	w->access = access_log_new(w);
+	if (strcmp(w->conf->limits, "local") == 0) {
+		w->limiter = limiter_local_new(w->shm);
+	} else {
+		w->redis = redis_new(w);
+		w->limiter = redis_limiter(w->redis);
+	}
 	configure(w);
 	return (w);
 }
@@ -200,6 +279,9 @@ tear_down(struct worker *w)
 	relay_free(w->relay);
 	loop_io_free(w->wake_io);
 	finals_free(w->finals);
+	if (w->redis == NULL)
+		w->limiter->ops->free(w->limiter);
+	redis_free(w->redis);
 	learn_free(w->learn);
 	access_log_free(w);
 	router_free(w->router);

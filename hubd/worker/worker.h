@@ -2,8 +2,8 @@
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
  * order: worker.c, client.c, request.c, attempt.c, answer.c, finish.c; then
- *pipe.c, upstream.c, link.c, relay.c below them, and access.c (access.h)
- *beside.
+ * pipe.c, upstream.c, link.c, relay.c below them, access.c (access.h) and
+ * redis.c (redis.h) beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
@@ -49,6 +49,7 @@ struct handshakes;
 struct learn;
 struct link;
 struct pipe;
+struct redis;
 struct relay;
 struct request;
 struct upstream;
@@ -66,7 +67,8 @@ struct worker {
 	struct process_row *row;
 	struct id_source *ids;
 	struct router *router;
-	const struct limiter_ops *limiter;
+	struct limiter *limiter;
+	struct redis *redis; /* NULL: limits are local */
 	struct acceptor *acceptor;
 	struct handshakes *handshakes; /* NULL: plain text */
 	struct agent_links *agents;    /* by agent row */
@@ -88,8 +90,10 @@ struct worker {
 	char date[40]; /* for the head of replies, of date_s */
 	int64_t date_s;
 	struct loop_timer *drain_timer;
-	bool draining;
-	int quiet_polls; /* of them, without a request */
+	bool draining;		/* the hub goes down */
+	bool retiring;		/* a successor has the slot; see on_retire() */
+	monotime_t links_until; /* agents have moved to it, or should have */
+	int quiet_polls;	/* of drain_timer, without a request */
 };
 
 /* ---- accept.c: listeners ------------------------------------------------- */
@@ -98,6 +102,8 @@ struct acceptor *acceptor_new(struct worker *);
 /* Listeners of another slot, whose worker is away (descriptors are taken). */
 void acceptor_add(struct acceptor *, uint32_t slot, const int *fds, size_t n);
 void acceptor_remove(struct acceptor *, uint32_t slot);
+/* For good: a successor has the same listeners. */
+void acceptor_stop(struct acceptor *);
 void acceptor_free(struct acceptor *);
 
 /* ---- handshake.c: TLS before there is a client --------------------------- */
@@ -110,6 +116,8 @@ void handshakes_renew(struct handshakes *, int fd);
 void handshake_new(struct handshakes *, int fd);
 /* There is no room for another now; one that is slow is cut for it. */
 bool handshakes_full(struct handshakes *);
+/* NULL has none. */
+uint32_t handshakes_count(const struct handshakes *);
 void handshakes_free(struct handshakes *);
 
 /* ---- client.c: a user's connection --------------------------------------- */
@@ -232,8 +240,10 @@ struct request {
 	bool object_event;	    /* the row says what became of an object */
 	char cost[AMOUNT_TEXT_MAX]; /* for a reply that waits for BOOKED */
 
-	uint32_t barred;		   /* candidates, a mask: never */
-	uint32_t tried;			   /* ... not again */
+	uint32_t barred;   /* candidates, a mask: never */
+	uint32_t tried;	   /* ... not again */
+	uint32_t refused;  /* of those, by a stream that came too late */
+	unsigned nrefused; /* times that they were asked again */
 	const struct candidate *candidate; /* of this attempt */
 	uint32_t attempts;
 	struct upstream up;
@@ -297,6 +307,8 @@ void request_round(struct request *);
 void request_retry(struct request *, enum api_error why);
 /* The same candidate once more, without asking for usage. */
 void request_retry_same(struct request *);
+/* It refused the stream, and has done nothing: the next, or it again. */
+void request_retry_refused(struct request *);
 /* Is what another attempt needs still here? */
 bool request_has_body(const struct request *);
 /* There will be no further attempt: the body is not kept for one. */
@@ -384,8 +396,10 @@ void request_finish(struct request *, enum call_outcome, char *cost);
 
 struct finals *finals_new(struct worker *);
 void finals_free(struct finals *);
-/* Remembers a FINAL row until it is BOOKED, and tells billing. */
-void finals_add(struct finals *, call_ref_t, uint32_t cell, nanousd_t cost);
+/* Remembers a FINAL row until it is BOOKED, and tells billing. The lease is
+ * the limiter's again then. */
+void finals_add(
+    struct finals *, call_ref_t, uint32_t cell, nanousd_t cost, struct lease *);
 /* That request wants to hear when the row that was added last is BOOKED. */
 void finals_watch(struct finals *, struct request *);
 void finals_unwatch(struct finals *, const struct request *);
@@ -478,8 +492,14 @@ void link_accept(struct worker *, struct client *, const struct http1_head *,
 /* A link to that agent with room for a stream, or NULL. */
 struct pipe *link_pick(struct worker *, uint32_t agent_row);
 struct registry_row *link_load(struct worker *, uint32_t agent_row);
-/* GOAWAY on all. */
+/* What an agent has to dial anew: longer than it backs off. */
+#define LINK_MOVE_MS 40000
+/* GOAWAY on all: they take no more calls. */
 void links_drain(struct worker *);
+/* GOAWAY on all, which serve until their agents have dialled anew. */
+void links_retire(struct worker *);
+/* Is there one that takes calls? */
+bool links_serve(const struct worker *);
 /* Agents changed: ends links of those that may no longer be here. */
 void links_recheck(struct worker *);
 uint32_t links_count(const struct worker *);

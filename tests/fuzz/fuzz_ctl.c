@@ -21,7 +21,7 @@ run(struct span line)
 	int64_t status;
 
 	buf_init(&out);
-	if (command_run(&billing, line, &out) != 0)
+	if (command_run(&billing, line, &out, NULL, NULL) != 0)
 		command_reloaded(&billing, "not now", &out);
 	MUST(buf_len(&out) > 0 && buf_ptr(&out)[buf_len(&out) - 1] == '\n');
 	MUST(memchr(buf_ptr(&out), '\n', buf_len(&out) - 1) == NULL);

@@ -68,10 +68,12 @@ confine()
 confine 'yajl/'		'common/json\.c'
 confine 'gmp\.h'	'hubd/price/amount\.c'
 confine 'sqlite3\.h'	'hubd/ledger/ledger_sqlite\.[ch]'
+confine 'libpq-fe\.h'	'hubd/ledger/pgconn\.c'
 confine 'nghttp2/'	'common/h2link_private\.h'
 confine 'confuse\.h'	'common/conf\.c'
 confine 'openssl/ssl\.h'	'common/(conn_tls|tls_context)\.c|agentd/trust\.c'
 confine 'curl/'		'agentd/(tunnel|curl_loop)\.[ch]'
+confine 'hiredis/'	'hubd/worker/redis\.c'
 confine 'event2?[/.]'	'common/(loop|conn[a-z_]*)\.[ch]'
 
 exit $bad

@@ -2,7 +2,8 @@
 
 Uses the provider whose key is in the environment, else the simulator. Then it
 serves until interrupted; with ONCE=1 it ends there. RUN_MODEL names another
-model than the usual one. Only Python's own library is used.
+model than the usual one. STORE=postgresql and LIMITS=redis have it on real servers,
+which end with it. Only Python's own library is used.
 """
 
 import http.client
@@ -22,6 +23,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 BUILD = os.environ.get("BUILD", os.path.join(ROOT, "build"))
 HOME = os.path.join(ROOT, "build", "run")
 SIM = os.path.join(ROOT, "tests", "sim", "data")
+sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
+import stores  # noqa: E402
+
 children = []
 
 
@@ -180,9 +184,19 @@ def provider():
     return OpenAI, f"http://{addr}/v1", "sim-key", "own-stream"
 
 
+def on_stores():
+    """Lines of hubd.conf: on which store and limits it is to run."""
+    store = stores.Store()
+    for server in filter(None, (store.pg, store.redis)):
+        print(f"{server.name + ':':<10}127.0.0.1:{server.port}, "
+              f"in {server.home}")
+    return "".join(f'{k:<12} = "{v}"\n' for k, v in store.options.items())
+
+
 def configure(run_dir, port, admin):
     kind, base, key, model = provider()
-    conf = write("hubd.conf", f'''listen       = {{"127.0.0.1:{port}"}}
+    lines = on_stores()
+    conf = write("hubd.conf", f'''{lines}listen       = {{"127.0.0.1:{port}"}}
 admin_listen = "127.0.0.1:{admin}"
 state_dir    = "{HOME}/state"
 run_dir      = "{run_dir}"
@@ -258,6 +272,7 @@ def stop():
         except subprocess.TimeoutExpired:
             p.kill()
             p.wait()
+    stores.stop()
 
 
 def serve(port, key):

@@ -8,11 +8,13 @@ solo: a site of one worker for what does not depend on the shape.
 """
 
 import os
+import subprocess
 
 import pytest
 
 import procs
 import priced
+import stores
 
 TOPOLOGIES = {
     "direct": dict(workers=4, links=2),
@@ -73,6 +75,19 @@ def key(request):
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A folder that can be filled: only root can have one."""
+    where = tmp_path / "small"
+    where.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(where)],
+            capture_output=True).returncode != 0:
+        pytest.skip("left out: a small file system needs root and mount")
+    yield where
+    subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+@pytest.fixture
 def show(request):
     """show(text): printed at the end of the run, also when all is well."""
     def keep(text):
@@ -87,6 +102,14 @@ def pytest_terminal_summary(terminalreporter):
                 if name == "shown" and r.when == "call":
                     terminalreporter.section(r.nodeid)
                     terminalreporter.write_line(text)
+
+
+def pytest_unconfigure(config):
+    stores.stop()
+
+
+def pytest_report_header(config):
+    return f"store {stores.STORE}, limits {stores.LIMITS}"
 
 
 def may_be_left_out(report):

@@ -11,52 +11,22 @@ import http.client
 import json
 import os
 import pathlib
-import random
 import re
-import select
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
-import time
 
 import providers
+import stores
+from children import Process, await_, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 OWN = ROOT / "tests" / "sim" / "data"
 SHARED = ROOT.parent / "shared"
 RECORDINGS = SHARED / "recordings"
-
-
-def await_(what, condition, seconds=10.0):
-    """Asks condition() until it is true; its value. Raises after a while."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds} s for {what}")
-        select.select([], [], [], 0.02)
-
-
-def free_port():
-    """A loopback port that nobody listens on now.
-
-    Below the range from which the kernel takes ports of outgoing
-    connections: one of those could sit on it while a hub restarts.
-    """
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 def program(name):
@@ -113,58 +83,6 @@ def form(*fields, boundary="------form-of-the-tests"):
                      value + b"\r\n")
     return (b"".join(parts) + f"--{boundary}--\r\n".encode(),
             {"Content-Type": f"multipart/form-data; boundary={boundary}"})
-
-
-class Process:
-    """A child with its log in a file; stopped by its pid alone."""
-
-    def __init__(self, folder, name):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.name = name
-        self.log = self.folder / f"{name}.log"
-        self.child = None
-        self.stderr = None  # a descriptor in place of the log
-
-    def spawn(self, argv, env=None, stdout=None):
-        with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=stdout or log,
-                stderr=log if self.stderr is None else self.stderr,
-                cwd=self.folder,
-                env={**os.environ, **(env or {})})
-
-    @property
-    def pid(self):
-        return self.child.pid
-
-    def running(self):
-        return self.child is not None and self.child.poll() is None
-
-    def stop(self, sig=signal.SIGTERM, seconds=15):
-        """Ends it; its exit status. A child that stays is killed."""
-        if self.child is None:
-            return None
-        if self.running():
-            self.child.send_signal(sig)
-        try:
-            status = self.child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-            raise
-        finally:
-            if self.child.stdout:
-                self.child.stdout.close()
-        self.child = None
-        return status
-
-    def tail(self, lines=60):
-        try:
-            text = self.log.read_text(errors="replace")
-        except FileNotFoundError:
-            return ""
-        return "\n".join(text.splitlines()[-lines:])
 
 
 class Sim(Process):
@@ -263,12 +181,14 @@ def price_text(prices):
 
 
 class Hub(Process):
-    """A hub with stores and sockets of its own."""
+    """A hub with sockets of its own, and a store, if it is not given one."""
 
     def __init__(self, folder, prices, workers=1, failpoints=None,
-                 options=None, env=None, ca=None):
+                 options=None, env=None, ca=None, store=None):
         super().__init__(folder, "hubd")
         self.ca = ca  # who signed its certificates, if it has some
+        self.own_store = store is None
+        self.store = store or stores.Store()
         self.prices = self.folder / "prices.json"
         self.prices.write_text(price_text(prices))
         self.conf = self.folder / "hubd.conf"
@@ -280,7 +200,8 @@ class Hub(Process):
         self.run_dir = tempfile.mkdtemp(prefix="hubd.", dir=memory)
         self.state_dir = self.folder / "state"
         self.state_dir.mkdir(exist_ok=True)
-        self.options = {"workers": workers, **(options or {})}
+        self.options = {"workers": workers, **self.store.options,
+                        **(options or {})}
         self.env = env or {}
 
     def write_conf(self):
@@ -362,9 +283,12 @@ class Hub(Process):
     def key(self, account, *limits):
         """A new key and its id, once the hub admits it."""
         made = self.ctl("key", "add", account, *limits)
-        await_("the key to be known",
-               lambda: self.get_models(made["key"])[0] == 200)
+        self.await_key(made["key"])
         return made["key"], made["id"]
+
+    def await_key(self, key):
+        await_("the key to be known",
+               lambda: self.get_models(key)[0] == 200)
 
     def get_models(self, key):
         return fetch(self.port, "GET", "/v1/models", headers=bearer(key))
@@ -398,26 +322,30 @@ class Hub(Process):
             return super().stop(*args, **kwargs)
         finally:
             shutil.rmtree(self.run_dir, ignore_errors=True)
+            if self.own_store:
+                self.store.drop()
 
 
 class Agent(Process):
-    """An agent that dials a hub and reaches simulators.
+    """An agent that dials a hub, or several, and reaches simulators.
 
+    hub: the one at which it is registered; also: others of the same store.
     sims: by the provider's name a simulator, or (kind, simulator, options)
     with a kind of providers.section() and options that go before its own.
     """
 
     def __init__(self, folder, hub, sims, name="edge", links=2,
                  models=("*",), token=None, options=None, grants=(),
-                 env=None):
+                 env=None, also=()):
         super().__init__(folder, f"agentd-{name}")
         self.hub, self.agent = hub, name
+        self.hubs = [hub, *also]
         self.env = env or {}
         self.token = token or hub.ctl("agent", "add", name, *grants)["token"]
         self.conf = self.folder / "agentd.conf"
         self.conf.write_text(conf_text({
             "name": name, "token": self.token, "links": links,
-            **self.way(hub), **(options or {})}) +
+            **self.way(), **(options or {})}) +
             "".join(self.section(p, sim, models) for p, sim in sims.items()))
 
     def section(self, name, sim, models):
@@ -432,28 +360,30 @@ class Agent(Process):
                    {"FAILPOINT_DIR": str(self.hub.failpoints), **self.env})
         return self
 
-    def way(self, hub):
-        if not hub.ca:
-            return {"hubs": [f"ws://127.0.0.1:{hub.port}"]}
-        return {"hubs": [f"wss://localhost:{hub.port}"],
-                "ca_file": str(hub.ca)}
+    def way(self):
+        if not self.hub.ca:
+            return {"hubs": [f"ws://127.0.0.1:{h.port}" for h in self.hubs]}
+        return {"hubs": [f"wss://localhost:{h.port}" for h in self.hubs],
+                "ca_file": str(self.hub.ca)}
 
-    def shown(self):
+    def shown(self, hub=None):
         """Its row of show agents, or None."""
-        rows = self.hub.ctl("show", "agents")["agents"]
+        rows = (hub or self.hub).ctl("show", "agents")["agents"]
         return next((r for r in rows if r["name"] == self.agent), None)
 
     def await_up(self, links=None, seconds=15):
-        def up():
-            row = self.shown()
+        """So many links at each hub."""
+        def up(hub):
+            row = self.shown(hub)
             return row and row["state"] == "up" and (
                 links is None or row["links"] >= links)
-        try:
-            await_("the agent to be up", up, seconds)
-        except TimeoutError:
-            raise AssertionError(
-                f"agent not up: {self.shown()}\n{self.tail()}\n"
-                f"-- hub --\n{self.hub.tail()}")
+        for hub in self.hubs:
+            try:
+                await_("the agent to be up", lambda: up(hub), seconds)
+            except TimeoutError:
+                raise AssertionError(
+                    f"agent not up: {self.shown(hub)}\n{self.tail()}\n"
+                    f"-- hub --\n{hub.tail()}")
         return self
 
 
@@ -471,26 +401,39 @@ class Site:
 
     kinds: whom the agent knows, of providers.section(): a list, or by kind
     the options that go before the section's own.
+    hubs: how many; several share a store and limits, and the agent dials
+    all. hub is the first of them.
     """
 
     def __init__(self, prices, workers=1, links=1, failpoints=None,
-                 options=None, models=("*",), ca=None, kinds=("openai",)):
+                 options=None, models=("*",), ca=None, kinds=("openai",),
+                 hubs=1, store=None, agent_options=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
         self.parts = []
         self.kept = []
         self.accounts = 0
         self.failpoints = failpoints or {}
+        self.own_store = store is None
+        self.store = store or (stores.Store() if hubs == 1 else
+                               stores.Store("postgresql", "redis"))
         try:
             self.sim = self.add(Sim(self.folder / "sim"))
-            self.hub = self.add(Hub(self.folder / "hub", prices, workers,
-                                    failpoints, options, ca=ca))
-            self.hub.start()
+            self.hubs = [
+                self.add(Hub(self.folder / ("hub" if i == 0 else f"hub{i}"),
+                             prices, workers, failpoints, options, ca=ca,
+                             store=self.store)) for i in range(hubs)]
+            self.hub = self.hubs[0]
+            for hub in self.hubs:
+                hub.start()
             self.agent = self.add(Agent(self.folder / "agent", self.hub,
                                         {k: (k, self.sim, more) for k, more
                                          in dict_of(kinds).items()},
-                                        links=links, models=models))
+                                        links=links, models=models,
+                                        options=agent_options,
+                                        also=self.hubs[1:]))
             self.agent.start().await_up(links)
-            self.hub.await_ready()
+            for hub in self.hubs:
+                hub.await_ready()
         except BaseException:
             self.close()
             raise
@@ -507,18 +450,22 @@ class Site:
         return name
 
     def key(self, *limits, credit="1000"):
-        """A key of an account of its own."""
-        return self.hub.key(self.account(credit), *limits)[0]
+        """A key of an account of its own, once every hub admits it."""
+        key = self.hub.key(self.account(credit), *limits)[0]
+        for hub in self.hubs[1:]:
+            hub.await_key(key)
+        return key
 
-    def post(self, key, path, body, **how):
-        return fetch(self.hub.port, "POST", "/v1/" + path, body,
+    def post(self, key, path, body, hub=None, **how):
+        return fetch((hub or self.hub).port, "POST", "/v1/" + path, body,
                      bearer(key), **how)
 
-    def chat(self, key, model="sim-chat", timeout=30, broken=False, **more):
+    def chat(self, key, model="sim-chat", timeout=30, broken=False,
+             hub=None, **more):
         body = {"model": model,
                 "messages": [{"role": "user", "content": "hello"}], **more}
-        return self.post(key, "chat/completions", body, timeout=timeout,
-                         broken=broken)
+        return self.post(key, "chat/completions", body, hub,
+                         timeout=timeout, broken=broken)
 
     def logs(self):
         return "\n".join(f"---- {p.log} ----\n{p.tail()}"
@@ -531,6 +478,8 @@ class Site:
                 part.stop()
             except Exception as e:  # stop the others all the same
                 errors.append(f"{part.name}: {e!r}")
+        if self.own_store:
+            self.store.drop()
         shutil.rmtree(self.folder, ignore_errors=True)
         assert not errors, errors
 

@@ -9,12 +9,12 @@ import concurrent.futures
 import dataclasses
 import os
 import signal
-import subprocess
 from decimal import Decimal
 
 import pytest
 
 import crash
+import disk
 import priced
 import procs
 from procs import await_
@@ -170,28 +170,6 @@ def test_hub_serves_while_billing_is_stopped(alone, point):
     settle(alone, account, key_id, 21)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder that can be filled: only root can have one."""
-    where = tmp_path / "small"
-    where.mkdir()
-    if os.geteuid() != 0 or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(where)],
-            capture_output=True).returncode != 0:
-        pytest.skip("left out: a small file system needs root and mount")
-    yield where
-    subprocess.run(["umount", "-l", str(where)], check=True)
-
-
-def fill(path):
-    with open(path, "wb", buffering=0) as f:
-        try:
-            while True:
-                f.write(bytes(4096))
-        except OSError:
-            pass
-
-
 def store_up(site):
     status = crash.asked(site.hub.ctl, "show", "status")
     return status and status["billing"]["store_up"]
@@ -206,7 +184,7 @@ def test_full_disk_delays_bills_and_loses_none(small_disk, killed):
                                    "max_calls": 1024})
     try:
         account, key, key_id = payer(site)
-        fill(small_disk / "filler")
+        disk.fill(small_disk / "filler")
         for _ in range(300):
             assert site.chat(key, crash.MODEL)[0] == 200
         await_("the store to be away", lambda: store_up(site) is False)

@@ -16,6 +16,7 @@ import pytest
 
 import priced
 import procs
+import upgrades
 from procs import ROOT, await_
 
 UNITS = sorted((ROOT / "etc" / "systemd").glob("*.service"))
@@ -122,6 +123,24 @@ def test_reload(service, verb):
     assert service.pid() == pid
     service.does("status")
     service.conf.write_text(good)
+
+
+def test_an_upgrade_keeps_the_process(hub, hubd, tmp_path):
+    daemon = tmp_path / "hubd"
+    shutil.copy(procs.program("hubd"), daemon)
+    with open(hubd.defaults, "a") as f:
+        f.write(f"DAEMON={daemon}\n")
+    hubd.does("upgrade", 1)  # nothing runs
+    hubd.does("start")
+    pid = hubd.pid()
+    version = upgrades.other_version(1)
+    os.rename(daemon, tmp_path / "old")
+    daemon.write_bytes(upgrades.of_version(version))
+    daemon.chmod(0o755)
+    hubd.does("upgrade")
+    hubd.does("status")
+    assert hubd.pid() == pid
+    assert hub.ctl("show", "status")["version"] == version
 
 
 def test_a_start_that_fails_is_told(hubd):

@@ -108,10 +108,6 @@ def test_signals_to_the_group_reach_only_the_master(hub):
             os.kill(pid, sig)
     assert hub.ctl("show", "status")["pid"] == hub.pid
     assert children(hub) == before
-    hub.child.send_signal(signal.SIGUSR2)
-    await_("what it says", lambda: "not in this version" in
-           hub.log.read_text())
-    assert children(hub) == before
 
 
 def test_a_child_inherits_no_more_than_it_needs(tmp_path):

@@ -9,6 +9,7 @@
 
 #include "hubd/billing/billing.h"
 #include "hubd/billing/commands.h"
+#include "hubd/billing/offspring.h"
 #include "hubd/ledger/ledger_null.h"
 #include "shm/cells.h"
 #include "shm/pubtab.h"
@@ -16,6 +17,7 @@
 
 static struct billing billing;
 static struct hub_conf conf;
+static char store_name[] = "sqlite";
 static process_ref_t worker;
 static uint64_t next_id;
 
@@ -40,12 +42,36 @@ child_send_head(
 	return (true);
 }
 
+uint32_t
+control_asker(const struct billing *b)
+{
+	return (1000);
+}
+
 void
 control_reloaded(struct billing *b, uint32_t cookie, const char *error)
 {
 	reloaded = cookie;
 	snprintf(reload_error, sizeof(reload_error), "%s",
 	    error != NULL ? error : "");
+}
+
+/* No child is born here. */
+struct offspring *
+offspring_start(struct billing *b, enum offspring_kind kind, int client)
+{
+	return (NULL);
+}
+
+int
+offspring_socket(const struct offspring *o)
+{
+	return (-1);
+}
+
+void
+offspring_end(struct offspring *o)
+{
 }
 
 /* ---- commands ------------------------------------------------------------ */
@@ -58,7 +84,8 @@ ask(const char *request)
 	struct buf out;
 
 	buf_init(&out);
-	ck_assert_uint_eq(command_run(&billing, span_str(request), &out), 0);
+	ck_assert_uint_eq(
+	    command_run(&billing, span_str(request), &out, NULL, NULL), 0);
 	ck_assert_int_eq(buf_ptr(&out)[buf_len(&out) - 1], '\n');
 	answer = json_parse(buf_span(&out), NULL, 0);
 	ck_assert_ptr_nonnull(answer);
@@ -122,6 +149,7 @@ billing_set_up(void)
 	fixture_set_up();
 	memset(&conf, 0, sizeof(conf));
 	conf.run_dir = conf.state_dir = fixture_dir;
+	conf.store = store_name;
 	write_prices("{\"m\":{\"input_cost_per_token\":1.5e-06,"
 		     "\"output_cost_per_token\":2e-06}}");
 	conf.prices.item[0] = xstrdup(fixture_path("prices.json"));

@@ -230,7 +230,8 @@ START_TEST(keys_are_listed_without_secrets)
 	struct buf out;
 
 	buf_init(&out);
-	command_run(&billing, SPAN("{\"cmd\":\"show keys\"}"), &out);
+	command_run(
+	    &billing, SPAN("{\"cmd\":\"show keys\"}"), &out, NULL, NULL);
 	ck_assert_ptr_null(strstr(buf_cstr(&out), key));
 	ck_assert_ptr_null(strstr(buf_cstr(&out), "hash"));
 	ck_assert_ptr_nonnull(
@@ -439,7 +440,8 @@ START_TEST(a_reload_asks_the_master_and_is_answered_later)
 
 	buf_init(&out);
 	cookie = command_run(&billing,
-	    SPAN("{\"cmd\":\"reload\",\"args\":{\"force\":true}}"), &out);
+	    SPAN("{\"cmd\":\"reload\",\"args\":{\"force\":true}}"), &out, NULL,
+	    NULL);
 	ck_assert_uint_ne(cookie, 0);
 	ck_assert_uint_eq(buf_len(&out), 0);
 	ck_assert_uint_eq(sent.type, HUBMSG_RELOAD_ASK);

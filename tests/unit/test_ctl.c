@@ -148,7 +148,7 @@ START_TEST(words_may_be_shortened_while_they_are_unique)
 {
 	expect("sh st", CTL_CMD_show_status, "{}");
 	expect("sh acc", CTL_CMD_show_accounts, "{}");
-	expect("e gpt-4o", CTL_CMD_explain, "{\"model\":\"gpt-4o\"}");
+	expect("expl gpt-4o", CTL_CMD_explain, "{\"model\":\"gpt-4o\"}");
 	expect_refusal("a add x", "hubctl audit");
 	expect_refusal("show s", "show suspense");
 }

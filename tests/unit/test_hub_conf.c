@@ -76,11 +76,34 @@ START_TEST(the_sample_file_is_taken)
 }
 END_TEST
 
+START_TEST(a_store_may_be_postgresql)
+{
+	static const char *const urls[] = {
+	    "postgresql://hub:%40x@db:5432/hub?sslmode=verify-full",
+	    "postgres:///hub?host=/run/postgresql"};
+	struct hub_conf *c;
+	char text[128];
+
+	snprintf(text, sizeof(text), "store = \"%s\"", urls[_i]);
+	write_conf(text);
+	c = hub_conf_read(path, error, sizeof(error));
+	ck_assert_msg(c != NULL, "%s", error);
+	ck_assert_str_eq(c->store, urls[_i]);
+	hub_conf_free(c);
+}
+END_TEST
+
 static const struct {
 	const char *text, *says;
 } bad[] = {
-    {"\nstore = \"postgresql://x\"", ":2: store: PostgreSQL is not in this"},
-    {"limits = \"redis://h:6379/0\"", ":1: limits: Redis is not in this"},
+    {"\nstore = \"postgresql:x\"", ":2: store: must be \"sqlite\" or"},
+    {"store = \"postgresql://h/a b\"", "store: must have %XX"},
+    {"store = \"postgres://u:%2@h/d\"", "store: must have two hexadecimal"},
+    {"limits = global", ":1: limits: must be \"local\", redis://"},
+    {"limits = \"rediss://h:6379/0\"", "limits: asks for TLS"},
+    {"limits = \"redis://h:0\"", "limits: has a port that is none"},
+    {"limit_share = 0", "limit_share: must be from 1 to 100"},
+    {"limit_timeout = 0", "limit_timeout: must be from 1"},
     {"store = mysql", "must be \"sqlite\""},
     {"tls {\ncertificate = {a, b}\nkey = c\n}", "each certificate has its key"},
     {"tls { key = c }", "each certificate has its key"},
@@ -209,6 +232,7 @@ main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, an_empty_file_is_a_hub);
 	tcase_add_test(tc, the_sample_file_is_taken);
+	tcase_add_loop_test(tc, a_store_may_be_postgresql, 0, 2);
 	tcase_add_loop_test(
 	    tc, what_cannot_work_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tc, a_role_sees_its_part_alone);

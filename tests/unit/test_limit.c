@@ -6,6 +6,7 @@
 #include "shm/pubtab.h"
 #include "tests/unit/shm_fixture.h"
 
+static struct limiter *local;
 static enum api_error answer;
 static process_ref_t me;
 
@@ -22,19 +23,20 @@ fund(int64_t available)
 
 	pub_account_write(fixture, 0, &account, available);
 	me = fixture_process(ROLE_WORKER);
+	local = limiter_local_new(fixture);
 }
 
 static struct admission
 ask(int64_t hold)
 {
 	return ((struct admission){
-	    .me = me, .account_row = 0, .key_row = 1, .hold = {hold}});
+	    .me = me, .share = SHARE_WHOLE, .key_row = 1, .hold = {hold}});
 }
 
 static enum api_error
 admit(struct admission *a)
 {
-	limiter_local.admit(fixture, a, monotime_now(), on_done);
+	local->ops->admit(local, a, monotime_now(), on_done);
 	return (answer);
 }
 
@@ -77,7 +79,7 @@ START_TEST(concurrent_holds_cannot_overdraw)
 	b = ask(60);
 	ck_assert_int_eq(admit(&a), API_OK);
 	ck_assert_int_eq(admit(&b), API_ERR_insufficient_balance);
-	limiter_local.cancel(fixture, &a, monotime_now());
+	local->ops->cancel(local, &a, monotime_now());
 	ck_assert_int_eq(admit(&b), API_OK);
 	ck_assert_int_eq(held(), 60);
 }
@@ -96,6 +98,23 @@ START_TEST(a_soft_hold_takes_what_is_left)
 	a = ask(1);
 	a.soft = true;
 	ck_assert_int_eq(admit(&a), API_ERR_insufficient_balance);
+}
+END_TEST
+
+START_TEST(a_share_of_the_money_is_all_that_is_taken)
+{
+	struct admission a, b;
+
+	fund(1001);
+	a = ask(100);
+	b = ask(100);
+	a.share = b.share = 15;
+	ck_assert_int_eq(admit(&a), API_OK);
+	ck_assert_int_eq(admit(&b), API_ERR_insufficient_balance);
+	b = ask(50);
+	b.share = 15;
+	ck_assert_int_eq(admit(&b), API_OK);
+	ck_assert_int_eq(held(), 150);
 }
 END_TEST
 
@@ -157,7 +176,7 @@ START_TEST(the_end_of_a_call_leaves_its_cost_on_the_cell)
 	a = ask(600);
 	a.concurrency = 1;
 	ck_assert_int_eq(admit(&a), API_OK);
-	limiter_local.settle(fixture, &a, (nanousd_t){7}, 0, monotime_now());
+	local->ops->settle(local, &a, (nanousd_t){7}, 0, monotime_now());
 	ck_assert_int_eq(held(), 7);
 	ck_assert_uint_eq(live(), 0);
 }
@@ -170,7 +189,7 @@ START_TEST(a_charge_above_its_hold_counts_whole)
 	fund(1000);
 	a = ask(5);
 	ck_assert_int_eq(admit(&a), API_OK);
-	limiter_local.settle(fixture, &a, (nanousd_t){50}, 0, monotime_now());
+	local->ops->settle(local, &a, (nanousd_t){50}, 0, monotime_now());
 	ck_assert_int_eq(held(), 50);
 }
 END_TEST
@@ -240,7 +259,7 @@ START_TEST(fields_say_what_is_left_and_when_it_is_back)
 	a.rpm = 60;
 	a.tpm = 1000;
 	a.tokens = 250;
-	limiter_local.admit(fixture, &a, now, on_done);
+	local->ops->admit(local, &a, now, on_done);
 	ck_assert_int_eq(answer, API_OK);
 	limit_fields(fixture, &a, now, &out);
 	ck_assert_str_eq(buf_cstr(&out),
@@ -275,6 +294,7 @@ add(TCase *tc)
 	tcase_add_test(tc, a_hold_beyond_the_balance_takes_nothing);
 	tcase_add_test(tc, concurrent_holds_cannot_overdraw);
 	tcase_add_test(tc, a_soft_hold_takes_what_is_left);
+	tcase_add_test(tc, a_share_of_the_money_is_all_that_is_taken);
 	tcase_add_test(tc, an_account_without_bottom_is_never_refused);
 	tcase_add_test(tc, a_full_key_takes_no_rate);
 	tcase_add_test(tc, tokens_refused_take_no_request);

@@ -29,6 +29,8 @@ static const struct {
     {"show prices", "price"},
     {"show ledger", "ledger"},
     {"show suspense", "suspense"},
+    {"show usage", "usage"},
+    {"show usage", "usage_none"},
     {"explain", "explain"},
     {"show routes", "routes"},
     {"agent drain", "agent_drain"},

@@ -1,15 +1,33 @@
 # One line a test: test_X links exactly these files of the project.
 UNIT_amount = hubd/price/amount.c common/alloc.c common/log.c
+LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
+	hubd/ledger/pg_array.c hubd/ledger/pg_audit.c hubd/ledger/pg_batch.c hubd/ledger/pg_book.c hubd/ledger/pg_changes.c \
+	hubd/ledger/pg_check.c hubd/ledger/pg_keys.c hubd/ledger/pg_months.c \
+	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
+	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
+	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
+	hubd/ledger/schema_postgresql.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
+	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
-	hubd/ledger/schema_sqlite.c hubd/ledger/sqlite_accounts.c \
-	hubd/ledger/sqlite_audit.c hubd/ledger/sqlite_prices.c \
-	hubd/ledger/sqlite_rows.c hubd/price/amount.c hubd/price/cost.c \
-	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
-	hubd/price/price_pack.c shm/pricetab.c shm/usage.c common/ids.c \
-	common/json.c common/jscan.c common/crc32.c common/buf.c \
+	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
+	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
+	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
+	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
+	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
+	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
+	common/ids.c common/json.c common/jscan.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
+UNIT_spool = $(UNIT_ledger)
+UNIT_ledger_pg = $(UNIT_ledger)
+UNIT_pg_hubs = $(UNIT_ledger)
+UNIT_move = hubd/ledger/move.c hubd/ledger/pg_move.c \
+	hubd/ledger/sqlite_dump.c $(UNIT_ledger)
+UNIT_ledger_books = $(UNIT_ledger)
+UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
@@ -95,11 +113,17 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
-UNIT_hub_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
-UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_fields.c \
-	hubd/limit/limit_local.c hubd/auth/auth.c \
+UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/limit/redis_url.c $(CONF_FOR_UNIT)
+UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
+	hubd/limit/limit_fields.c hubd/limit/limit_local.c hubd/auth/auth.c \
 	shm/cells.c shm/bucket.c shm/pubtab.c common/crypto.c common/ids.c \
 	common/failpoint.c common/buf.c
+UNIT_limit_redis = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
+	hubd/limit/limit_redis.c hubd/limit/redis_lease.c \
+	hubd/limit/redis_script.c hubd/limit/redis_tell.c \
+	shm/bucket.c shm/cells.c shm/counters.c shm/pubtab.c \
+	common/crypto.c common/failpoint.c common/ids.c common/buf.c
+UNIT_redis_url = hubd/limit/redis_url.c common/alloc.c common/log.c
 UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
@@ -107,18 +131,23 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/rou
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
 	shm/usage.c common/crypto.c common/ids.c common/json.c \
 	common/jscan.c common/crc32.c common/buf.c
-BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
+BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
+	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
 	hubd/billing/cmd_hub.c hubd/billing/cmd_key.c \
 	hubd/billing/cmd_prices.c hubd/billing/cmd_route.c \
-	hubd/billing/cmd_show.c \
+	hubd/billing/cmd_export.c hubd/billing/cmd_show.c hubd/billing/cmd_suspense.c hubd/billing/cmd_usage.c \
+	hubd/billing/groups.c \
 	hubd/billing/commands.c hubd/billing/directory.c hubd/billing/due.c \
-	hubd/billing/intake.c hubd/billing/objects.c \
+	hubd/billing/identity.c hubd/billing/intake.c hubd/billing/mirror.c \
+	hubd/billing/mirror_apply.c hubd/billing/objects.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
-	hubd/billing/publish.c hubd/billing/settle.c hubd/billing/state.c \
-	hubd/billing/store.c hubd/billing/versions.c hubd/ctlproto.c \
-	hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
-	hubd/ledger/null_objects.c hubd/ledger/null_tables.c \
+	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
+	hubd/billing/shared.c hubd/billing/shared_prices.c \
+	hubd/billing/state.c hubd/billing/store.c hubd/billing/tidy.c hubd/billing/versions.c \
+	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
+	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c \
+	hubd/ledger/null_tables.c $(UNIT_ledger) \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
@@ -132,6 +161,8 @@ BILLING_LINKS = hubd/billing/book.c hubd/billing/checkpoint.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
 UNIT_settle = $(BILLING_LINKS) $(API_LINKS)
 UNIT_commands = $(BILLING_LINKS) $(API_LINKS)
+UNIT_mirror = $(BILLING_LINKS) $(API_LINKS)
+UNIT_books = $(UNIT_commands)
 
 # What each fuzz target links.
 FUZZ_jscan = $(UNIT_json)
@@ -144,12 +175,12 @@ FUZZ_ws = $(UNIT_ws)
 FUZZ_sse = $(UNIT_sse)
 FUZZ_eventstream = common/eventstream.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
-FUZZ_conf = hubd/hub_conf.c hubd/address.c $(CONF_FOR_UNIT)
+FUZZ_conf = $(UNIT_hub_conf)
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
-UNIT_ctl_client = hubd/ctl/client.c hubd/ctlproto.c common/json.c \
+UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
 	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
@@ -184,7 +215,7 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
 	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
-UNIT_billing = hubd/billing/billing.c hubd/billing/control.c \
+UNIT_billing = hubd/billing/billing.c hubd/billing/control.c hubd/billing/seal.c \
 	common/conn.c common/conn_io.c common/conn_plain.c \
 	$(UNIT_ledger) $(BILLING_LINKS) $(API_LINKS)
 UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
@@ -213,3 +244,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
+UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
+	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/log.c

@@ -1,0 +1,222 @@
+/* Hello, again each second: who this hub is, and what it owes. */
+#include <string.h>
+
+#include "common/log.h"
+#include "hubd/limit/redis_lease.h"
+#include "shm/pubtab.h"
+
+/* In this time every worker of every hub has met a Redis that lost all, or
+ * has come back to it: longer than any pause between two attempts. */
+#define YOUNG_MS 6000
+
+static struct limiter_redis *
+self(struct limiter *l)
+{
+	return ((struct limiter_redis *)(void *)l);
+}
+
+void
+redis_begin(
+    struct limiter_redis *l, struct redis_command *c, enum redis_script script)
+{
+	redis_command_init(c, script);
+	redis_command_key(c, "hubd:{%s}:epoch", l->store);
+	redis_command_key(c, "hubd:{%s}:owing:%s", l->store, l->hub);
+	redis_command_int(c, l->epoch);
+	redis_command_int(c, l->rules.lease_ms * 1000);
+	redis_command_text(c, l->hub);
+}
+
+void
+redis_put_account(struct limiter_redis *l, struct redis_command *c,
+    uint32_t account, uint32_t row)
+{
+	struct pub_account p;
+
+	if (!pub_account_read(l->base.shm, row, &p) || p.id != account)
+		memset(&p, 0, sizeof(p));
+	redis_command_int(c, account);
+	redis_command_int(c, row);
+	redis_command_int(c, p.store_seq);
+	redis_command_int(c, p.store_available);
+	redis_command_int(c, p.owed);
+	redis_command_int(c, p.version);
+}
+
+void
+redis_broken(struct limiter_redis *l, const struct redis_reply *reply)
+{
+	l->wire.fail(l->wire.arg,
+	    reply->error != NULL ? reply->error : "an answer that is none");
+}
+
+/* ---- hello --------------------------------------------------------------- */
+
+/* Where the account is in this hub: Redis may know the row of another
+ * start. */
+static bool
+find_row(const struct shm *shm, struct redis_listed *one)
+{
+	uint32_t i, n = atomic_load(&shm_pub_state(shm)->naccounts);
+	struct pub_account p;
+
+	if (one->row < shm->sizes.max_accounts &&
+	    pub_account_read(shm, one->row, &p) && p.id == one->account)
+		return (true);
+	for (i = 0; i < n && i < shm->sizes.max_accounts; i++) {
+		if (pub_account_read(shm, i, &p) && p.id == one->account) {
+			one->row = i;
+			return (true);
+		}
+	}
+	return (false);
+}
+
+static void
+put_listed(struct limiter_redis *l, struct redis_command *c)
+{
+	for (size_t i = 0; i < l->nlist; i++) {
+		if (!find_row(l->base.shm, &l->list[i]))
+			continue;
+		redis_command_key(
+		    c, "hubd:{%s}:account:%u", l->store, l->list[i].account);
+		redis_put_account(l, c, l->list[i].account, l->list[i].row);
+	}
+	l->nlist = 0;
+}
+
+/* What it has lost the other hubs have to tell it, too. */
+static void
+note_epoch(struct limiter_redis *l, int64_t epoch, monotime_t now)
+{
+	bool lost = l->epoch != 0 && epoch != l->epoch;
+
+	l->epoch = epoch;
+	if (lost) {
+		l->young = monotime_add_ms(now, YOUNG_MS);
+		counter_add(l->count, COUNT_limits_lost, 1);
+		log_warnx("limits: Redis has lost what it knew; it is told "
+			  "again");
+	}
+	if (l->state == REDIS_HELLO) {
+		l->state = REDIS_KNOWN;
+		l->wire.ready(l->wire.arg);
+		lost = true;
+	}
+	if (lost)
+		leases_tell_all(l);
+}
+
+static void
+note_list(struct limiter_redis *l, const struct redis_told *told)
+{
+	memcpy(l->list, told->list, told->n * sizeof(told->list[0]));
+	l->nlist = told->n;
+	l->list_from =
+	    told->n == REDIS_LIST_MAX ? l->list_from + REDIS_LIST_MAX : 0;
+}
+
+static void
+on_told(void *arg, const struct redis_reply *reply, monotime_t now)
+{
+	struct limiter_redis *l = arg;
+	struct redis_told told;
+
+	l->telling = false;
+	if (reply == NULL)
+		return;
+	if (!redis_read_told(reply, &told)) {
+		redis_broken(l, reply);
+		return;
+	}
+	note_list(l, &told);
+	note_epoch(l, told.epoch, now);
+}
+
+static void
+say_hello(struct limiter_redis *l)
+{
+	struct redis_command c;
+
+	if (l->telling)
+		return;
+	redis_begin(l, &c, REDIS_TELL);
+	redis_command_int(&c, l->list_from);
+	put_listed(l, &c);
+	l->telling = true;
+	if (!l->wire.send(l->wire.arg, &c, on_told, l))
+		l->telling = false;
+}
+
+void
+redis_lost(struct limiter_redis *l)
+{
+	if (l->state != REDIS_KNOWN)
+		return;
+	l->state = REDIS_HELLO;
+	say_hello(l);
+}
+
+/* ---- the connection ------------------------------------------------------ */
+
+bool
+limiter_redis_knows_itself(struct limiter *base)
+{
+	struct limiter_redis *l = self(base);
+	struct pub_state *ps = shm_pub_state(base->shm);
+
+	if (atomic_load(&ps->loaded) == 0)
+		return (false);
+	memcpy(l->store, ps->store_id, sizeof(l->store));
+	memcpy(l->hub, ps->hub_id, sizeof(l->hub));
+	l->store[sizeof(l->store) - 1] = l->hub[sizeof(l->hub) - 1] = '\0';
+	return (true);
+}
+
+/* A hub that began without its store learns which one it has only then. */
+static bool
+store_is_another(const struct limiter_redis *l)
+{
+	struct pub_state *ps = shm_pub_state(l->base.shm);
+
+	return (strncmp(l->store, ps->store_id, sizeof(l->store) - 1) != 0);
+}
+
+void
+limiter_redis_up(struct limiter *base, monotime_t now)
+{
+	struct limiter_redis *l = self(base);
+
+	l->state = REDIS_HELLO;
+	l->list_from = 0;
+	say_hello(l);
+}
+
+void
+limiter_redis_down(struct limiter *base)
+{
+	self(base)->state = REDIS_AWAY;
+}
+
+void
+limiter_redis_flush(struct limiter *base, monotime_t now)
+{
+	leases_flush(self(base), now);
+}
+
+void
+limiter_redis_tick(struct limiter *base, monotime_t now)
+{
+	struct limiter_redis *l = self(base);
+
+	leases_tick(l, now);
+	if (l->state != REDIS_KNOWN)
+		return;
+	if (store_is_another(l)) {
+		l->epoch = 0;
+		l->wire.fail(l->wire.arg, "the store has another id now");
+		return;
+	}
+	say_hello(l);
+	leases_flush(l, now);
+}

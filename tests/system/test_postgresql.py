@@ -1,0 +1,460 @@
+"""Hubs on a PostgreSQL that they share: what is billed gets there once, what
+changes is in force everywhere, and nothing that PostgreSQL does or does not do
+delays a request."""
+
+import os
+import pathlib
+import signal
+import statistics
+import threading
+import time
+
+import pytest
+
+import money
+import postgresql
+import priced
+import procs
+import stores
+from procs import await_
+
+MODEL = "sim-chat"
+PRICE = "0.00095"      # of one answer of it
+SOON = 1.0             # a change at all hubs, in seconds
+SECRET = "p4ssw0rd-that-nobody-sees"
+
+
+@pytest.fixture(scope="module")
+def pg():
+    """A server to be hurt."""
+    server = postgresql.PostgreSQL().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def shared(pg):
+    """Makes sites on it: shared(hubs=2)."""
+    made = []
+
+    def make(prices=priced.PRICES, hubs=1, **kwargs):
+        store = stores.Store("postgresql", "local", pg=pg)
+        site = procs.Site(prices, hubs=hubs, store=store, **kwargs)
+        made.append((site, store))
+        return site
+    yield make
+    for site, store in made:
+        site.close()
+        if pg.running():
+            store.drop()
+
+
+def billing(hub):
+    return hub.ctl("show", "status")["billing"]
+
+
+def flowed(hub, seconds=30):
+    """Everything has gone from the spool."""
+    await_("the spool to be empty", lambda: billing(hub)["pending"] == 0 and
+           billing(hub)["spooled"] == 0, seconds)
+
+
+def away(hub, seconds=30):
+    await_("the store to be away",
+           lambda: not billing(hub)["shared_up"], seconds)
+
+
+def back(hub, seconds=40):
+    await_("the store to be back", lambda: billing(hub)["shared_up"], seconds)
+
+
+def chats(site, key, n, hub=None):
+    """Ids of n answers that cost what they must."""
+    ids = []
+    for _ in range(n):
+        status, fields, body = site.chat(key, hub=hub)
+        assert status == 200, body
+        assert fields["x-hub-cost"] == PRICE
+        ids.append(fields["x-request-id"])
+    return ids
+
+
+def expect_books(site, ids):
+    """Each once, and all of it adds up."""
+    rows = site.store.sql("SELECT id, amount FROM ledger")
+    assert sorted(r[0] for r in rows) == sorted(ids)
+    assert site.store.sql(
+        "SELECT count(*) FROM account a WHERE balance <> (SELECT "
+        "coalesce(sum(amount), 0) FROM balance_change WHERE account = a.id)"
+    ) == [["0"]]
+    assert site.store.sql(
+        "SELECT coalesce(sum(amount), 0) + (SELECT coalesce(sum(amount), 0) "
+        "FROM balance_change WHERE kind = 'charge') = 0 FROM ledger"
+    ) == [["t"]]
+    site.hub.ctl("audit", "full")
+
+
+def courier(hub):
+    """Its pid, of billing's children; None if there is none now."""
+    pid = billing(hub)["pid"]
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        for child in text.split():
+            line = pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+            if line.startswith(b"hubd: courier"):
+                return int(child)
+    except OSError:
+        pass    # one that has just ended
+    return None
+
+
+# ---- billed, and changed ---------------------------------------------------
+
+def test_requests_are_billed_there_and_both_hubs_know(shared):
+    site = shared(hubs=2)
+    key = site.key()
+    ids = chats(site, key, 5) + chats(site, key, 5, site.hubs[1])
+    for hub in site.hubs:
+        flowed(hub)
+        assert len(hub.rows(ids)) == 10
+        assert hub.balance("acct-1")["spent"] == "0.0095"
+    expect_books(site, ids)
+    one, other = (billing(h) for h in site.hubs)
+    assert one["store"] == other["store"] == "postgresql"
+    assert one["store_id"] == other["store_id"]
+    assert one["hub_id"] != other["hub_id"]
+
+
+def until(what, good, seconds=SOON):
+    """How long it took, asked without a pause."""
+    began = time.monotonic()
+    while not good():
+        assert time.monotonic() - began < seconds, f"no {what} by now"
+    return time.monotonic() - began
+
+
+def known(hub, key):
+    return hub.get_models(key)[0] == 200
+
+
+def test_d16n_changes_are_in_force_at_all_hubs(shared, show):
+    site = shared(hubs=2)
+    a, b = site.hubs
+    site.hub.account("acme")
+    made = [a.ctl("key", "add", "acme") for _ in range(2)]
+    took = []
+    for i in range(20):
+        made.append((a, b)[i % 2].ctl("key", "add", "acme"))
+        took.append(until("key", lambda: known((b, a)[i % 2],
+                                               made[-1]["key"])))
+        assert known((a, b)[i % 2], made[-1]["key"])
+    show(f"a key at the other hub: median {1e3 * statistics.median(took):.0f}"
+         f" ms, longest {1e3 * max(took):.0f} ms after its command")
+    a.ctl("key", "revoke", made[0]["id"])
+    assert not known(a, made[0]["key"])
+    until("revocation", lambda: not known(b, made[0]["key"]))
+    b.ctl("account", "disable", "acme")
+    assert site.chat(made[1]["key"], hub=b)[0] == 403
+    until("disabling",
+          lambda: site.chat(made[1]["key"], hub=a)[0] == 403)
+
+
+def test_d16n_prices_reloaded_at_one_hub_are_in_force_at_all(shared):
+    site = shared(hubs=2)
+    a, b = site.hubs
+    key = site.key()
+    fields = {"input_cost_per_token": "0.000003",
+              "output_cost_per_token": "0.00002"}
+    a.prices.write_text(procs.price_text({**priced.PRICES, MODEL: fields}))
+    a.ctl("reload")
+    until("price", lambda: b.ctl("show", "status")["price_version"] == 2)
+    for hub in site.hubs:
+        fields_of = site.chat(key, hub=hub)[1]
+        row = hub.row(fields_of["x-request-id"])
+        assert row["price_version"] == 2
+        assert row["amount"] == money.cost(fields, row["usage"])
+        assert fields_of["x-hub-cost"] == row["amount"]
+    # the files of the other are older: its start changes nothing
+    b.stop_here(signal.SIGTERM)
+    b.launch()
+    b.await_ready()
+    assert b.ctl("show", "status")["price_version"] == 2
+    # its reload does: nobody is more right than another
+    b.ctl("reload")
+    until("price", lambda: a.ctl("show", "status")["price_version"] == 3)
+
+
+def test_credit_counts_at_the_other_hub(shared):
+    site = shared(hubs=2)
+    key = site.key(credit="0")
+    assert site.chat(key, hub=site.hubs[1])[0] == 402
+    site.hub.ctl("account", "credit", "acct-1", "5")
+    until("credit", lambda: site.chat(key, hub=site.hubs[1])[0] == 200)
+
+
+def test_lost_notifications_are_made_up_for(shared):
+    """The look that nobody asks for: every 30 s, every 2 s here."""
+    site = shared(hubs=2, failpoints={"courier.deaf": "force\n",
+                                      "courier.hurry": "force\n"})
+    site.hub.account("acme")
+    key = site.hub.ctl("key", "add", "acme")["key"]
+    assert known(site.hub, key)
+    until("key", lambda: known(site.hubs[1], key), 10)
+
+
+# ---- PostgreSQL hurt -------------------------------------------------------
+
+def latency(site, key, n=40):
+    """Median of n requests in milliseconds, and their ids."""
+    took, ids = [], []
+    for _ in range(n):
+        began = time.monotonic()
+        ids += chats(site, key, 1)
+        took.append(1e3 * (time.monotonic() - began))
+    return statistics.median(took), ids
+
+
+def booked_here(site, seconds=10):
+    await_("all to be acknowledged",
+           lambda: billing(site.hub)["pending"] == 0 and
+           not site.hub.ctl("show", "calls")["calls"], seconds)
+
+
+def stopped(pg, site):
+    pg.end("immediate")
+    return pg.start
+
+
+def hanging(pg, site):
+    pg.pause()
+    return pg.resume
+
+
+def read_only(pg, site):
+    pg.sql("ALTER SYSTEM SET default_transaction_read_only = on; "
+           "SELECT pg_reload_conf()".replace("; SELECT", ";\nSELECT"))
+
+    def end():
+        pg.sql("SET default_transaction_read_only = off;\n"
+               "ALTER SYSTEM RESET default_transaction_read_only")
+        pg.sql("SELECT pg_reload_conf()")
+    return end
+
+
+def full(pg, site):
+    """As it says when the disk has no room."""
+    site.store.sql(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; "
+        "END $$;\nCREATE TRIGGER full_disk BEFORE INSERT ON ledger "
+        "FOR EACH ROW EXECUTE FUNCTION full_disk()")
+    return lambda: site.store.sql("DROP TRIGGER full_disk ON ledger")
+
+
+@pytest.mark.parametrize("hurt", [stopped, hanging, read_only, full])
+def test_a_store_that_fails_delays_nothing(pg, shared, hurt, show):
+    site = shared()
+    key = site.key()
+    before, ids = latency(site, key)
+    flowed(site.hub)
+    heal = hurt(pg, site)
+    try:
+        during, more = latency(site, key, 80)
+        booked_here(site)
+        status = billing(site.hub)
+        assert status["store_up"] and status["spooled"] >= 80
+        assert site.hub.health("healthz") and site.hub.health("readyz")
+        away(site.hub)
+        since = billing(site.hub)["spooled_since"]
+        assert since is not None
+        metrics = procs.fetch(site.hub.admin_port, "GET",
+                              "/metrics")[2].decode()
+        assert f"\nhubd_spool_rows {status['spooled']}\n" in metrics
+        assert "\nhubd_shared_store_up 0\n" in metrics
+        after, still = latency(site, key, 20)
+    finally:
+        heal()
+    show(f"median of a request: {before:.1f} ms before, {during:.1f} ms as "
+         f"it fails, {after:.1f} ms while it is away")
+    assert max(during, after) < 3 * before + 50
+    back(site.hub)
+    flowed(site.hub)
+    assert billing(site.hub)["spooled_since"] is None
+    expect_books(site, ids + more + still)
+
+
+def test_a_hub_starts_and_serves_while_the_store_is_away(pg, shared):
+    site = shared()
+    hub, key = site.hub, site.key()
+    ids = chats(site, key, 3)
+    flowed(hub)
+    hub.stop_here(signal.SIGTERM)
+    pg.pause()
+    try:
+        hub.launch()
+        hub.await_ready(30)
+        site.agent.await_up(seconds=40)
+        ids += chats(site, key, 3)
+        booked_here(site)
+        hub.stop_here(signal.SIGKILL)
+        hub.launch()
+        hub.await_ready(30)
+        site.agent.await_up(seconds=40)
+        assert billing(hub)["spooled"] == 3
+        with pytest.raises(procs.CtlError):
+            hub.ctl("reload")
+        with pytest.raises(procs.CtlError):
+            hub.ctl("key", "add", "acct-1")
+        ids += chats(site, key, 3)
+    finally:
+        pg.resume()
+    back(hub)
+    flowed(hub)
+    expect_books(site, ids)
+
+
+def test_a_fresh_hub_waits_for_its_first_load(pg):
+    pg.end("fast")
+    store = hub = None
+    try:
+        pg.start()
+        store = stores.Store("postgresql", "local", pg=pg)
+        pg.end("fast")
+        import tempfile
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
+        hub = procs.Hub(folder, priced.PRICES, store=store).start()
+        status, _, body = procs.fetch(hub.port, "GET", "/readyz")
+        assert status == 503 and b"loading" in body
+        pg.start()
+        await_("the first load",
+               lambda: hub.ctl("show", "status")["state"] == "serving", 30)
+        assert hub.ctl("show", "status")["price_version"] == 1
+    finally:
+        if hub:
+            hub.stop()
+        if not pg.running():
+            pg.start()
+        if store:
+            store.drop()
+
+
+def test_a_shutdown_takes_along_what_waits(shared):
+    site = shared()
+    key = site.key()
+    ids = chats(site, key, 20)
+    site.hub.stop_here(signal.SIGTERM)
+    assert site.store.sql("SELECT count(*) FROM ledger") == [["20"]]
+    site.hub.launch()
+    site.hub.await_ready()
+    expect_books(site, ids)
+
+
+# ---- killed ----------------------------------------------------------------
+
+def fire(site, name, text):
+    (site.hub.failpoints / name).write_text(text)
+
+
+def fired(site, name):
+    await_(f"{name} to fire",
+           lambda: not (site.hub.failpoints / name).exists())
+
+
+@pytest.mark.parametrize("point", ["courier.committed", "billing.taken"])
+def test_killed_between_store_and_spool(shared, point):
+    """What is there already is sent again, and is there once."""
+    site = shared()
+    key = site.key()
+    ids = chats(site, key, 5)
+    flowed(site.hub)
+    fire(site, point, "kill\n")
+    ids += chats(site, key, 5)
+    fired(site, point)
+    back(site.hub)
+    ids += chats(site, key, 5)
+    flowed(site.hub)
+    expect_books(site, ids)
+    assert site.hub.balance("acct-1")["balance"] == "999.98575"
+
+
+def test_killed_again_and_again_under_load(shared):
+    site = shared(hubs=2)
+    key = site.key()
+    ids, over = [], threading.Event()
+
+    def load(hub):
+        while not over.is_set():
+            ids.extend(chats(site, key, 1, hub))
+    threads = [threading.Thread(target=load, args=[h]) for h in site.hubs]
+    for t in threads:
+        t.start()
+    try:
+        for i in range(6):
+            for hub in site.hubs:
+                pid = await_("a courier", lambda: courier(hub))
+                booked = len(ids)
+                os.kill(pid, signal.SIGKILL)
+                await_("load", lambda: len(ids) > booked + 20)
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    for hub in site.hubs:
+        back(hub)
+        flowed(hub)
+    expect_books(site, ids)
+
+
+def test_a_courier_that_hangs_is_replaced(shared):
+    site = shared(failpoints={"billing.impatient": "force\n"})
+    key = site.key()
+    pid = await_("a courier", lambda: courier(site.hub))
+    os.kill(pid, signal.SIGSTOP)
+    ids = chats(site, key, 5)
+    booked_here(site)
+    await_("another courier",
+           lambda: courier(site.hub) not in (pid, None), 15)
+    flowed(site.hub)
+    expect_books(site, ids)
+
+
+# ---- refused, and secret ---------------------------------------------------
+
+def test_a_row_that_is_refused_goes_to_suspense(shared):
+    site = shared()
+    key = site.key()
+    site.store.sql("ALTER TABLE ledger ADD CONSTRAINT odd "
+                   "CHECK (model <> 'sim-tiny-i1-o1')")
+    ids = chats(site, key, 3)
+    assert site.chat(key, "sim-tiny-i1-o1")[0] == 200
+    ids += chats(site, key, 3)
+    flowed(site.hub)
+    await_("suspense", lambda: billing(site.hub)["suspense"] == 1)
+    assert site.hub.ctl("show", "suspense")["count"] == 1
+    assert site.hub.balance("acct-1")["spent"] == "0.0057"
+    expect_books(site, ids)
+
+
+def test_the_password_is_nowhere(pg, shared):
+    pg.sql(f"ALTER USER {postgresql.USER} PASSWORD '{SECRET}'")
+    site = shared()
+    hub = site.hub
+    url = site.store.options["store"].replace("@", f":{SECRET}@", 1)
+    url = url.replace("postgresql:", "postgres:", 1)
+    hub.options["store"] = url
+    hub.stop_here(signal.SIGTERM)
+    hub.rewrite_conf()
+    hub.launch()
+    hub.await_ready()
+    pg.end("fast")
+    away(hub)
+    pg.start()
+    back(hub)
+    site.agent.await_up()
+    chats(site, site.key(), 1)
+    told = [hub.log.read_text(), str(hub.ctl("show", "status")),
+            procs.fetch(hub.admin_port, "GET", "/metrics")[2].decode()]
+    for pid in [hub.pid, billing(hub)["pid"], courier(hub)]:
+        for name in ("cmdline", "environ", "comm"):
+            told.append(pathlib.Path(f"/proc/{pid}/{name}").read_text())
+    assert not any(SECRET in text for text in told)
