@@ -48,22 +48,24 @@ END_TEST
 /* Whatever the length, the place and the byte. */
 START_TEST(plain_text_ends_at_the_first_byte_that_is_not)
 {
-	char text[20];
+	char text[20], *end;
+	unsigned wrong = 0;
 
-	for (size_t n = 1; n <= sizeof(text); n++) {
-		for (size_t at = 0; at < n; at++) {
+	ck_assert_ptr_eq(plain_run(text, text), text);
+	for (end = text + 1; end <= text + sizeof(text); end++) {
+		for (char *at = text; at < end; at++) {
 			for (int c = 0; c < 256; c++) {
 				bool plain = c >= 0x20 && c < 0x7f &&
 					     c != '"' && c != '\\';
 
-				memset(text, '~', n);
-				text[at] = (char)c;
-				ck_assert_ptr_eq(plain_run(text, text + n),
-				    text + (plain ? n : at));
+				memset(text, '~', sizeof(text));
+				*at = (char)c;
+				wrong +=
+				    plain_run(text, end) != (plain ? end : at);
 			}
 		}
 	}
-	ck_assert_ptr_eq(plain_run(text, text), text);
+	ck_assert_uint_eq(wrong, 0);
 }
 END_TEST
 
