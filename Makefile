@@ -173,14 +173,20 @@ PYTEST	= BUILD=$(CURDIR)/$(O) STORM_REQUESTS=$(STORM_REQUESTS) \
 system: all test-programs venv $(CLIENTS)
 	$(PYTEST) -n 2 --dist loadfile $(SYSTEM)
 
-# The same tests on PostgreSQL and Redis.
+# On PostgreSQL and Redis: all of them by check-stores, and every day those
+# whose hubs book, limit, recover or follow changes. The others are about
+# heads, dialects, providers, TLS and links, which no store has a part in.
+STORES	= admin admin_now chat crash d05 d14 d16 d18 health limits master \
+	objects pressure routes storm
+
 .PHONY: system-stores
 system-stores:
-	@STORE=postgresql LIMITS=redis $(MAKE) --no-print-directory system
+	@STORE=postgresql LIMITS=redis $(MAKE) --no-print-directory system \
+	    SYSTEM="$(STORES:%=tests/system/test_%.py)"
 
-# Both.
 .PHONY: check-stores
-check-stores: system system-stores
+check-stores: system
+	@STORE=postgresql LIMITS=redis $(MAKE) --no-print-directory system
 
 # What takes too long for every day.
 .PHONY: check-long
@@ -249,6 +255,8 @@ check: deps
 	@$(MAKE) --no-print-directory check-docs
 	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory system
+	@$(MAKE) --no-print-directory system-stores
+	@$(MAKE) --no-print-directory torture SECONDS=60
 	@grep '^estimates of' $(O)/unit/test_estimate.log || true
 endif
 

@@ -138,6 +138,7 @@ LEDGER_SRCS = \
 	hubd/ledger/ledger_sqlite.c \
 	hubd/ledger/ledger_text.c \
 	hubd/ledger/pg_accounts.c \
+	hubd/ledger/move.c \
 	hubd/ledger/pg_array.c \
 	hubd/ledger/pg_audit.c \
 	hubd/ledger/pg_batch.c \
@@ -146,6 +147,7 @@ LEDGER_SRCS = \
 	hubd/ledger/pg_check.c \
 	hubd/ledger/pg_keys.c \
 	hubd/ledger/pg_months.c \
+	hubd/ledger/pg_move.c \
 	hubd/ledger/pg_objects.c \
 	hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c \
@@ -161,6 +163,7 @@ LEDGER_SRCS = \
 	hubd/ledger/sqlite_audit.c \
 	hubd/ledger/sqlite_audit_months.c \
 	hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_dump.c \
 	hubd/ledger/sqlite_list.c \
 	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
@@ -195,6 +198,7 @@ MASTER_SRCS = \
 	hubd/master/listen.c \
 	hubd/master/master.c \
 	hubd/master/message.c \
+	hubd/master/move.c \
 	hubd/master/reap.c \
 	hubd/master/reload.c \
 	hubd/master/setup.c \
@@ -266,6 +270,8 @@ BILLING_SRCS = \
 	hubd/billing/shared_prices.c \
 	hubd/billing/state.c \
 	hubd/billing/store.c \
+	hubd/billing/tidy.c \
+	hubd/billing/tidy_main.c \
 	hubd/billing/versions.c \
 
 ADMIN_SRCS = \

@@ -129,6 +129,8 @@ void h2stream_reset(struct h2stream *, uint32_t code);
 void h2stream_set_arg(struct h2stream *, void *arg);
 void *h2stream_arg(const struct h2stream *);
 int32_t h2stream_id(const struct h2stream *);
+/* A client's: has the request left this side, so that the peer may know it? */
+bool h2stream_is_sent(const struct h2stream *);
 /* Received and not yet consumed. */
 size_t h2stream_unconsumed(const struct h2stream *);
 

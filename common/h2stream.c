@@ -269,6 +269,12 @@ h2stream_set_arg(struct h2stream *s, void *arg)
 	s->arg = arg;
 }
 
+bool
+h2stream_is_sent(const struct h2stream *s)
+{
+	return (s->head_sent);
+}
+
 void *
 h2stream_arg(const struct h2stream *s)
 {

@@ -8,7 +8,7 @@
 
 static void __attribute__((noreturn)) usage(void)
 {
-	fprintf(stderr, "usage: hubd [-dnvV] [-f file] [-u contract]\n");
+	fprintf(stderr, "usage: hubd [-dmnvV] [-f file] [-u contract]\n");
 	exit(1);
 }
 
@@ -16,18 +16,21 @@ int
 main(int argc, char **argv)
 {
 	struct master_options o = {.path = "/etc/hubd/hubd.conf", .argv = argv};
-	bool check = false;
+	bool check = false, move = false;
 	int c;
 
 	if (child_is_role(argc, argv))
 		child_run(argv);
-	while ((c = getopt(argc, argv, "df:nu:vV")) != -1) {
+	while ((c = getopt(argc, argv, "df:mnu:vV")) != -1) {
 		switch (c) {
 		case 'd':
 			o.foreground = true;
 			break;
 		case 'f':
 			o.path = optarg;
+			break;
+		case 'm':
+			move = true;
 			break;
 		case 'n':
 			check = true;
@@ -48,5 +51,7 @@ main(int argc, char **argv)
 	}
 	if (optind != argc)
 		usage();
-	return (check ? master_check(&o) : master_main(&o));
+	if (check)
+		return (master_check(&o));
+	return (move ? master_move(&o) : master_main(&o));
 }

@@ -107,9 +107,8 @@ on_drain(struct hub_child *child)
 
 /* ---- beginning and end --------------------------------------------------- */
 
-/* What billing books goes to a file of its own in any case. */
-static const struct ledger_ops *
-find_store(const struct hub_conf *conf)
+const struct ledger_ops *
+billing_store(const struct hub_conf *conf)
 {
 	const struct ledger_ops *ops = ledger_ops_of(conf->store);
 
@@ -122,7 +121,7 @@ static void
 set_up(struct billing *b, struct hub_child *child)
 {
 	billing_init(
-	    b, child->shm, child->me, child->conf, find_store(child->conf));
+	    b, child->shm, child->me, child->conf, billing_store(child->conf));
 	b->child = child;
 	b->loop = child->loop;
 	b->retry_timer = loop_timer_new(b->loop, on_retry, b);
@@ -145,6 +144,7 @@ tear_down(struct billing *b)
 	loop_timer_free(b->checkpoint_timer);
 	seal_stop(b);
 	intake_stop(b);
+	tidy_stop(b);
 	shared_stop(b);
 	billing_fini(b);
 }

@@ -47,8 +47,16 @@ struct asker;
 struct batch;
 struct billing;
 struct control;
+struct offspring;
 struct offspring_self;
 struct shared;
+
+/* Who tidies up the store (tidy.c). */
+struct tidier {
+	struct offspring *child; /* NULL: nobody */
+	struct loop_io *io;
+	monotime_t not_before;
+};
 
 /* Where changes of an errand go, which publishes nothing itself: each is as
  * its namesake of publish.c. */
@@ -95,6 +103,7 @@ struct billing {
 	struct shared *shared; /* NULL: the store is this hub's own */
 	struct control *control;
 	unsigned errands; /* that run */
+	struct tidier tidier;
 	struct loop_io *queue_io;
 	struct loop_timer *sweep_timer, *commit_timer, *checkpoint_timer;
 	struct loop_timer *retry_timer, *price_timer, *seal_timer;
@@ -240,6 +249,17 @@ void asker_free(struct asker *); /* NULL is fine */
 
 /* Publishes who this hub and its store are. OK or DOWN. */
 enum ledger_result identity_publish(struct billing *);
+
+/* ---- tidy.c -------------------------------------------------------------- */
+
+/* Has the store tidied up if it must be. */
+void tidy_look(struct billing *);
+void tidy_stop(struct billing *);
+
+/* ---- billing.c ----------------------------------------------------------- */
+
+/* That which billing books into, whatever the store: a file of its own. */
+const struct ledger_ops *billing_store(const struct hub_conf *);
 
 /* ---- seal.c -------------------------------------------------------------- */
 

@@ -208,6 +208,7 @@ on_sweep(void *arg)
 	if (b->draining && b->due.count == 0 && shared_flushed(b))
 		loop_stop(b->loop);
 	intake_kick(b);
+	tidy_look(b);
 	loop_timer_set_ms(b->sweep_timer,
 	    b->draining && !store_waits(b) ? GATHER_MS : SWEEP_MS);
 }

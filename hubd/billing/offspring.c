@@ -21,11 +21,13 @@
 static const char *const names[OFFSPRING_KINDS] = {
     [OFFSPRING_ERRAND] = "errand",
     [OFFSPRING_COURIER] = "courier",
+    [OFFSPRING_TIDIER] = "tidier",
 };
 
 static int (*const entries[OFFSPRING_KINDS])(struct offspring_self *) = {
     [OFFSPRING_ERRAND] = errand_main,
     [OFFSPRING_COURIER] = courier_main,
+    [OFFSPRING_TIDIER] = tidier_main,
 };
 
 struct offspring {

@@ -17,7 +17,12 @@
 struct billing;
 struct offspring;
 
-enum offspring_kind { OFFSPRING_ERRAND, OFFSPRING_COURIER, OFFSPRING_KINDS };
+enum offspring_kind {
+	OFFSPRING_ERRAND,
+	OFFSPRING_COURIER,
+	OFFSPRING_TIDIER,
+	OFFSPRING_KINDS
+};
 
 /*
  * Starts one. Between it and billing is a pair of stream sockets; billing's
@@ -46,5 +51,6 @@ struct offspring_self {
 /* Entry functions: they return the exit status. */
 int errand_main(struct offspring_self *);
 int courier_main(struct offspring_self *);
+int tidier_main(struct offspring_self *);
 
 #endif

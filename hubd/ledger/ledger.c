@@ -15,7 +15,8 @@ ledger_ops_of(const char *store)
 {
 	size_t i, n;
 
-	if (strncmp(store, "postgres:", 9) == 0) /* libpq's other word */
+	/* libpq's other word for it */
+	if (strncmp(store, "postgres:", 9) == 0)
 		return (&ledger_pg);
 	for (i = 0; i < sizeof(backends) / sizeof(backends[0]); i++) {
 		n = strlen(backends[i]->name);

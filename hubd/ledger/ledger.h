@@ -172,6 +172,17 @@ struct ledger_ops {
 	struct ledger *(*open_to_read)(
 	    const char *where, char *error, size_t cap);
 	void (*close)(struct ledger *);
+	/*
+	 * Tidying up (SQLite: its log is copied into the file) is part of
+	 * commits, which takes long when a reader has put it off for long.
+	 * Who asks is_untidy() takes it upon himself to have it done then: by
+	 * tidy() in another process, which holds up nobody, and tidy_rest()
+	 * after it. tidy(): OK, little is left; CONFLICT, somebody reads an
+	 * older state; DOWN. All NULL: there is nothing to tidy up.
+	 */
+	bool (*is_untidy)(struct ledger *);
+	enum ledger_result (*tidy)(const char *where);
+	void (*tidy_rest)(struct ledger *);
 	/* The UUID of the store, whoever opens it; "" while a shared one has
 	 * not been heard of. NULL if a backend has none. */
 	enum ledger_result (*store_id)(

@@ -31,8 +31,12 @@
 #define ASK_VERSION    "SELECT value FROM meta WHERE name = 'schema'"
 #define ASK_SPOOL      "SELECT count(*) FROM sqlite_schema WHERE name = 'owed'"
 #define BUSY_MS	       2000
-#define STMTS_MAX      96
-#define CIFS_MAGIC     0xff534d42
+/* Pages of the log. The pages at the tables' ends are in each commit: the
+ * longer the log, the fewer times they are copied out of it. */
+#define LOG_SMALL  4000
+#define LOG_LARGE  16000 /* 64 MB: copying them takes half a second and more */
+#define STMTS_MAX  96
+#define CIFS_MAGIC 0xff534d42
 
 struct kept_stmt {
 	const char *sql;
@@ -47,6 +51,8 @@ struct ledger {
 	size_t nkept;
 	bool checkpoints; /* there may be some */
 	bool reader;	  /* in a transaction of its own up to its end */
+	bool watched;	  /* somebody sees to it that it is tidy */
+	bool untidy;
 	bool spool;
 	uint64_t waiting; /* in a spool: rows */
 };
@@ -353,10 +359,23 @@ create_private(const char *path, int flags, char *error, size_t cap)
 	return (0);
 }
 
+/*
+ * One thread opens stores in a process, and nobody asks SQLite how much
+ * memory it has: each of its allocations took and gave back a mutex twice
+ * for that. It is refused once the library is in use, which is no harm.
+ */
+static void
+set_up_library(void)
+{
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static int
 open_with(
     struct ledger *l, const char *path, int flags, char *error, size_t cap)
 {
+	set_up_library();
 	if (sqlite3_open_v2(path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK) {
 		snprintf(
@@ -369,6 +388,25 @@ open_with(
 }
 
 static int
+copy_log(sqlite3 *db, int *frames, int *copied)
+{
+	return (sqlite3_wal_checkpoint_v2(
+	    db, NULL, SQLITE_CHECKPOINT_PASSIVE, frames, copied));
+}
+
+/* After each commit: so many pages are in the log. */
+static int
+on_log(void *arg, sqlite3 *db, const char *name, int frames)
+{
+	struct ledger *l = arg;
+
+	l->untidy = l->watched && frames >= LOG_LARGE;
+	if (frames >= LOG_SMALL && !l->untidy)
+		copy_log(db, NULL, NULL);
+	return (SQLITE_OK);
+}
+
+static int
 open_file(
     struct ledger *l, const char *path, bool read_only, char *error, size_t cap)
 {
@@ -377,13 +415,11 @@ open_file(
 	if (create_private(path, 0, error, cap) == -1 ||
 	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1)
 		return (-1);
+	sqlite3_wal_hook(l->db, on_log, l);
 	return (execute(l,
 	    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
 	    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; "
-	    "PRAGMA journal_size_limit = 67108864; "
-	    /* The pages at the tables' ends are in each commit: the longer
-	     * the log, the fewer times they are copied out of it. */
-	    "PRAGMA wal_autocheckpoint = 4000",
+	    "PRAGMA journal_size_limit = 67108864",
 	    error, cap));
 }
 
@@ -518,14 +554,15 @@ db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 	return (l);
 }
 
-/* No log is needed: a file that was not finished is made anew. */
+/* No log is needed: a file that was not finished is made anew; and who writes
+ * it sees to it that it is on the disk. */
 static int
 begin_month(struct ledger *l, const char *path, char *error, size_t cap)
 {
 	if (create_private(path, O_EXCL, error, cap) == -1 ||
 	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1 ||
 	    execute(l,
-		"PRAGMA journal_mode = OFF; PRAGMA synchronous = FULL; BEGIN",
+		"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN",
 		error, cap) == -1)
 		return (-1);
 	return (execute(l, ledger_sqlite_schema_month, error, cap) == -1
@@ -636,6 +673,61 @@ sqlite_open_to_read(const char *where, char *error, size_t cap)
 	return (NULL);
 }
 
+/* ---- tidying up ---------------------------------------------------------- */
+
+bool
+db_is_untidy(struct ledger *l)
+{
+	l->watched = true;
+	return (l->untidy);
+}
+
+void
+db_tidy_rest(struct ledger *l)
+{
+	copy_log(l->db, NULL, NULL);
+	l->untidy = false;
+}
+
+/* What has come meanwhile is copied, too, until that is little. */
+static enum ledger_result
+copy_out(sqlite3 *db)
+{
+	int frames, copied = 0, before;
+
+	do {
+		before = copied;
+		if (copy_log(db, &frames, &copied) != SQLITE_OK)
+			return (LEDGER_DOWN);
+		if (frames - copied < LOG_SMALL)
+			return (LEDGER_OK);
+	} while (copied > before);
+	return (LEDGER_CONFLICT);
+}
+
+enum ledger_result
+db_tidy(const char *where, const char *file)
+{
+	struct ledger l = {0};
+	char *path = xasprintf("%s/%s", where, file), error[200];
+	enum ledger_result r = LEDGER_DOWN;
+
+	/* without a look at the file SQLite knows of no log */
+	if (open_with(&l, path, SQLITE_OPEN_READWRITE, error, sizeof(error)) ==
+		0 &&
+	    execute(&l, "SELECT 1 FROM meta", error, sizeof(error)) == 0)
+		r = copy_out(l.db);
+	sqlite3_close(l.db);
+	free(path);
+	return (r);
+}
+
+static enum ledger_result
+sqlite_tidy(const char *where)
+{
+	return (db_tidy(where, own_file.name));
+}
+
 /* ---- backup -------------------------------------------------------------- */
 
 static int
@@ -728,6 +820,9 @@ const struct ledger_ops ledger_sqlite = {
     .name = "sqlite",
     .open = sqlite_open,
     .open_to_read = sqlite_open_to_read,
+    .is_untidy = db_is_untidy,
+    .tidy = sqlite_tidy,
+    .tidy_rest = db_tidy_rest,
     .close = db_close,
     .store_id = sqlite_store_id,
     .book = sqlite_book,

@@ -32,9 +32,13 @@ struct db_file {
 struct ledger *db_open(
     const char *where, const struct db_file *, char *error, size_t cap);
 void db_close(struct ledger *); /* NULL is fine */
+/* As in struct ledger_ops. */
+bool db_is_untidy(struct ledger *);
+enum ledger_result db_tidy(const char *where, const char *file);
+void db_tidy_rest(struct ledger *);
 /*
  * The file of a sealed month, or one that is being written: that must not be
- * there yet, and each of its commits is on the disk. Of a file that is not
+ * there yet, and its commits do not wait for the disk. Of a file that is not
  * there to be read, nothing is said in error.
  */
 struct ledger *db_open_month(

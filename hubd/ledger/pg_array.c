@@ -30,17 +30,24 @@ pg_array_bool(struct pg_arrays *a, bool v)
 }
 
 void
-pg_array_text(struct pg_arrays *a, const char *s)
+pg_array_span(struct pg_arrays *a, struct span s)
 {
 	struct buf *to = next_column(a);
+	size_t i;
 
 	buf_addstr(to, "\"");
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
+	for (i = 0; i < s.n; i++) {
+		if (s.p[i] == '"' || s.p[i] == '\\')
 			buf_add(to, "\\", 1);
-		buf_add(to, s, 1);
+		buf_add(to, s.p + i, 1);
 	}
 	buf_addstr(to, "\"");
+}
+
+void
+pg_array_text(struct pg_arrays *a, const char *s)
+{
+	pg_array_span(a, span_str(s));
 }
 
 void

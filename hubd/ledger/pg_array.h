@@ -13,6 +13,7 @@ struct pg_arrays {
 };
 
 void pg_array_text(struct pg_arrays *, const char *);
+void pg_array_span(struct pg_arrays *, struct span); /* text, too */
 void pg_array_number(struct pg_arrays *, int64_t);
 void pg_array_bool(struct pg_arrays *, bool);
 void pg_array_bytes(struct pg_arrays *, const void *, size_t);

@@ -464,10 +464,19 @@ spool_store_id(struct ledger *l, char out[LEDGER_ID_MAX])
 	return (db_meta_get(l, "store_id", out, LEDGER_ID_MAX));
 }
 
+static enum ledger_result
+spool_tidy(const char *where)
+{
+	return (db_tidy(where, spool_file.name));
+}
+
 const struct ledger_ops ledger_spool = {
     .name = "postgresql", /* as people see it */
     .open = spool_open,
     .close = db_close,
+    .is_untidy = db_is_untidy,
+    .tidy = spool_tidy,
+    .tidy_rest = db_tidy_rest,
     .store_id = spool_store_id,
     .book = sqlite_book,
     .checkpoint = sqlite_checkpoint,

@@ -34,6 +34,7 @@ local function tell(a, account, row, seq, available, owed, version)
 	local newer = old[1] and tonumber(seq) - tonumber(old[1]) or 1
 	if newer > 0 or newer == 0 and available ~= old[3] then
 		redis.call('HSET', a, 'seq', seq, 'available', available)
+		redis.call('PEXPIRE', a, DAY)
 	end
 	if not old[2] or tonumber(version) > tonumber(old[2]) then
 		redis.call('HSET', a, 'v:' .. hub, version)
@@ -45,8 +46,8 @@ local function tell(a, account, row, seq, available, owed, version)
 			redis.call('ZADD', KEYS[2], row, account)
 			redis.call('PEXPIRE', KEYS[2], DAY)
 		end
+		redis.call('PEXPIRE', a, DAY)
 	end
-	redis.call('PEXPIRE', a, DAY)
 end
 
 -- The leases of an account: l has when each runs out, h what each holds ('h'

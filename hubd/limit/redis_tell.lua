@@ -14,6 +14,8 @@ for i = 0, #KEYS - 3 do
 	local arg = 5 + i * 6
 	tell(KEYS[3 + i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2],
 	    ARGV[arg + 3], ARGV[arg + 4], ARGV[arg + 5])
+	redis.call('PEXPIRE', KEYS[3 + i], DAY)
+	redis.call('PEXPIRE', KEYS[2], DAY)
 end
 
 local from = tonumber(ARGV[4])

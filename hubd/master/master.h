@@ -34,6 +34,8 @@ struct master_options {
 int master_main(const struct master_options *);
 /* -n, -u: says what is wrong, or what the hub would take; 0 or 1. */
 int master_check(const struct master_options *);
+/* hubd -m: moves hubd.db into the store of the file; the exit status. */
+int master_move(const struct master_options *);
 
 /* One place for a child: a worker's slot, billing's, admin's. */
 struct seat {

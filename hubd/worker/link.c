@@ -20,6 +20,7 @@ struct link {
 	struct buf line;
 	struct registry_announce said;
 	bool ready;	    /* it has announced itself */
+	bool leaving;	    /* its agent was asked to dial anew */
 	bool going;	    /* it takes no new calls */
 	bool says_draining; /* the same, until it says otherwise */
 	struct loop_timer *age;
@@ -100,7 +101,7 @@ link_pick(struct worker *w, uint32_t agent_row)
 		if (!takes_calls(l) || h2link_room(l->pipe->h2) == 0)
 			continue;
 		/* Stream ids run out in time: as if the link were old. */
-		if (h2link_worn(l->pipe->h2))
+		if (h2link_worn(l->pipe->h2) && !l->leaving)
 			loop_timer_set_ms(l->age, 1);
 		if (best == NULL ||
 		    h2link_streams(l->pipe->h2) < h2link_streams(best->h2))
@@ -212,6 +213,15 @@ warn_of_clock(const struct link *l)
 		    ms > 0 ? "ahead of" : "behind");
 }
 
+/* GOAWAY: the agent dials anew, then takes no more calls here and says so.
+ * Until then there may be no other link to it. */
+static void
+leave(struct link *l)
+{
+	l->leaving = true;
+	h2link_goaway(l->pipe->h2);
+}
+
 static void
 take_announcement(struct link *l, struct span text)
 {
@@ -234,7 +244,7 @@ take_announcement(struct link *l, struct span text)
 		supersede(l);
 	/* it came while our successor took over: that is whose it is */
 	if (l->w->retiring)
-		h2link_goaway(l->pipe->h2);
+		leave(l);
 	registry_announce(l->w->shm, l->w->child->me, l->agent_row, &l->said);
 	publish(l->w, l->agent_row);
 	if (!first)
@@ -319,18 +329,21 @@ ask_announcement(struct link *l)
 /* ---- login -----------------------------------------------------------------
  */
 
-/* Old links make room for fresh ones: the agent dials anew on GOAWAY. */
+/* Old links make room for fresh ones; they serve until those are there. */
 static void
 on_age(void *arg)
 {
 	struct link *l = arg;
 
-	if (!l->going)
+	if (!l->leaving) {
 		log_info("agent %s: link from %s is old: replaced", l->name,
 		    l->peer);
+		leave(l);
+		loop_timer_set_ms(l->age, LINK_MOVE_MS);
+		return;
+	}
 	l->going = true;
 	publish(l->w, l->agent_row);
-	h2link_goaway(l->pipe->h2);
 	if (h2link_streams(l->pipe->h2) <= 1)
 		pipe_kill(l->pipe, "replaced");
 	else
@@ -452,7 +465,7 @@ links_retire(struct worker *w)
 
 	for (uint32_t i = 0; i < w->shm->sizes.max_agents; i++)
 		LIST_FOREACH (l, &w->agents[i].links, entry)
-			h2link_goaway(l->pipe->h2);
+			leave(l);
 }
 
 bool

@@ -28,7 +28,8 @@ struct flight {
 	TAILQ_ENTRY(flight) entry;
 	struct redis *r;
 	struct redis_command command;
-	bool whole; /* sent with its script */
+	bool whole;   /* sent with its script */
+	bool written; /* the deadline counts from then on */
 	redis_done_fn *done;
 	void *arg;
 	monotime_t deadline;
@@ -47,6 +48,7 @@ struct redis {
 	struct worker *w;
 	struct limiter *limiter;
 	struct redis_url url;
+	char *text; /* as the configuration has it */
 	char name[REDIS_NAME_MAX];
 	enum link_state state;
 	redisAsyncContext *ac; /* NULL: LINK_OFF */
@@ -55,10 +57,10 @@ struct redis {
 	struct loop_timer *retry, *tick;
 	struct loop_work flush;
 	monotime_t give_up; /* of LINK_TRYING */
+	monotime_t heard;   /* anything, last */
 	monotime_t since;   /* it is away */
 	uint32_t failures;  /* in a row */
 	bool told_away;
-	bool was_on;
 };
 
 static void start(struct redis *);
@@ -66,16 +68,39 @@ static void go_off(struct redis *, const char *why);
 
 /* ---- readiness ----------------------------------------------------------- */
 
+/* A loop that was held up is not Redis's fault: what goes out only now has
+ * its time from now on. */
+static void
+note_written(struct redis *r)
+{
+	monotime_t end =
+	    monotime_add_ms(monotime_now(), r->w->conf->limit_timeout);
+	struct flight *f;
+
+	TAILQ_FOREACH_REVERSE(f, &r->flights, flight_list, entry)
+	{
+		if (f->written)
+			break;
+		f->written = true;
+		f->deadline = end;
+	}
+}
+
 static void
 on_io(void *arg, int what)
 {
 	struct readiness *d = arg;
+	struct redis *r = d->ac->data;
 
 	d->busy = true;
-	if (what & LOOP_READ)
+	if (what & LOOP_READ) {
+		r->heard = monotime_now();
 		redisAsyncHandleRead(d->ac);
-	if (!d->gone && (what & LOOP_WRITE))
+	}
+	if (!d->gone && (what & LOOP_WRITE)) {
 		redisAsyncHandleWrite(d->ac);
+		note_written(r);
+	}
 	d->busy = false;
 	if (d->gone)
 		free(d);
@@ -150,15 +175,23 @@ watch(struct redis *r, redisAsyncContext *ac)
 
 /* ---- commands ------------------------------------------------------------ */
 
+/* When to give up: a Redis that answers others is slow, but there. */
+static monotime_t
+end_of_patience(const struct redis *r)
+{
+	monotime_t end = TAILQ_FIRST(&r->flights)->deadline, silence;
+
+	silence = monotime_add_ms(r->heard, r->w->conf->limit_timeout);
+	return (silence.ns > end.ns ? silence : end);
+}
+
 static void
 arm(struct redis *r)
 {
-	struct flight *oldest = TAILQ_FIRST(&r->flights);
-
 	if (r->state == LINK_TRYING)
 		loop_timer_set_at(r->deadline, r->give_up);
-	else if (oldest != NULL)
-		loop_timer_set_at(r->deadline, oldest->deadline);
+	else if (!TAILQ_EMPTY(&r->flights))
+		loop_timer_set_at(r->deadline, end_of_patience(r));
 	else
 		loop_timer_clear(r->deadline);
 }
@@ -168,6 +201,11 @@ on_deadline(void *arg)
 {
 	struct redis *r = arg;
 
+	if (r->state == LINK_ON &&
+	    !monotime_reached(end_of_patience(r), loop_now(r->w->loop))) {
+		arm(r);
+		return;
+	}
 	counter_add(r->w->count, COUNT_limits_timeouts, 1);
 	go_off(r, "it does not answer in time");
 }
@@ -512,7 +550,12 @@ redis_configure(struct redis *r)
 	    .lease_ms = conf->limit_lease};
 
 	limiter_redis_configure(r->limiter, &rules);
-	if (redis_url_parse(conf->limits, &r->url) != NULL)
+	if (r->text != NULL && strcmp(r->text, conf->limits) == 0)
+		return;
+	go_off(r, "it is to be elsewhere");
+	free(r->text);
+	r->text = xstrdup(conf->limits);
+	if (redis_url_parse(r->text, &r->url) != NULL)
 		fatalx("limits: what was checked cannot be read");
 	redis_url_name(&r->url, r->name);
 }
@@ -572,5 +615,6 @@ redis_free(struct redis *r)
 	loop_timer_free(r->tick);
 	loop_work_cancel(&r->flush);
 	r->limiter->ops->free(r->limiter);
+	free(r->text);
 	free(r);
 }

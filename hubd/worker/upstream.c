@@ -217,7 +217,11 @@ upstream_cancel(struct upstream *up, uint32_t code)
 void
 upstream_lost(struct upstream *up)
 {
+	/* what the peer has never seen it has not done */
+	uint32_t code = h2stream_is_sent(up->stream) ? H2_INTERNAL_ERROR
+						     : H2_REFUSED_STREAM;
+
 	h2stream_set_arg(up->stream, NULL);
 	detach(up);
-	up->ops->on_close(up, H2_INTERNAL_ERROR);
+	up->ops->on_close(up, code);
 }

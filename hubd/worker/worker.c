@@ -13,8 +13,7 @@
 #define FDS_RESERVED  256 /* for links, relays and ourselves */
 #define DRAIN_POLL_MS 100
 #define QUIET_POLLS   30
-#define RETIRED_POLLS 3	    /* so that a stream on its way has arrived */
-#define AGENTS_MS     40000 /* longer than an agent backs off to dial */
+#define RETIRED_POLLS 3 /* so that a stream on its way has arrived */
 
 static void
 on_awake(void *arg)
@@ -189,7 +188,7 @@ retire(struct worker *w)
 	log_info("retires: %u clients, %u requests, %u links", w->nclients,
 	    w->nrequests, links_count(w));
 	w->retiring = true;
-	w->links_until = monotime_add_ms(loop_now(w->loop), AGENTS_MS);
+	w->links_until = monotime_add_ms(loop_now(w->loop), LINK_MOVE_MS);
 	access_event(w, "retire", NULL, NULL, NULL, NULL);
 	process_set_phase(w->row, PHASE_DRAINING);
 	acceptor_stop(w->acceptor);

@@ -492,6 +492,8 @@ void link_accept(struct worker *, struct client *, const struct http1_head *,
 /* A link to that agent with room for a stream, or NULL. */
 struct pipe *link_pick(struct worker *, uint32_t agent_row);
 struct registry_row *link_load(struct worker *, uint32_t agent_row);
+/* What an agent has to dial anew: longer than it backs off. */
+#define LINK_MOVE_MS 40000
 /* GOAWAY on all: they take no more calls. */
 void links_drain(struct worker *);
 /* GOAWAY on all, which serve until their agents have dialled anew. */

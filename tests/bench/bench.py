@@ -23,10 +23,11 @@ import signal
 import subprocess
 import time
 
+import limits
 import report
 from measure import CORES, HERE, cpu_ns, median, rss_kib, spawn
-from sites import (BUILD, DIALECTS, HUB, OUT, PACED, PLAIN, SLOW, Site, fetch,
-                   paced, wait_until)
+from sites import (BUILD, DIALECTS, HUB, LOCAL, OUT, PACED, PLAIN, SHARED,
+                   SLOW, Site, fetch, paced, wait_until)
 
 QUICK = os.environ.get("BENCH_QUICK", "") != ""
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1" if QUICK else "3"))
@@ -37,6 +38,7 @@ NAMES = {  # memory first: later there is some that earlier rows left behind
     "memory": f"memory an open stream, {STREAMS:,} streams",
     "many": "plain request, 64 at once",
     "one": "plain request, one at a time",
+    "limits": "plain request, one at a time, by where limits are",
     "paced": "200 streams, 50 chunks 20 ms apart, per chunk",
     "dialects": "200 streams, 50 contents 20 ms apart, per event",
     "slow": f"{SLOWS:,} streams, a chunk a second each, per chunk",
@@ -147,6 +149,9 @@ ROWS = {
     "one": (requests("requests", "-m", PLAIN, "-c", "1", "-n",
                      "1000" if QUICK else "5000"),
             "cpu p50 p99"),
+    "limits": (requests("requests", "-m", PLAIN, "-c", "1", "-n",
+                        "1000" if QUICK else "5000"),
+               "cpu p50 p99"),
     "paced": (paced_by(PACED, "openai", "chunks"), "cpu lag_p50 lag_p99"),
     "dialects": (dialects, "cpu each lag_p50 lag_p99"),
     "slow": (streams(SLOWS, 2, 6), "cpu lag_p50 lag_p99"),
@@ -162,7 +167,7 @@ def rounds(site, name):
     measure, fields = ROWS[name]
     runs, tls = {}, {}
     for _ in range(1 if name == "memory" else ROUNDS):
-        for c in site.candidates:
+        for c in site.by_limits if name == "limits" else site.candidates:
             if name != "one" and "direct" in c.parts:
                 continue
             for part, r in measure(site, c):
@@ -186,6 +191,13 @@ def add_latency(rows):
             r["added_" + p] = None if r is direct else r[p] - direct[p]
     if direct:
         direct["cpu"] = None
+
+
+def add_limits(rows):
+    """What Redis adds to a request beside local limits."""
+    mine = {r["part"]: r for r in rows if r["what"] == NAMES["limits"]}
+    for p in ("p50", "p99") if mine else ():
+        mine[SHARED]["added_" + p] = mine[SHARED][p] - mine[LOCAL][p]
 
 
 def add_ratio(rows):
@@ -241,23 +253,31 @@ def run(site):
             print(f"measuring: {NAMES[name]}", flush=True)
             rows += rounds(site, name)
     add_latency(rows)
+    add_limits(rows)
     add_ratio(rows)
     events = durable(site) if "durable" in ONLY else (None, None)
-    return rows, events
+    scripts = limits.per_second(site.redis_port, 20000) \
+        if "limits" in ONLY else None
+    return rows, events, scripts
 
 
-def publish(rows, events):
+def publish(rows, events, scripts):
     found = report.targets(rows, NAMES, events[0])
     text = report.table(rows)
     if events[0]:
         text += (f"\ndurable events a second: {events[0]:.0f} from a backlog,"
                  f" {events[1]:.0f} while serving,\nall of the hub and its "
                  "agent on one core\n")
+    if scripts:
+        text += (f"\nRedis alone, {limits.DEEP} under way: {scripts[0]:.0f} "
+                 f"admissions, {scripts[1]:.0f} ends of calls a second of "
+                 "its CPU\n")
     text += "\n" + report.target_table(found)
     with open(f"{OUT}/table.txt", "w") as f:
         f.write(text)
     with open(f"{OUT}/rows.json", "w") as f:
-        json.dump({"rows": rows, "durable_per_s": events}, f, indent=1)
+        json.dump({"rows": rows, "durable_per_s": events,
+                   "redis_per_s": scripts}, f, indent=1)
     with open(f"{OUT}/bench.svg", "w") as f:
         f.write(report.svg(rows))
     print(text + f"written: {OUT}/table.txt, rows.json, bench.svg")

@@ -24,6 +24,7 @@ BUILD = os.path.join(ROOT, "build")
 OUT = os.path.join(BUILD, "bench")
 PLAIN, PACED, SLOW = "sim-chat", "sim-c50-d20", "sim-c12-d1000"
 HUB, BOTH = "hub", "hub and agent"
+LOCAL, SHARED = "hub, local limits", "hub, limits in Redis"
 
 
 @dataclasses.dataclass
@@ -102,8 +103,8 @@ def listens(port):
 class Hub:
     """A hub with limits, an access log and a durable store; its agent."""
 
-    def __init__(self, site, name, tls):
-        self.site, self.name = site, name
+    def __init__(self, site, name, tls, limits="local"):
+        self.site, self.name, self.limits = site, name, limits
         self.dir = os.path.join(site.dir, name)
         os.makedirs(self.dir)
         self.conf = f"{self.dir}/hubd.conf"
@@ -139,6 +140,7 @@ workers = 1
 state_dir = "{OUT}/{self.name}-state"
 run_dir = "{self.dir}/run"
 access_log = "{OUT}/{self.name}-access.log"
+limits = "{self.limits}"
 prices = {{"{self.dir}/prices.json"}}
 user = "{pwd.getpwuid(os.getuid()).pw_name}"
 """)
@@ -172,11 +174,14 @@ capacity = 8192
                              check=True)
         return json.loads(out.stdout)
 
-    def booked(self):
+    def metric(self, name):
         for line in fetch(self.admin, "/metrics").splitlines():
-            if line.startswith("hubd_rows_booked_total"):
+            if line.startswith(name):
                 return int(line.split()[-1])
         return 0
+
+    def booked(self):
+        return self.metric("hubd_rows_booked_total")
 
     def billing(self):
         return self.ctl("show", "status")["billing"]["pid"]
@@ -198,6 +203,23 @@ class Site:
             if not tls:
                 self.hub = hub
             self.candidates.append(hub.candidate)
+        self._limits()
+
+    def _limits(self):
+        """Two hubs that differ in where their limits are."""
+        self.redis_port = free_port()
+        self.add(spawn(HERE, "redis-server", "--bind", "127.0.0.1", "--port",
+                       str(self.redis_port), "--save", "", "--dir", self.dir,
+                       stdout=subprocess.DEVNULL))
+        wait_until("Redis", lambda: listens(self.redis_port))
+        shared = self.shared = Hub(self, "shared", False,
+                                   f"redis://127.0.0.1:{self.redis_port}")
+        wait_until("limits in Redis", lambda: shared.ctl(
+            "show", "status")["limits"] == "redis")
+        self.by_limits = [
+            Candidate(hub.port, {part: hub.candidate.parts[HUB]},
+                      key=hub.key)
+            for part, hub in ((LOCAL, self.hub), (SHARED, shared))]
 
     def add(self, p):
         self.procs.append(p)

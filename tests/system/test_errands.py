@@ -1,6 +1,6 @@
 """Commands of hubctl that take long: beside billing, never in its way.
 
-The books have 300,000 rows that are put into the store's file directly, each
+The books have 300,000 rows that are put into SQLite's file directly, each
 with its charge, so that an audit is clean.
 """
 
@@ -21,6 +21,7 @@ import pytest
 
 import priced
 import procs
+import stores
 from procs import CtlError, await_
 
 ROWS = 300_000
@@ -32,12 +33,13 @@ COLUMNS = ("id, time_ms, account, key, agent, provider, dialect, endpoint, "
            "attempts, usage, amount, estimated, unpriced_kinds, duration_ms")
 
 
-def fill(site, rows):
+def fill(site, rows, name="bulk"):
     """Rows of an account of their own, each with its charge."""
-    site.hub.account("bulk", "1000000")
+    site.hub.account(name, "1000000")
     db = sqlite3.connect(site.hub.state_dir / "hubd.db", timeout=30)
-    account, = db.execute("SELECT id FROM account WHERE name = 'bulk'"
-                          ).fetchone()
+    db.execute("PRAGMA wal_autocheckpoint = 0")     # that is the hub's
+    account, = db.execute("SELECT id FROM account WHERE name = ?",
+                          (name,)).fetchone()
     version, = db.execute("SELECT max(version) FROM price_version").fetchone()
     begin = int(time.time() * 1000) - 2 * rows
     spent = Decimal(0)
@@ -49,7 +51,7 @@ def fill(site, rows):
             spent += amount
             text = f"{amount.normalize():f}"
             row_id = (f"{begin + i:012x}"[:8] + "-" +
-                      f"{begin + i:012x}"[8:] + f"-7000-8000-{i:012x}")
+                      f"{begin + i:012x}"[8:] + f"-7000-8000-{account * 2**24 + i:012x}")
             ledger.append((
                 row_id, begin + i, account, "key_bulk", "edge", "openai",
                 "openai", "/v1/chat/completions", "sim-chat", "sim-chat",
@@ -72,7 +74,7 @@ def fill(site, rows):
 
 @pytest.fixture(scope="module")
 def big(module_site):
-    site = module_site()
+    site = module_site(store=stores.Store("sqlite", "local"))
     fill(site, ROWS)
     return site
 
@@ -308,6 +310,39 @@ def test_an_export_that_cannot_be_written_or_ends_says_so(big):
     assert "cut off" in p.communicate(timeout=60)[1]
     assert p.returncode == 1
     await_no_errands(big)
+
+
+def test_what_a_query_put_off_delays_no_commit(big):
+    """SQLite's log grows while a query reads. Copying it into the file is the
+    first commit's after that, unless a child does it."""
+    log = big.hub.state_dir / "hubd.db-wal"
+    (big.hub.failpoints / "errand.ready").write_text("stop\n")
+    with client(big, {"cmd": "show accounts"}):
+        await_("a stopped errand", lambda: [
+            e for e in errands(big) if state(e) == "T"])
+        fill(big, 200_000, "more")
+        large = log.stat().st_size
+        assert large > 80_000_000
+        (big.hub.failpoints / "tidier.ready").write_text("stop\n")
+    await_no_errands(big)
+
+    def tidiers():
+        return [p for p in children(billing_pid(big))
+                if title(p) == b"hubd: tidier"]
+    time_to_book(big)
+    stopped, = await_("who tidies up", lambda: [
+        p for p in tidiers() if state(p) == "T"])
+    assert max(time_to_book(big) for _ in range(5)) < 2
+    assert log.stat().st_size >= large
+    os.kill(stopped, signal.SIGCONT)
+    await_("it to be done", lambda: not tidiers(), 60)
+
+    def cut_short():
+        assert time_to_book(big) < 2
+        return log.stat().st_size < 70_000_000
+    await_("the log to be short again", cut_short)
+    assert not tidiers()
+    assert big.hub.ctl("audit")["ok"]
 
 
 # ---- ends ------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import signal
+import time
 
 import pytest
 
+import crowd
 import money
 import priced
 import procs
@@ -118,3 +120,21 @@ def test_plain_answer_that_breaks_off_everywhere_costs_nothing(pair):
     assert (status, error_code(body)) == (502, "agent_lost")
     row = pair.hub.row(fields["x-request-id"])
     assert (row["amount"], row["usage"], row["outcome"]) == ("0", {}, "failed")
+
+
+def test_nobody_notices_that_the_only_link_is_replaced(sites):
+    """It is, every second; who has it takes calls until the next is known."""
+    site = sites(workers=2, links=1, options={"link_max_age": "1s"})
+    key, got = site.key(), []
+    want = crowd.Want("", crowd.wire(site.hub.port, key,
+                                     crowd.chat(priced.SHORT)))
+    log = site.hub.log
+    deadline = time.monotonic() + 40
+
+    def more():
+        while (log.read_text().count("is old: replaced") < 4
+               and time.monotonic() < deadline):
+            yield want
+    crowd.run(site.hub.port, more(), got.append, users=4)
+    assert log.read_text().count("is old: replaced") >= 4
+    assert {g.seen for g in got} == {"200 whole"}

@@ -116,6 +116,7 @@ def test_every_worker_is_dead(hubs):
     """None can be started: admin says so of itself, and nobody else can."""
     hub = hubs(workers=2)
     await_("all children", lambda: serving(hub))
+    await_("prices", lambda: told(hub.admin_port, "healthz") == (200, ""))
     before = children(hub)
     for i in range(2):
         (hub.failpoints / f"worker {i}").write_text("force\n")

@@ -235,6 +235,43 @@ START_TEST(a_reader_sees_one_state_and_holds_up_nobody)
 }
 END_TEST
 
+/* Books until much is to be tidied up. */
+static void
+make_untidy(void)
+{
+	static struct ledger_row rows[400];
+	static enum ledger_result results[400];
+	static uint64_t next = 1000;
+	size_t i, n;
+
+	for (n = 0; n < 1000 && !ops->is_untidy(l); n++) {
+		for (i = 0; i < 400; i++)
+			rows[i] = make_row(next++, alice, "0");
+		ck_assert_int_eq(ops->book(l, rows, 400, results), LEDGER_OK);
+	}
+	ck_assert(ops->is_untidy(l));
+}
+
+START_TEST(what_a_reader_put_off_is_tidied_up_beside)
+{
+	char error[200] = "";
+	struct ledger_row r = make_row(1, alice, "0");
+	struct ledger *reader;
+
+	ck_assert(!ops->is_untidy(l));
+	reader = ops->open_to_read(dir, error, sizeof(error));
+	ck_assert_msg(reader != NULL, "%s", error);
+	make_untidy();
+	ck_assert_int_eq(ops->tidy(dir), LEDGER_CONFLICT);
+	ops->close(reader);
+	ck_assert_int_eq(ops->tidy(dir), LEDGER_OK);
+	ops->tidy_rest(l);
+	book(&r, LEDGER_OK);
+	ck_assert(!ops->is_untidy(l));
+	ck_assert_int_eq(ops->tidy("/nonexistent"), LEDGER_DOWN);
+}
+END_TEST
+
 START_TEST(a_store_of_another_schema_is_left_alone)
 {
 	char error[200] = "";
@@ -275,6 +312,7 @@ main(void)
 	tcase_add_test(tc, an_account_is_there_with_its_credit_or_not_at_all);
 	tcase_add_test(tc, a_backup_is_a_whole_store_of_its_own);
 	tcase_add_test(tc, a_reader_sees_one_state_and_holds_up_nobody);
+	tcase_add_test(tc, what_a_reader_put_off_is_tidied_up_beside);
 	tcase_add_test(tc, a_store_of_another_schema_is_left_alone);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

@@ -24,6 +24,8 @@ UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
 UNIT_ledger_pg = $(UNIT_ledger)
 UNIT_pg_hubs = $(UNIT_ledger)
+UNIT_move = hubd/ledger/move.c hubd/ledger/pg_move.c \
+	hubd/ledger/sqlite_dump.c $(UNIT_ledger)
 UNIT_ledger_books = $(UNIT_ledger)
 UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
@@ -142,7 +144,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/oldrows.c hubd/billing/prices.c \
 	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
 	hubd/billing/shared.c hubd/billing/shared_prices.c \
-	hubd/billing/state.c hubd/billing/store.c hubd/billing/versions.c \
+	hubd/billing/state.c hubd/billing/store.c hubd/billing/tidy.c hubd/billing/versions.c \
 	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
 	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c \
 	hubd/ledger/null_tables.c $(UNIT_ledger) \
