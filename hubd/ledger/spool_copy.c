@@ -156,8 +156,7 @@ insert_object(struct ledger *l, const struct ledger_object *o)
 /* Its number stays this hub's own; an upsert would use numbers up, of which
  * the newest are published. */
 enum ledger_result
-spool_put_object(
-    struct ledger *l, const struct ledger_object *o, bool removed)
+spool_put_object(struct ledger *l, const struct ledger_object *o, bool removed)
 {
 	struct query q = db_query(l,
 	    "UPDATE object SET billed_by = iif(billed_by = '', ?, billed_by) "

@@ -309,9 +309,12 @@ class Hub(Process):
                       seconds)[0]
 
     def quiet(self, seconds=10):
-        """Awaits that no call is in flight."""
-        await_("no calls",
-               lambda: not self.ctl("show", "calls")["calls"], seconds)
+        """Awaits that no call is in flight, and no row on its way to a
+        store that others read, too."""
+        def still():
+            return not self.ctl("show", "calls")["calls"] and not \
+                self.ctl("show", "status")["billing"].get("spooled")
+        await_("no calls", still, seconds)
 
     def stop_here(self, sig=signal.SIGKILL):
         """Ends it and leaves its files to a next one."""
