@@ -398,6 +398,20 @@ put_usage(struct buf *out, const struct json *data)
 	free(member);
 }
 
+/* ---- store check --------------------------------------------------------- */
+
+static void
+put_check(struct buf *out, const struct json *data)
+{
+	const struct json *audit = json_get(data, "audit");
+
+	put_members(out, data, longest_key(data));
+	if (audit == NULL)
+		return;
+	buf_addstr(out, "\naudit\n");
+	put_members(out, audit, longest_key(audit));
+}
+
 static void
 show(
     struct buf *out, const struct ctl_command *command, const struct json *data)
@@ -406,6 +420,8 @@ show(
 		return;
 	if (command->id == CTL_CMD_show_status)
 		put_status(out, data);
+	else if (command->id == CTL_CMD_store_check)
+		put_check(out, data);
 	else
 		put_members(out, data, longest_key(data));
 	if (command->id == CTL_CMD_show_usage)

@@ -554,14 +554,15 @@ db_open(const char *where, const struct db_file *file, char *error, size_t cap)
 	return (l);
 }
 
-/* No log is needed: a file that was not finished is made anew. */
+/* No log is needed: a file that was not finished is made anew; and who writes
+ * it sees to it that it is on the disk. */
 static int
 begin_month(struct ledger *l, const char *path, char *error, size_t cap)
 {
 	if (create_private(path, O_EXCL, error, cap) == -1 ||
 	    open_with(l, path, SQLITE_OPEN_READWRITE, error, cap) == -1 ||
 	    execute(l,
-		"PRAGMA journal_mode = OFF; PRAGMA synchronous = FULL; BEGIN",
+		"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN",
 		error, cap) == -1)
 		return (-1);
 	return (execute(l, ledger_sqlite_schema_month, error, cap) == -1

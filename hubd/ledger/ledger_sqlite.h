@@ -38,7 +38,7 @@ enum ledger_result db_tidy(const char *where, const char *file);
 void db_tidy_rest(struct ledger *);
 /*
  * The file of a sealed month, or one that is being written: that must not be
- * there yet, and each of its commits is on the disk. Of a file that is not
+ * there yet, and its commits do not wait for the disk. Of a file that is not
  * there to be read, nothing is said in error.
  */
 struct ledger *db_open_month(

@@ -2,9 +2,9 @@
  * Putting old months of a SQLite store into files of their own, in steps of
  * a few milliseconds (sqlite_months.h says what readers see meanwhile):
  *
- *	COPY	rows and charges into ledger-2026-01.db.new, slice by slice,
- *		each on the disk
- *	CHECK	every row of the file against the store
+ *	COPY	rows and charges into ledger-2026-01.db.new, slice by slice
+ *	CHECK	every row of the file against the store; the file is on the
+ *		disk by its end
  *	NOTE	one transaction: the month is in table sealed_month; then the
  *		file gets its name
  *	REMOVE	slice by slice, one transaction each: rows and charges go from
@@ -28,8 +28,8 @@
 #include "common/log.h"
 #include "hubd/ledger/sqlite_months.h"
 
-#define COPY_ROWS   200 /* of one step */
-#define REMOVE_ROWS 100
+#define COPY_ROWS   100 /* of one step */
+#define REMOVE_ROWS 50
 
 #define CHARGED_COLUMNS ROW_COLUMNS ", charge"
 #define CHARGED_VALUES                                                     \
@@ -51,6 +51,7 @@ struct seal {
 	enum seal_phase phase;
 	struct month month;
 	struct ledger *file;
+	int fd; /* of the same, to see it to the disk; -1: it is there */
 	struct place at;
 	uint64_t rows; /* copied, or found good */
 	amount_t *scratch, *charge;
@@ -71,6 +72,7 @@ seal_new(const struct month *m, enum seal_phase phase)
 	struct seal *s = xcalloc(1, sizeof(*s));
 
 	s->phase = phase;
+	s->fd = -1;
 	s->month = *m;
 	s->at.ms = m->begin_ms - 1;
 	s->scratch = amount_new();
@@ -84,6 +86,8 @@ seal_free(struct seal *s)
 	if (s == NULL)
 		return;
 	db_close(s->file);
+	if (s->fd != -1)
+		close(s->fd);
 	amount_free(s->scratch);
 	amount_free(s->charge);
 	free(s);
@@ -244,6 +248,8 @@ step_copy(struct ledger *l, struct seal *s)
 		return (rc); /* there is no way back in this file: it goes */
 	if (db_commit(s->file) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	/* On its way to the disk; nobody waits for it here. */
+	(void)sync_file_range(s->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	(void)FAILPOINT("seal.copied");
 	if (n < COPY_ROWS) {
 		s->month.rows = s->rows;
@@ -307,6 +313,10 @@ step_check(struct ledger *l, struct seal *s)
 		return (rc);
 	if (s->rows != s->month.rows)
 		return (refuse(s, NULL, "rows are missing in the copy"));
+	if (fsync(s->fd) == -1) {
+		log_warn("ledger: month %s", s->month.name);
+		return (LEDGER_DOWN);
+	}
 	(void)FAILPOINT("seal.checked");
 	begin_phase(s, SEAL_NOTE);
 	return (LEDGER_OK);
@@ -465,6 +475,8 @@ remove_slice(struct ledger *l, struct seal *s, bool *all)
 	enum ledger_result rc;
 	int n;
 
+	/* What power loss undoes of this comes again. */
+	db_set_sync(l, false);
 	if (db_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	rc = remove_rows(l, s, &n);
@@ -488,6 +500,7 @@ step_remove(struct ledger *l, struct seal *s)
 	bool all = false;
 
 	rc = remove_slice(l, s, &all);
+	db_set_sync(l, true);
 	if (rc != LEDGER_OK)
 		return (rc);
 	(void)FAILPOINT("seal.removed");
@@ -614,9 +627,11 @@ begin_copy(struct ledger *l, const struct month *m)
 		s->file = db_open_month(
 		    db_folder(l), name, true, error, sizeof(error));
 	}
+	if (s->file != NULL)
+		s->fd = open(fresh, O_RDONLY | O_CLOEXEC);
 	free(path);
 	free(fresh);
-	if (s->file == NULL ||
+	if (s->fd == -1 ||
 	    db_meta_set(s->file, "month", m->name) != LEDGER_OK) {
 		refuse(s, NULL, error);
 		seal_free(s);

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import threading
 from decimal import Decimal
@@ -462,3 +463,43 @@ def test_a_hub_goes_back_to_a_backup_with_its_months(own, tmp_path):
     site.hub.ctl("reload")
     old.await_sealed(2)
     old.check()
+
+
+def test_months_of_a_shared_store_are_put_aside(sites):
+    """By whichever hub comes first; a call is made one of long ago."""
+    site = sites(store=stores.Store("postgresql", "local"))
+    account = site.account("10")
+    key, _ = site.hub.key(account)
+    call = site.chat(key)[1]["x-request-id"]
+    site.hub.row(call)
+    first = month_before(datetime.datetime.now(UTC), 3)
+    low, high = (f"{int(m.timestamp() * 1000):012x}" for m in
+                 (first, month_before(first, -1)))
+    ids = [f"{t[:8]}-{t[8:]}-0000-0000-000000000000" for t in (low, high)]
+    columns = ", ".join(c for c in COLUMNS.split(", ")
+                        if c not in ("id", "time_ms"))
+    at = int(first.timestamp() * 1000) + 5000
+    site.store.sql(f"""
+        SELECT hubd_month('ledger_{first:%Y_%m}', '{ids[0]}', '{ids[1]}');
+        WITH c AS (INSERT INTO balance_change
+            (account, time_ms, kind, amount, ref)
+            SELECT account, {at}, 'charge', -amount, '' FROM ledger
+            RETURNING id)
+        INSERT INTO ledger (id, time_ms, {columns}, charge)
+            SELECT '{ids[0][:-1]}1', {at}, {columns}, c.id FROM ledger, c;
+        UPDATE account SET seq = seq + 1, balance = 2 * balance - 10,
+            spent = 2 * spent""")
+    before = usage(site, "by", "day")
+    assert before["total"]["requests"] == 2
+    assert site.hub.ctl("audit", "full")["ok"]
+    site.hub.stop_here(signal.SIGTERM)
+    site.hub.options["ledger_keep"] = "7d"
+    site.hub.rewrite_conf()
+    crash.relaunch(site.hub)
+    await_("the month to be sealed",
+           lambda: site.hub.ctl("audit")["sealed_months"] == 1, 60)
+    assert usage(site, "by", "day") == before
+    audit = site.hub.ctl("audit", "full")
+    assert audit["ok"] and audit["rows"] == 2 and audit["absent_months"] == 0
+    assert site.hub.balance(account)["spent"] == before["total"]["amount"]
+    assert site.hub.ctl("store", "check")["ok"]

@@ -39,8 +39,8 @@ FAULTS = {
     ("redis", "stop"): (3, (0.1, 4)),
     ("point", "kill"): (25, (0, 0)),
 }
-# Crash points of the courier, besides those of the storm.
-POINTS = storm.POINTS
+POINTS = storm.POINTS + ["courier.committed", "billing.taken",
+                         "errand.sending"]
 
 
 @dataclasses.dataclass

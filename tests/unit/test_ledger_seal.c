@@ -197,9 +197,9 @@ START_TEST(after_each_step_every_row_is_read_once)
 	while (seal_step(FEBRUARY)) {
 		expect_all_rows();
 		expect_good_books();
-		ck_assert_int_lt(++steps, 200);
+		ck_assert_int_lt(++steps, 400);
 		/* a seal that is always killed early never ends */
-		if (kill && steps % 7 == 0)
+		if (kill && steps % 11 == 0)
 			reopen();
 	}
 	ck_assert_int_gt(steps, 15);

@@ -37,6 +37,7 @@ static const struct {
     {"key add", "key_add"},
     {"account credit", "done"},
     {"audit", "audit"},
+    {"store check", "check"},
 };
 
 static bool
