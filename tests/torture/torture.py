@@ -210,9 +210,9 @@ class Sampler(threading.Thread):
     def give(self, n):
         """A credit that is said until it is heard, and counts once."""
         name, ref = f"poor-{n % 3}", f"gift-{n}"
-        while crash.asked(self.cluster.hubs[n % HUBS].ctl, "account",
-                          "credit", name, GIFT, "ref", ref) is None:
-            time.sleep(0.1)
+        procs.await_("a credit", lambda: crash.asked(
+            self.cluster.hubs[n % HUBS].ctl, "account", "credit", name, GIFT,
+            "ref", ref) is not None, 120)
         self.cluster.credits[name] += Decimal(GIFT)
 
     def stop(self):
