@@ -219,10 +219,10 @@ define fuzz_rule
 build/fuzz/fuzz_$(1): tests/fuzz/fuzz_$(1).c $$(FUZZ_$(1)) $$(HEADERS)
 	@mkdir -p $$(@D)
 	$(say) ' FUZZ' $$@
-	$$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -w \
+	$$(Q)clang $(CPPFLAGS) $$(shell pkg-config --cflags $(PKGS_STORE)) -std=gnu11 -O1 -g -w \
 	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 	    -o $$@ $$(sort $$(filter %.c,$$^)) \
-	    $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB))
+	    $$(call libs,check $(PKGS_COMMON) $(PKGS_HUB) $(PKGS_STORE))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz_rule,$(f))))
 

@@ -75,12 +75,10 @@ buf_reset(struct buf *b, size_t keep)
 }
 
 char *
-buf_reserve(struct buf *b, size_t n)
+buf_make_room(struct buf *b, size_t n)
 {
 	size_t len = buf_len(b), cap;
 
-	if (b->cap - b->end >= n && b->mem != NULL)
-		return (b->mem + b->end);
 	/* Move down only if that frees half, or moving would be quadratic. */
 	if (b->off >= b->cap / 2 && b->cap - len >= n && b->mem != NULL) {
 		memmove(b->mem, b->mem + b->off, len);
@@ -95,13 +93,6 @@ buf_reserve(struct buf *b, size_t n)
 	b->mem = mem_grow(b->mem, b->cap, cap, b->end);
 	b->cap = cap;
 	return (b->mem + b->end);
-}
-
-void
-buf_commit(struct buf *b, size_t n)
-{
-	assert(n <= b->cap - b->end);
-	b->end += n;
 }
 
 void

@@ -6,6 +6,7 @@
 #ifndef COMMON_BUF_H
 #define COMMON_BUF_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,9 +27,8 @@ void buf_fini(struct buf *);
 /* Forgets the bytes; keeps up to keep bytes of memory for reuse. */
 void buf_reset(struct buf *, size_t keep);
 
-/* Room for at least n more bytes; write there, then buf_commit(). */
-char *buf_reserve(struct buf *, size_t n);
-void buf_commit(struct buf *, size_t n);
+/* buf_reserve() of what has no room yet. */
+char *buf_make_room(struct buf *, size_t n);
 
 /* In decimal. */
 void buf_adduint(struct buf *, uint64_t);
@@ -43,15 +43,29 @@ void buf_splice(struct buf *, size_t at, size_t len, const void *p, size_t n);
 char *buf_cstr(struct buf *);
 
 /* Inline, for most pieces are small, of a known size, and have room. */
+
+/* Room for at least n more bytes; write there, then buf_commit(). */
+static inline char *
+buf_reserve(struct buf *b, size_t n)
+{
+	if (b->cap - b->end >= n && b->mem != NULL)
+		return (b->mem + b->end);
+	return (buf_make_room(b, n));
+}
+
+static inline void
+buf_commit(struct buf *b, size_t n)
+{
+	assert(n <= b->cap - b->end);
+	b->end += n;
+}
+
 static inline void
 buf_add(struct buf *b, const void *p, size_t n)
 {
-	char *to;
-
 	if (n == 0)
 		return;
-	to = b->cap - b->end >= n ? b->mem + b->end : buf_reserve(b, n);
-	memcpy(to, p, n);
+	memcpy(buf_reserve(b, n), p, n);
 	b->end += n;
 }
 

@@ -102,5 +102,8 @@ void conf_serialise(const struct conf_schema *, const void *,
     bool (*wanted)(const struct conf_option *, void *arg), void *arg,
     struct buf *);
 int conf_deserialise(const struct conf_schema *, struct span text, void *out);
+/* The same of another version's text: what is not known here is left out. */
+void conf_deserialise_known(
+    const struct conf_schema *, struct span text, void *out);
 
 #endif

@@ -332,21 +332,40 @@ take_line(const struct conf_schema *schema, struct span line, void *out)
 	return (put_option(o, set, value, base));
 }
 
+/* false: there is none that is whole. */
+static bool
+next_line(struct span *text, struct span *line)
+{
+	const char *end = memchr(text->p, '\n', text->n);
+
+	if (end == NULL)
+		return (false);
+	*line = span_of(text->p, (size_t)(end - text->p));
+	*text = span_of(end + 1, text->n - line->n - 1);
+	return (true);
+}
+
 int
 conf_deserialise(const struct conf_schema *schema, struct span text, void *out)
 {
-	const char *end;
-	size_t n;
+	struct span line;
 
 	while (text.n > 0) {
-		end = memchr(text.p, '\n', text.n);
-		n = end != NULL ? (size_t)(end - text.p) : text.n;
-		if (end == NULL ||
-		    take_line(schema, span_of(text.p, n), out) == -1) {
+		if (!next_line(&text, &line) ||
+		    take_line(schema, line, out) == -1) {
 			conf_free(schema, out);
 			return (-1);
 		}
-		text = span_of(end + 1, text.n - n - 1);
 	}
 	return (0);
+}
+
+void
+conf_deserialise_known(
+    const struct conf_schema *schema, struct span text, void *out)
+{
+	struct span line;
+
+	while (text.n > 0 && next_line(&text, &line))
+		(void)take_line(schema, line, out);
 }

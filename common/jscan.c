@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "common/plain.h"
+
 enum state {
 	ST_VALUE,	 /* a value must follow */
 	ST_VALUE_OR_END, /* behind '[' */
@@ -321,44 +323,6 @@ number_step(struct jscan *s, const char *p, const char *end)
 
 /* ---- strings ------------------------------------------------------------ */
 
-#define ONES  UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
-/* Bytes of w that are '"', '\\', below 0x20 or above 0x7f get their high
- * bit; bytes above the first such one may get it wrongly. */
-static inline uint64_t
-special(uint64_t w)
-{
-	uint64_t quote = w ^ (ONES * '"'), slash = w ^ (ONES * '\\');
-
-	return (
-	    ((quote - ONES) | (slash - ONES) | (w - ONES * 0x20) | w) & HIGHS);
-}
-
-/* The first byte of a string that is not plain ASCII, or end. */
-static const char *
-plain_run(const char *p, const char *end)
-{
-	uint64_t w, m;
-
-	while (end - p >= 8) {
-		memcpy(&w, p, 8);
-		m = special(w);
-		if (m != 0) {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-			return (p + (__builtin_ctzll(m) >> 3));
-#else
-			break;
-#endif
-		}
-		p += 8;
-	}
-	while (p < end && (unsigned char)*p >= 0x20 &&
-	       (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
-		p++;
-	return (p);
-}
-
 /*
  * What may follow a leading byte: how many bytes, and the range of the
  * first of them (Unicode table 3-7), packed as count, low, high. 0: it is
@@ -450,7 +414,7 @@ string_step(struct jscan *s, const char *p, const char *end)
 		s->state = ST_ESCAPE;
 		return (run + 1);
 	}
-	if (!s->lenient)
+	if (*run != 0x7f && !s->lenient)
 		return (bad(s, run));
 	text_add(s, run, 1);
 	return (run + 1);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/digits.h"
+#include "common/plain.h"
 #include "common/utf8.h"
 
 #define ESCAPE_MAX 6 /* bytes of \uNNNN */
@@ -58,24 +59,12 @@ put_char(struct buf *out, const unsigned char *p, size_t n)
 	return (len);
 }
 
-/* How many bytes at p stand for themselves. */
-static size_t
-plain_run(const unsigned char *p, size_t n)
-{
-	size_t i = 0;
-
-	while (
-	    i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
-		i++;
-	return (i);
-}
-
 static void
 put_quoted(struct buf *out, struct span s)
 {
 	const size_t most = LOGLINE_VALUE_MAX - ESCAPE_MAX - sizeof(CUT);
-	const unsigned char *p = (const unsigned char *)s.p;
 	size_t start = buf_len(out), i = 0, used, left, run;
+	const char *p = s.p;
 
 	buf_add(out, "\"", 1);
 	while (i < s.n) {
@@ -85,10 +74,12 @@ put_quoted(struct buf *out, struct span s)
 			break;
 		}
 		left = s.n - i < most + 1 - used ? s.n - i : most + 1 - used;
-		if ((run = plain_run(p + i, left)) > 0)
+		run = (size_t)(plain_run(p + i, p + i + left) - (p + i));
+		if (run > 0)
 			buf_add(out, p + i, run);
 		else
-			run = put_char(out, p + i, s.n - i);
+			run = put_char(
+			    out, (const unsigned char *)p + i, s.n - i);
 		i += run;
 	}
 	buf_add(out, "\"", 1);
@@ -116,25 +107,36 @@ is_bare(struct span s)
 /* ---- the line -------------------------------------------------------------
  */
 
+static char *
+put_text(char *to, const char *text, size_t n)
+{
+	memcpy(to, text, n);
+	return (to + n);
+}
+
 static void
 put_key(struct logline *l, const char *key)
 {
 	bool json = l->format == LOGLINE_JSON;
+	const char *group = l->group != NULL && !json ? l->group : "";
+	size_t n = strlen(key), ngroup = strlen(group);
+	char *from = buf_reserve(l->out, n + ngroup + 4), *to = from;
 
 	if (l->comma)
-		buf_add(l->out, json ? "," : " ", 1);
+		*to++ = json ? ',' : ' ';
 	l->comma = true;
-	if (json) {
-		buf_add(l->out, "\"", 1);
-	} else if (l->group != NULL) {
-		buf_addstr(l->out, l->group);
-		buf_add(l->out, ".", 1);
-	}
-	buf_addstr(l->out, key);
 	if (json)
-		buf_add(l->out, "\":", 2);
+		*to++ = '"';
+	if (ngroup > 0) {
+		to = put_text(to, group, ngroup);
+		*to++ = '.';
+	}
+	to = put_text(to, key, n);
+	if (json)
+		to = put_text(to, "\":", 2);
 	else
-		buf_add(l->out, "=", 1);
+		*to++ = '=';
+	buf_commit(l->out, (size_t)(to - from));
 }
 
 /* The text of a second, which many lines share. */

@@ -91,8 +91,12 @@ CREATE INDEX ledger_account ON ledger (account, time_ms);
 CREATE TABLE sealed_month (
 	month TEXT PRIMARY KEY,	  -- '2026-01'
 	place TEXT NOT NULL,	  -- schema and name of the table
-	sealed_ms BIGINT NOT NULL
+	sealed_ms BIGINT NOT NULL,
+	-- Sums are noted bit by bit, in order of ids: up to here, or all.
+	noted UUID NOT NULL,
+	noted_all BOOLEAN NOT NULL
 );
+-- What of them has been noted, by account.
 CREATE TABLE sealed_sum (
 	month TEXT NOT NULL REFERENCES sealed_month (month),
 	account INTEGER NOT NULL REFERENCES account (id),

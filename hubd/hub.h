@@ -18,10 +18,11 @@
 #define HUB_MAX_WORKERS 64
 
 /*
- * What processes of two versions say to each other while one takes over from
- * the other: the messages below, the queue, relays, the sealed file of TLS,
- * options by name, and what a master hands to the next. Changes with any of
- * them: another number refuses an upgrade in place.
+ * What processes of two versions say to each other while one takes over
+ * from the other: the messages below, the queue, relays, the sealed file of
+ * TLS, and what a master hands to the next. Changes with any of them: another
+ * number refuses an upgrade in place. Options come and go without it
+ * (hub_conf_inherit()).
  */
 #define HUB_PROTOCOL 1
 

@@ -284,6 +284,64 @@ hub_conf_deserialise(const char *text, size_t n)
 	return (NULL);
 }
 
+/* Is there a line of that option? Lines begin with \n here. */
+static bool
+mentions(struct span text, const char *section, const char *name)
+{
+	static const char *const begin[] = {"", "+"};
+	char line[80];
+
+	for (size_t i = 0; i < COUNT(begin); i++) {
+		int n = snprintf(line, sizeof(line), "\n%s%s%s%s=", begin[i],
+		    section, section[0] != '\0' ? "." : "", name);
+
+		if (memmem(text.p, text.n, line, (size_t)n) != NULL)
+			return (true);
+	}
+	return (false);
+}
+
+/* Those that the text does not mention, as the file has them. */
+static void
+add_missing(const struct hub_conf *file, struct span text, const char *section,
+    const struct conf_option *list, size_t n, struct buf *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!mentions(text, section, list[i].name))
+			add_part(file, (struct filter){.only = &list[i]}, out);
+	}
+}
+
+static void
+add_all_missing(const struct hub_conf *file, struct span text, struct buf *out)
+{
+	const struct conf_section *s;
+
+	add_missing(file, text, "", options, COUNT(options), out);
+	for (s = sections; s < sections + COUNT(sections); s++) {
+		if (!s->titled)
+			add_missing(
+			    file, text, s->name, s->options, s->noptions, out);
+	}
+}
+
+struct hub_conf *
+hub_conf_inherit(const char *text, size_t n, const struct hub_conf *file)
+{
+	struct hub_conf *c = xcalloc(1, sizeof(*c));
+	struct buf said = {0}, all = {0};
+
+	buf_addstr(&said, "\n");
+	buf_add(&said, text, n);
+	if (file != NULL)
+		add_all_missing(file, buf_span(&said), &all);
+	buf_add(&all, text, n);
+	conf_deserialise_known(&schema, buf_span(&all), c);
+	buf_fini(&said);
+	buf_fini(&all);
+	return (c);
+}
+
 static bool
 differs(const struct hub_conf *a, const struct hub_conf *b,
     const struct conf_option *o)

@@ -103,5 +103,11 @@ struct hub_conf *hub_conf_merge(const struct hub_conf *old,
 void hub_conf_serialise(
     const struct hub_conf *, enum process_role, struct buf *);
 struct hub_conf *hub_conf_deserialise(const char *text, size_t n);
+/*
+ * All of it as another version of hubd has it in force. What that one does
+ * not know is as in the file, which stays the caller's; NULL: as nothing.
+ */
+struct hub_conf *hub_conf_inherit(
+    const char *text, size_t n, const struct hub_conf *file);
 
 #endif

@@ -24,35 +24,56 @@ first_bad(struct audit *a, const char *what, const char *which)
 
 /* ---- counts and sums ----------------------------------------------------- */
 
-/* What sealed months add is what was recorded of them when they were. */
+/* Runs a query over rows that no sealed sum has, in the place of %s. */
+static enum ledger_result
+over_live(struct audit *a, const char *format, struct buf *sql)
+{
+	struct buf live = {0};
+	enum ledger_result rc;
+
+	if ((rc = pg_months_live(a->l, &live)) == LEDGER_OK)
+		buf_addf(sql, format, buf_cstr(&live));
+	buf_fini(&live);
+	return (rc);
+}
+
+static void
+read_sums(struct ledger_audit *out, const struct pg_rows *rows)
+{
+	out->rows = (uint64_t)pg_int(rows, 0, 0);
+	pg_copy(rows, 0, 1, out->ledger_sum, sizeof(out->ledger_sum));
+	out->changes = (uint64_t)pg_int(rows, 0, 2);
+	pg_copy(rows, 0, 3, out->charges_sum, sizeof(out->charges_sum));
+	out->accounts = (uint64_t)pg_int(rows, 0, 4);
+	out->suspense = (uint64_t)pg_int(rows, 0, 5);
+}
+
+/* What sealed months add is what was noted of them. */
+#define SUMS                                                             \
+	"SELECT r.n + s.n, trim_scale(r.sum + s.sum), c.n, "             \
+	"trim_scale(c.sum), a.n, u.n FROM "                              \
+	"(SELECT count(*) AS n, coalesce(sum(amount), 0) AS sum "        \
+	"FROM %s AS live) AS r, "                                        \
+	"(SELECT coalesce(sum(rows), 0) AS n, coalesce(sum(amount), 0) " \
+	"AS sum FROM sealed_sum) AS s, "                                 \
+	"(SELECT count(*) AS n, coalesce(-sum(amount) FILTER "           \
+	"(WHERE kind = 'charge'), 0) AS sum FROM balance_change) AS c, " \
+	"(SELECT count(*) AS n FROM account) AS a, "                     \
+	"(SELECT count(*) AS n FROM suspense WHERE how = '') AS u"
+
 static enum ledger_result
 sum_up(struct audit *a)
 {
-	struct ledger_audit *out = a->out;
+	struct buf sql = {0};
 	enum ledger_result rc;
-	struct pg_rows *rows;
+	struct pg_rows *rows = NULL;
 
-	rc = pg_run(a->l,
-	    "SELECT r.n + s.n, trim_scale(r.sum + s.sum), c.n, "
-	    "trim_scale(c.sum), a.n, u.n FROM "
-	    "(SELECT count(*) AS n, coalesce(sum(amount), 0) AS sum "
-	    "FROM ledger) AS r, "
-	    "(SELECT coalesce(sum(rows), 0) AS n, coalesce(sum(amount), 0) "
-	    "AS sum FROM sealed_sum) AS s, "
-	    "(SELECT count(*) AS n, coalesce(-sum(amount) FILTER "
-	    "(WHERE kind = 'charge'), 0) AS sum FROM balance_change) AS c, "
-	    "(SELECT count(*) AS n FROM account) AS a, "
-	    "(SELECT count(*) AS n FROM suspense WHERE how = '') AS u",
-	    NULL, &rows);
-	if (rc == LEDGER_OK) {
-		out->rows = (uint64_t)pg_int(rows, 0, 0);
-		pg_copy(rows, 0, 1, out->ledger_sum, sizeof(out->ledger_sum));
-		out->changes = (uint64_t)pg_int(rows, 0, 2);
-		pg_copy(rows, 0, 3, out->charges_sum, sizeof(out->charges_sum));
-		out->accounts = (uint64_t)pg_int(rows, 0, 4);
-		out->suspense = (uint64_t)pg_int(rows, 0, 5);
-	}
+	if ((rc = over_live(a, SUMS, &sql)) == LEDGER_OK)
+		rc = pgconn_run_once(a->l->conn, buf_cstr(&sql), NULL, &rows);
+	if (rc == LEDGER_OK)
+		read_sums(a->out, rows);
 	pg_rows_free(rows);
+	buf_fini(&sql);
 	return (rc);
 }
 
@@ -94,19 +115,26 @@ on_bad_charge(void *arg, const struct pg_rows *rows, size_t row)
 
 /* A charge is the sum of its rows, all of its account, those of sealed months
  * as noted in it. */
+#define BAD_CHARGES                                                         \
+	"SELECT DISTINCT coalesce(c.id, r.charge) FROM "                    \
+	"(SELECT charge, account, sum(amount) AS sum FROM %s AS live "      \
+	"GROUP BY charge, account) AS r FULL JOIN "                         \
+	"(SELECT id, account, amount, sealed, rows_sealed "                 \
+	"FROM balance_change WHERE kind = 'charge') AS c "                  \
+	"ON c.id = r.charge AND c.account = r.account "                     \
+	"WHERE c.id IS NULL OR coalesce(r.sum, 0) + c.sealed <> -c.amount " \
+	"OR (r.charge IS NULL AND c.rows_sealed = 0)"
+
 static enum ledger_result
 audit_charges(struct audit *a)
 {
-	return (pg_each(a->l,
-	    "SELECT DISTINCT coalesce(c.id, r.charge) FROM "
-	    "(SELECT charge, account, sum(amount) AS sum FROM ledger "
-	    "GROUP BY charge, account) AS r FULL JOIN "
-	    "(SELECT id, account, amount, sealed, rows_sealed "
-	    "FROM balance_change WHERE kind = 'charge') AS c "
-	    "ON c.id = r.charge AND c.account = r.account "
-	    "WHERE c.id IS NULL OR coalesce(r.sum, 0) + c.sealed <> -c.amount "
-	    "OR (r.charge IS NULL AND c.rows_sealed = 0)",
-	    NULL, on_bad_charge, a));
+	struct buf sql = {0};
+	enum ledger_result rc;
+
+	if ((rc = over_live(a, BAD_CHARGES, &sql)) == LEDGER_OK)
+		rc = pg_each(a->l, buf_cstr(&sql), NULL, on_bad_charge, a);
+	buf_fini(&sql);
+	return (rc);
 }
 
 /* ---- each row ------------------------------------------------------------ */
@@ -168,6 +196,8 @@ on_sealed(void *arg, const struct sealed *s)
 			    sizeof(a->out->first_absent), "%.7s", s->month);
 		return (true);
 	}
+	if (!s->noted_all)
+		return (true); /* what is not noted yet was looked at */
 	if (pg_sealed_same(a->l, s, &same) != LEDGER_OK)
 		return (false);
 	if (!same) {

@@ -85,11 +85,15 @@ enum ledger_result pg_seal(struct ledger *, int64_t ended_ms, bool *more);
 
 /* A month that was put aside. */
 struct sealed {
-	char month[16];	 /* "2026-01" */
-	char place[160]; /* its table, quoted as SQL needs it */
-	bool there;	 /* nobody has dropped it */
+	char month[16];		 /* "2026-01" */
+	char place[160];	 /* its table, quoted as SQL needs it */
+	bool there;		 /* nobody has dropped it */
+	char noted[REQ_ID_TEXT]; /* its sums are noted up to this row, */
+	bool noted_all;		 /* or all are */
 };
 
+/* The same of rows that no sealed sum has, each with its charge. */
+enum ledger_result pg_months_live(struct ledger *, struct buf *);
 /* In order of months. false from fn ends it: DOWN. */
 enum ledger_result pg_each_sealed(
     struct ledger *, bool (*fn)(void *, const struct sealed *), void *arg);

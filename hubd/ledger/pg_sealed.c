@@ -19,6 +19,12 @@
 	"CASE current_schema() WHEN 'public' THEN 'hubd_sealed' " \
 	"ELSE current_schema() || '_sealed' END"
 
+#define SEALED_COLUMNS                                                 \
+	"SELECT month, place, to_regclass(place) IS NOT NULL, noted, " \
+	"noted_all FROM sealed_month "
+#define STEP_ROWS "20000" /* whose sums are noted at a time */
+#define NO_ID	  "00000000-0000-0000-0000-000000000000"
+
 /* ---- reading ------------------------------------------------------------- */
 
 static void
@@ -27,6 +33,8 @@ read_sealed(const struct pg_rows *rows, size_t row, struct sealed *s)
 	pg_copy(rows, row, 0, s->month, sizeof(s->month));
 	pg_copy(rows, row, 1, s->place, sizeof(s->place));
 	s->there = pg_bool(rows, row, 2);
+	pg_copy(rows, row, 3, s->noted, sizeof(s->noted));
+	s->noted_all = pg_bool(rows, row, 4);
 }
 
 enum ledger_result
@@ -38,10 +46,8 @@ pg_each_sealed(
 	struct sealed s;
 	size_t i;
 
-	rc = pg_run(l,
-	    "SELECT month, place, to_regclass(place) IS NOT NULL "
-	    "FROM sealed_month ORDER BY length(month), month",
-	    NULL, &rows);
+	rc = pg_run(
+	    l, SEALED_COLUMNS "ORDER BY length(month), month", NULL, &rows);
 	for (i = 0; rc == LEDGER_OK && i < pg_count(rows); i++) {
 		read_sealed(rows, i, &s);
 		if (!fn(arg, &s))
@@ -59,10 +65,7 @@ pg_sealed_get(struct ledger *l, const char *month, struct sealed *s)
 	struct pg_rows *rows;
 
 	pg_add_text(&args, month);
-	rc = pg_run(l,
-	    "SELECT month, place, to_regclass(place) IS NOT NULL "
-	    "FROM sealed_month WHERE month = $1",
-	    &args, &rows);
+	rc = pg_run(l, SEALED_COLUMNS "WHERE month = $1", &args, &rows);
 	if (rc == LEDGER_OK && pg_count(rows) == 0)
 		rc = LEDGER_MISSING;
 	if (rc == LEDGER_OK)
@@ -89,6 +92,30 @@ pg_months_source(struct ledger *l, struct buf *sql)
 
 	buf_addstr(sql, "(SELECT " PG_ROW_NAMES " FROM ledger");
 	rc = pg_each_sealed(l, add_source, sql);
+	buf_addstr(sql, ")");
+	return (rc);
+}
+
+static bool
+add_live(void *arg, const struct sealed *s)
+{
+	struct buf *sql = arg;
+
+	if (s->there && !s->noted_all)
+		buf_addf(sql,
+		    " UNION ALL SELECT " PG_ROW_NAMES
+		    ", charge FROM %s WHERE id > '%s'",
+		    s->place, s->noted);
+	return (true);
+}
+
+enum ledger_result
+pg_months_live(struct ledger *l, struct buf *sql)
+{
+	enum ledger_result rc;
+
+	buf_addstr(sql, "(SELECT " PG_ROW_NAMES ", charge FROM ledger");
+	rc = pg_each_sealed(l, add_live, sql);
 	buf_addstr(sql, ")");
 	return (rc);
 }
@@ -139,7 +166,7 @@ run_text(struct ledger *l, char *sql)
 /* The oldest partition that ended at or before that time. Rows that came late
  * for a month whose table has been dropped stay where they are. */
 static enum ledger_result
-find_ended(struct ledger *l, int64_t ended_ms, struct ending *e)
+find_ended(struct ledger *l, int64_t ended_ms, struct ending *e, bool *found)
 {
 	struct pg_args args = {0};
 	enum ledger_result rc;
@@ -151,20 +178,18 @@ find_ended(struct ledger *l, int64_t ended_ms, struct ending *e)
 	rc = pg_run(l,
 	    "SELECT p.part, p.month, quote_ident(" SEALED_SCHEMA "), "
 	    "quote_ident(" SEALED_SCHEMA ") || '.' || quote_ident(p.part), "
-	    "to_regclass(quote_ident(" SEALED_SCHEMA ") || '.' || "
-	    "quote_ident(p.part)) IS NOT NULL FROM "
+	    "s.month IS NOT NULL FROM "
 	    "(SELECT c.relname AS part, replace(substr(c.relname, 8), '_', "
 	    "'-') AS month FROM pg_inherits i JOIN pg_class c "
 	    "ON c.oid = i.inhrelid WHERE i.inhparent = 'ledger'::regclass AND "
 	    "c.relname ~ '^ledger_[0-9]+_[0-9][0-9]$') AS p "
+	    "LEFT JOIN sealed_month s USING (month) "
 	    "WHERE (length(p.month), p.month) < (length($1::text), $1::text) "
-	    "AND NOT EXISTS (SELECT 1 FROM sealed_month s WHERE "
-	    "s.month = p.month AND to_regclass(s.place) IS NULL) "
+	    "AND (s.month IS NULL OR to_regclass(s.place) IS NOT NULL) "
 	    "ORDER BY length(p.month), p.month LIMIT 1",
 	    &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
-	if (rc == LEDGER_OK) {
+	*found = rc == LEDGER_OK && pg_count(rows) > 0;
+	if (*found) {
 		pg_copy(rows, 0, 0, e->part, sizeof(e->part));
 		pg_copy(rows, 0, 1, e->month, sizeof(e->month));
 		pg_copy(rows, 0, 2, e->schema, sizeof(e->schema));
@@ -175,45 +200,97 @@ find_ended(struct ledger *l, int64_t ended_ms, struct ending *e)
 	return (rc);
 }
 
-/* What of each charge and each account is put aside. */
+/* Adds what rows sum up to, to their charges and to the month. rows: a table,
+ * with or without a condition. */
 static enum ledger_result
-note_sums(struct ledger *l, const struct ending *e)
+add_sums(struct ledger *l, const char *month, const char *rows)
 {
-	struct pg_args args = {0};
 	enum ledger_result rc;
 
-	pg_add_text(&args, e->month);
-	pg_add_text(&args, e->place);
-	pg_add_int(&args, walltime_ms());
-	rc = pg_do(l,
-	    "INSERT INTO sealed_month (month, place, sealed_ms) "
-	    "VALUES ($1, $2, $3) ON CONFLICT (month) DO UPDATE "
-	    "SET sealed_ms = excluded.sealed_ms",
-	    &args, NULL);
-	if (rc == LEDGER_OK)
-		rc = run_text(l,
-		    xasprintf("UPDATE balance_change c SET sealed = c.sealed "
-			      "+ s.sum, rows_sealed = c.rows_sealed + s.n "
-			      "FROM (SELECT charge, count(*) AS n, "
-			      "sum(amount) AS sum FROM %s GROUP BY charge) "
-			      "AS s WHERE c.id = s.charge",
-			e->part));
-	if (rc == LEDGER_OK)
-		rc = run_text(l,
-		    xasprintf("INSERT INTO sealed_sum (month, account, rows, "
-			      "amount) SELECT '%s', account, count(*), "
-			      "sum(amount) FROM %s GROUP BY account "
-			      "ON CONFLICT (month, account) DO UPDATE SET "
-			      "rows = sealed_sum.rows + excluded.rows, "
-			      "amount = sealed_sum.amount + excluded.amount",
-			e->month, e->part));
+	rc = run_text(l,
+	    xasprintf("UPDATE balance_change c SET sealed = c.sealed + s.sum, "
+		      "rows_sealed = c.rows_sealed + s.n FROM (SELECT charge, "
+		      "count(*) AS n, sum(amount) AS sum FROM %s "
+		      "GROUP BY charge) AS s WHERE c.id = s.charge",
+		rows));
+	if (rc != LEDGER_OK)
+		return (rc);
+	return (run_text(l,
+	    xasprintf("INSERT INTO sealed_sum (month, account, rows, amount) "
+		      "SELECT '%s', account, count(*), sum(amount) FROM %s "
+		      "GROUP BY account ON CONFLICT (month, account) DO UPDATE "
+		      "SET rows = sealed_sum.rows + excluded.rows, "
+		      "amount = sealed_sum.amount + excluded.amount",
+		month, rows)));
+}
+
+/* The id up to which the next step goes; "" is the end. */
+static enum ledger_result
+step_end(struct ledger *l, const struct sealed *s, char out[REQ_ID_TEXT])
+{
+	enum ledger_result rc;
+	struct pg_rows *rows;
+	char *sql;
+
+	sql = xasprintf("SELECT id FROM %s WHERE id > '%s' ORDER BY id LIMIT 1 "
+			"OFFSET " STEP_ROWS,
+	    s->place, s->noted);
+	rc = pgconn_run_once(l->conn, sql, NULL, &rows);
+	out[0] = '\0';
+	if (rc == LEDGER_OK && pg_count(rows) > 0)
+		pg_copy(rows, 0, 0, out, REQ_ID_TEXT);
+	pg_rows_free(rows);
+	free(sql);
 	return (rc);
 }
 
-/* Nobody books while the partition is detached and read. */
+/* The sums of some more rows of a month that lies aside already. */
+static enum ledger_result
+note_some(struct ledger *l, const struct sealed *s)
+{
+	char end[REQ_ID_TEXT], *rows;
+	struct pg_args args = {0};
+	enum ledger_result rc;
+
+	if ((rc = step_end(l, s, end)) != LEDGER_OK)
+		return (rc);
+	rows = xasprintf("%s WHERE id > '%s'%s%s%s", s->place, s->noted,
+	    end[0] != '\0' ? " AND id <= '" : "", end,
+	    end[0] != '\0' ? "'" : "");
+	rc = add_sums(l, s->month, rows);
+	free(rows);
+	if (rc != LEDGER_OK)
+		return (rc);
+	pg_add_text(&args, s->month);
+	pg_add_text(&args, end[0] != '\0' ? end : s->noted);
+	pg_add_bool(&args, end[0] == '\0');
+	return (pg_do(l,
+	    "UPDATE sealed_month SET noted = $2, noted_all = $3 "
+	    "WHERE month = $1",
+	    &args, NULL));
+}
+
+/* Rows that came late go to where their month is; there are few. */
+static enum ledger_result
+put_late_aside(struct ledger *l, const struct ending *e)
+{
+	enum ledger_result rc;
+
+	rc = add_sums(l, e->month, e->part);
+	if (rc == LEDGER_OK)
+		rc = run_text(
+		    l, xasprintf("INSERT INTO %s (" PG_ROW_NAMES ", charge) "
+				 "SELECT " PG_ROW_NAMES ", charge FROM %s",
+			   e->place, e->part));
+	if (rc == LEDGER_OK)
+		rc = run_text(l, xasprintf("DROP TABLE %s", e->part));
+	return (rc);
+}
+
 static enum ledger_result
 put_aside(struct ledger *l, const struct ending *e)
 {
+	struct pg_args args = {0};
 	enum ledger_result rc;
 
 	rc =
@@ -222,25 +299,44 @@ put_aside(struct ledger *l, const struct ending *e)
 		rc = run_text(
 		    l, xasprintf(
 			   "ALTER TABLE ledger DETACH PARTITION %s", e->part));
-	if (rc == LEDGER_OK)
-		rc = note_sums(l, e);
 	if (rc != LEDGER_OK)
 		return (rc);
-	if (!e->again)
-		return (run_text(l, xasprintf("ALTER TABLE %s SET SCHEMA %s",
-					e->part, e->schema)));
+	if (e->again)
+		return (put_late_aside(l, e));
 	rc = run_text(
-	    l, xasprintf("INSERT INTO %s (" PG_ROW_NAMES
-			 ", charge) SELECT " PG_ROW_NAMES ", charge FROM %s",
-		   e->place, e->part));
-	if (rc == LEDGER_OK)
-		rc = run_text(l, xasprintf("DROP TABLE %s", e->part));
-	return (rc);
+	    l, xasprintf("ALTER TABLE %s SET SCHEMA %s", e->part, e->schema));
+	if (rc != LEDGER_OK)
+		return (rc);
+	pg_add_text(&args, e->month);
+	pg_add_text(&args, e->place);
+	pg_add_int(&args, walltime_ms());
+	return (pg_do(l,
+	    "INSERT INTO sealed_month (month, place, sealed_ms, noted, "
+	    "noted_all) VALUES ($1, $2, $3, '" NO_ID "', false)",
+	    &args, NULL));
+}
+
+struct unnoted {
+	struct sealed month;
+	bool found;
+};
+
+static bool
+find_unnoted(void *arg, const struct sealed *s)
+{
+	struct unnoted *u = arg;
+
+	if (!u->found && s->there && !s->noted_all) {
+		u->month = *s;
+		u->found = true;
+	}
+	return (true);
 }
 
 static enum ledger_result
-seal_one(struct ledger *l, int64_t ended_ms)
+seal_step(struct ledger *l, int64_t ended_ms, bool *more)
 {
+	struct unnoted u = {.found = false};
 	enum ledger_result rc;
 	struct ending e;
 
@@ -248,15 +344,34 @@ seal_one(struct ledger *l, int64_t ended_ms)
 	 * end, but no booking is to wait long behind this either. */
 	rc = pgconn_script(l->conn,
 	    "SELECT pg_advisory_xact_lock('ledger'::regclass::oid::bigint); "
-	    "SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = 0");
+	    "SET LOCAL lock_timeout = '2s'");
 	if (rc == LEDGER_OK)
-		rc = find_ended(l, ended_ms, &e);
-	if (rc != LEDGER_OK)
-		return (rc);
-	pgconn_set_patience(l->conn, PG_LONG_PATIENCE_MS);
-	if ((rc = put_aside(l, &e)) == LEDGER_OK)
+		rc = pg_each_sealed(l, find_unnoted, &u);
+	*more = rc == LEDGER_OK && u.found;
+	if (*more)
+		return (note_some(l, &u.month));
+	if (rc == LEDGER_OK)
+		rc = find_ended(l, ended_ms, &e, more);
+	if (*more && (rc = put_aside(l, &e)) == LEDGER_OK)
 		log_info("store: month %s is in %s now", e.month, e.place);
 	return (rc);
+}
+
+/* The store is there all the same: what may not be made, and a lock that was
+ * not to be had. */
+static enum ledger_result
+why_not(const struct ledger *l, enum ledger_result rc)
+{
+	const char *state = pgconn_sqlstate(l->conn);
+
+	log_warnx("store: no month is put aside: %s", pgconn_error(l->conn));
+	if (rc != LEDGER_DOWN)
+		return (LEDGER_REFUSED);
+	if (!pgconn_is_open(l->conn))
+		return (rc);
+	if (strcmp(state, "55P03") == 0)
+		return (LEDGER_OK);
+	return (strncmp(state, "42", 2) == 0 ? LEDGER_REFUSED : rc);
 }
 
 enum ledger_result
@@ -267,13 +382,10 @@ pg_seal(struct ledger *l, int64_t ended_ms, bool *more)
 	*more = false;
 	if ((rc = pg_begin(l)) != LEDGER_OK)
 		return (rc);
-	rc = pg_end(l, seal_one(l, ended_ms));
+	rc = pg_end(l, seal_step(l, ended_ms, more));
 	pg_months_forget(l);
-	if (rc == LEDGER_MISSING)
-		return (LEDGER_OK); /* none has ended */
-	*more = rc == LEDGER_OK;
-	if (rc != LEDGER_OK)
-		log_warnx(
-		    "store: no month is put aside: %s", pgconn_error(l->conn));
-	return (rc == LEDGER_CONFLICT ? LEDGER_REFUSED : rc);
+	if (rc == LEDGER_OK)
+		return (rc);
+	*more = false;
+	return (why_not(l, rc));
 }

@@ -10,6 +10,8 @@
 #include "hubd/ledger/ledger_spool.h"
 #include "hubd/ledger/ledger_sqlite.h"
 
+#define SOMEBODY "store" /* who billed it elsewhere */
+
 /* ---- accounts ------------------------------------------------------------ */
 
 /* All but money, which has its own order: seq. */
@@ -134,26 +136,42 @@ remove_object(struct ledger *l, const char *id)
 	return (db_result(db_run(&q)));
 }
 
-/* Its number stays this hub's own; who billed it is known as somebody. */
-enum ledger_result
-spool_put_object(struct ledger *l, const struct ledger_object *o, bool removed)
+static enum ledger_result
+insert_object(struct ledger *l, const struct ledger_object *o)
 {
 	struct query q = db_query(l,
 	    "INSERT INTO object (id, account, agent, provider, kind, "
-	    "created_ms, billed_by) VALUES (?, ?, ?, ?, ?, ?, ?) "
-	    "ON CONFLICT (id) DO UPDATE SET "
-	    "billed_by = iif(billed_by = '', excluded.billed_by, billed_by)");
+	    "created_ms, billed_by) VALUES (?, ?, ?, ?, ?, ?, ?)");
 
-	if (removed)
-		return (remove_object(l, o->id));
 	db_bind_text(&q, o->id);
 	db_bind_int(&q, o->account);
 	db_bind_int(&q, o->agent);
 	db_bind_text(&q, o->provider);
 	db_bind_int(&q, o->kind);
 	db_bind_int(&q, o->created_ms);
-	db_bind_text(&q, o->billed ? "store" : "");
+	db_bind_text(&q, o->billed ? SOMEBODY : "");
 	return (db_result(db_run(&q)));
+}
+
+/* Its number stays this hub's own; an upsert would use numbers up, of which
+ * the newest are published. */
+enum ledger_result
+spool_put_object(
+    struct ledger *l, const struct ledger_object *o, bool removed)
+{
+	struct query q = db_query(l,
+	    "UPDATE object SET billed_by = iif(billed_by = '', ?, billed_by) "
+	    "WHERE id = ?");
+	enum ledger_result rc;
+
+	if (removed)
+		return (remove_object(l, o->id));
+	db_bind_text(&q, o->billed ? SOMEBODY : "");
+	db_bind_text(&q, o->id);
+	rc = db_result(db_run(&q));
+	if (rc != LEDGER_OK || db_changes(l) > 0)
+		return (rc);
+	return (insert_object(l, o));
 }
 
 /* ---- transactions and the clock ------------------------------------------ */

@@ -84,6 +84,25 @@ share_of(int64_t n, uint32_t share)
 	    n / SHARE_WHOLE * share + n % SHARE_WHOLE * share / SHARE_WHOLE);
 }
 
+/*
+ * What this hub may take by itself: its share of what the store had last,
+ * less what it has taken since and the store does not know. Of what is left
+ * each hub would take its share again and again, and while the store is away,
+ * too, all of them more than there is.
+ */
+static int64_t
+own_part(const struct shm *shm, const struct admission *a, int64_t available)
+{
+	struct pub_account account;
+
+	if (!pub_account_read(shm, a->account_row, &account))
+		return (share_of(available, a->share));
+	return (nanousd_sub(
+	    (nanousd_t){share_of(account.store_available, a->share)},
+	    (nanousd_t){account.owed})
+		    .n);
+}
+
 static bool
 take_money(const struct shm *shm, struct admission *a)
 {
@@ -98,7 +117,7 @@ take_money(const struct shm *shm, struct admission *a)
 		return (true);
 	}
 	if (a->share < SHARE_WHOLE) {
-		atomic_init(&part, share_of(atomic_load(available), a->share));
+		atomic_init(&part, own_part(shm, a, atomic_load(available)));
 		available = &part;
 	}
 	a->took_money = cell_take_money(shm, cell, a->me, a->hold, available) ||

@@ -21,6 +21,7 @@ lease_new(struct limiter_redis *l, const struct admission *a)
 	e->account_row = a->account_row;
 	e->key = a->key;
 	TAILQ_INSERT_TAIL(&l->leases, e, entry);
+	l->nleases++;
 	return (e);
 }
 
@@ -33,6 +34,7 @@ lease_free(struct lease *e)
 	if (e->untold)
 		TAILQ_REMOVE(&l->untold, e, untold_entry);
 	TAILQ_REMOVE(&l->leases, e, entry);
+	l->nleases--;
 	free(e);
 }
 
@@ -78,10 +80,21 @@ leases_tell_all(struct limiter_redis *l)
 		tell(e);
 }
 
+/* So many a tick that all are renewed in half of the time there is, and those
+ * that came at once do not all go at once for ever. */
+static size_t
+renewals(const struct limiter_redis *l, int64_t due_ms)
+{
+	int64_t ticks = due_ms / 2 / LIMITER_REDIS_TICK_MS;
+
+	return (l->nleases / (ticks > 1 ? (size_t)ticks : 1) + BATCH);
+}
+
 void
 leases_tick(struct limiter_redis *l, monotime_t now)
 {
 	int64_t due_ms = l->rules.lease_ms * 2 / 3;
+	size_t room = renewals(l, due_ms);
 	struct lease *e, *next;
 
 	for (e = TAILQ_FIRST(&l->leases); e != NULL; e = next) {
@@ -89,8 +102,11 @@ leases_tick(struct limiter_redis *l, monotime_t now)
 		if (e->state == LEASE_GONE && e->flight == 0 &&
 		    monotime_reached(e->until, now))
 			lease_free(e);
-		else if (monotime_diff_ms(e->until, now) <= due_ms)
+		else if (room > 0 && !e->untold &&
+			 monotime_diff_ms(e->until, now) <= due_ms) {
 			tell(e);
+			room--;
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ struct limiter_redis {
 	monotime_t young; /* until then others may not have told all */
 	char store[40], hub[40];
 	struct lease_list leases, untold;
+	size_t nleases;
 	uint32_t flight; /* commands under way */
 	bool telling;
 	/* accounts of which this hub owes something, as Redis has it */
@@ -63,7 +64,7 @@ struct limiter_redis {
 };
 
 /* More commands under way than this: Redis is too slow to be asked. */
-#define REDIS_FLIGHT_MAX 1024
+#define REDIS_FLIGHT_MAX 8192
 
 struct lease *lease_new(struct limiter_redis *, const struct admission *);
 /* Changes it; Redis is told. */

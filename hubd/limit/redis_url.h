@@ -13,12 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REDIS_PORT   6379
-#define REDIS_DB_MAX 65535
+#define REDIS_PORT     6379
+#define REDIS_DB_MAX   65535
+#define REDIS_HOST_MAX 512
 
 struct redis_url {
 	char user[128], password[512]; /* "": none */
-	char host[512];		       /* "": a Unix socket */
+	char host[REDIS_HOST_MAX];     /* "": a Unix socket */
 	char path[108];
 	uint16_t port;
 	uint32_t db;

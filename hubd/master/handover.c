@@ -210,17 +210,21 @@ is_sane(const struct handover *h)
 }
 
 static struct hub_conf *
-read_conf(int fd, const struct handover *h, const char *path)
+read_conf(int fd, const struct handover *h, const struct master_options *o)
 {
 	char *text = xcalloc(1, h->conf_size + 1);
-	struct hub_conf *conf = NULL;
+	struct hub_conf *conf, *file;
+	char error[512];
 
-	if (pread(fd, text, h->conf_size, sizeof(*h)) == (ssize_t)h->conf_size)
-		conf = hub_conf_deserialise(text, h->conf_size);
+	if (pread(fd, text, h->conf_size, sizeof(*h)) != (ssize_t)h->conf_size)
+		fatal("the configuration handed over");
+	if ((file = hub_conf_read(o->path, error, sizeof(error))) == NULL)
+		log_warnx("options that are new have no value: %s", error);
+	conf = hub_conf_inherit(text, h->conf_size, file);
+	hub_conf_free(file);
 	free(text);
-	if (conf == NULL)
-		fatalx("the configuration handed over cannot be read");
-	conf->path = xstrdup(path);
+	conf->path = xstrdup(o->path);
+	reload_apply_options(o, conf);
 	return (conf);
 }
 
@@ -275,7 +279,7 @@ take(struct master *m, int fd, const struct handover *h)
 {
 	uint32_t nretired = 0;
 
-	m->conf = read_conf(fd, h, m->options.path);
+	m->conf = read_conf(fd, h, &m->options);
 	log_init("master", (enum log_level)m->conf->log_level);
 	if (m->conf->log != NULL && log_open(m->conf->log) == -1)
 		log_warn("%s", m->conf->log);

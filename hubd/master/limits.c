@@ -3,6 +3,7 @@
  * master does, at the start and with each reload, and tells them addresses.
  */
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,49 +12,65 @@
 #include "hubd/limit/redis_url.h"
 #include "hubd/master/master.h"
 
-/* Appends one in the form of a URL; false: there is no room. */
-static bool
-add_address(char *list, size_t cap, const struct addrinfo *ai)
+#define ADDRESSES_MAX 8
+_Static_assert(
+    ADDRESSES_MAX *(INET6_ADDRSTRLEN + 3) < REDIS_HOST_MAX, "all fit in a URL");
+
+/* An address as it stands in a URL: IPv6 in brackets. */
+struct address {
+	char text[INET6_ADDRSTRLEN + 2];
+};
+
+static int
+by_text(const void *a, const void *b)
 {
-	char text[NI_MAXHOST];
-	size_t n = strlen(list);
-	int len;
+	return (strcmp(((const struct address *)a)->text,
+	    ((const struct address *)b)->text));
+}
+
+static bool
+read_address(const struct addrinfo *ai, struct address *a)
+{
+	char text[INET6_ADDRSTRLEN];
 
 	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, sizeof(text), NULL,
 		0, NI_NUMERICHOST) != 0)
-		return (true);
-	len = snprintf(list + n, cap - n,
-	    ai->ai_family == AF_INET6 ? "%s[%s]" : "%s%s", n > 0 ? "," : "",
-	    text);
-	if (len >= 0 && (size_t)len < cap - n)
-		return (true);
-	list[n] = '\0';
-	return (false);
+		return (false);
+	snprintf(a->text, sizeof(a->text),
+	    ai->ai_family == AF_INET6 ? "[%s]" : "%s", text);
+	return (true);
 }
 
-/* All addresses of one name, as far as there is room. */
+/* The addresses of a name, in an order that is always the same: so that
+ * workers see whether they have changed. */
 static const char *
-look_up(const char *host, char *list, size_t cap)
+look_up(const char *host, char list[REDIS_HOST_MAX])
 {
 	struct addrinfo hints = {
 	    .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct address addresses[ADDRESSES_MAX];
 	struct addrinfo *found, *ai;
+	size_t i, n = 0, len = 0;
 	int error = getaddrinfo(host, NULL, &hints, &found);
 
 	if (error != 0)
 		return (gai_strerror(error));
-	list[0] = '\0';
-	for (ai = found; ai != NULL && add_address(list, cap, ai);
-	     ai = ai->ai_next)
-		;
+	for (ai = found; ai != NULL && n < ADDRESSES_MAX; ai = ai->ai_next)
+		n += read_address(ai, &addresses[n]);
 	freeaddrinfo(found);
-	return (list[0] == '\0' ? "no address" : NULL);
+	if (n == 0)
+		return ("no address");
+	qsort(addresses, n, sizeof(addresses[0]), by_text);
+	for (i = 0; i < n; i++)
+		len += (size_t)snprintf(list + len, REDIS_HOST_MAX - len,
+		    "%s%s", i > 0 ? "," : "", addresses[i].text);
+	return (NULL);
 }
 
 const char *
 limits_resolve(struct hub_conf *c)
 {
-	char host[sizeof(((struct redis_url *)0)->host)], list[sizeof(host)];
+	char host[REDIS_HOST_MAX], list[REDIS_HOST_MAX];
 	struct redis_url url;
 	const char *why;
 	char *resolved;
@@ -65,7 +82,7 @@ limits_resolve(struct hub_conf *c)
 	if (url.host[0] == '\0')
 		return (NULL);
 	redis_url_host(&url, 0, host, sizeof(host));
-	if ((why = look_up(host, list, sizeof(list))) != NULL)
+	if ((why = look_up(host, list)) != NULL)
 		return (why);
 	resolved = redis_url_with_host(c->limits, &url, list);
 	free(c->limits);

@@ -333,7 +333,8 @@ setup_remove_files(struct master *m)
 {
 	uint32_t i;
 
-	for (i = 0; i < m->shm->sizes.nprocs; i++)
+	/* a move has none */
+	for (i = 0; m->shm != NULL && i < m->shm->sizes.nprocs; i++)
 		listen_remove_relay(m, i);
 	setup_remove_file(m, CTL_SOCKET);
 	setup_remove_file(m, "hubd.pid");

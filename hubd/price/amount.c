@@ -13,7 +13,8 @@
 
 #include "common/alloc.h"
 
-#define SCALE	   24 /* decimal places of the unit */
+#define SCALE	   24		      /* decimal places of the unit */
+#define NANO	   1000000000000000UL /* units of a nano-dollar */
 #define TEXT_LIMIT 64 /* GMP aborts on absurd input: bound it first */
 #define EXP_LIMIT  40
 #define PRICE_BITS 127
@@ -329,40 +330,28 @@ unit_price_format(struct unit_price p, char out[AMOUNT_TEXT_MAX])
 	mpz_clear(a.v);
 }
 
-static void
-nano_scale(mpz_t v)
-{
-	mpz_init(v);
-	mpz_ui_pow_ui(v, 10, SCALE - 9);
-}
-
 nanousd_t
 amount_to_nano(const amount_t *a, enum amount_round round)
 {
 	nanousd_t r;
-	mpz_t q, scale;
+	mpz_t q;
 
-	nano_scale(scale);
 	mpz_init(q);
 	if (round == AMOUNT_UP)
-		mpz_cdiv_q(q, a->v, scale);
+		mpz_cdiv_q_ui(q, a->v, NANO);
 	else
-		mpz_fdiv_q(q, a->v, scale);
+		mpz_fdiv_q_ui(q, a->v, NANO);
 	if (mpz_fits_slong_p(q))
 		r.n = mpz_get_si(q);
 	else
 		r.n = mpz_sgn(q) > 0 ? INT64_MAX : INT64_MIN;
 	mpz_clear(q);
-	mpz_clear(scale);
 	return (r);
 }
 
 void
 amount_from_nano(amount_t *a, nanousd_t nano)
 {
-	mpz_t scale;
-
-	nano_scale(scale);
-	mpz_mul_si(a->v, scale, nano.n);
-	mpz_clear(scale);
+	mpz_set_si(a->v, nano.n);
+	mpz_mul_ui(a->v, a->v, NANO);
 }

@@ -48,6 +48,7 @@ struct redis {
 	struct worker *w;
 	struct limiter *limiter;
 	struct redis_url url;
+	char *text; /* as the configuration has it */
 	char name[REDIS_NAME_MAX];
 	enum link_state state;
 	redisAsyncContext *ac; /* NULL: LINK_OFF */
@@ -60,7 +61,6 @@ struct redis {
 	monotime_t since;   /* it is away */
 	uint32_t failures;  /* in a row */
 	bool told_away;
-	bool was_on;
 };
 
 static void start(struct redis *);
@@ -550,7 +550,12 @@ redis_configure(struct redis *r)
 	    .lease_ms = conf->limit_lease};
 
 	limiter_redis_configure(r->limiter, &rules);
-	if (redis_url_parse(conf->limits, &r->url) != NULL)
+	if (r->text != NULL && strcmp(r->text, conf->limits) == 0)
+		return;
+	go_off(r, "it is to be elsewhere");
+	free(r->text);
+	r->text = xstrdup(conf->limits);
+	if (redis_url_parse(r->text, &r->url) != NULL)
 		fatalx("limits: what was checked cannot be read");
 	redis_url_name(&r->url, r->name);
 }
@@ -610,5 +615,6 @@ redis_free(struct redis *r)
 	loop_timer_free(r->tick);
 	loop_work_cancel(&r->flush);
 	r->limiter->ops->free(r->limiter);
+	free(r->text);
 	free(r);
 }

@@ -135,5 +135,6 @@ def pytest_runtest_makereport(item, call):
         return
     for name in ("site", "solo", "sites"):
         value = getattr(item, "funcargs", {}).get(name)
-        for s in getattr(value, "made", [value] if value else []):
-            report.sections.append((f"logs of {name}", s.logs()))
+        for s in getattr(value, "made", [value]):
+            if hasattr(s, "logs"):
+                report.sections.append((f"logs of {name}", s.logs()))

@@ -1,4 +1,5 @@
-"""A backup of a hub that is at work, and what comes of putting it back."""
+"""A backup of a hub that is at work, on SQLite, and what comes of putting it
+back."""
 
 import os
 import shutil
@@ -10,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 import crash
+import stores
 from procs import CtlError, await_
 
 
@@ -41,6 +43,10 @@ class Load:
             t.join()
 
 
+def alone():
+    return stores.Store("sqlite", "local")
+
+
 def restore(hub, copy):
     """As hubd(8) says."""
     for name in ("hubd.db", "hubd.db-wal", "hubd.db-shm"):
@@ -67,7 +73,7 @@ def books_of(path):
 
 
 def test_backup_under_load_and_restore(sites, tmp_path):
-    site = sites(workers=2)
+    site = sites(workers=2, store=alone())
     keys = [site.key(credit="100") for _ in range(3)]
     copy = tmp_path / "copy.db"
     with Load(site, keys) as load:
@@ -107,7 +113,7 @@ def test_backup_under_load_and_restore(sites, tmp_path):
 def test_finished_calls_in_memory_are_billed_to_a_restored_store(
         sites, tmp_path):
     """Those of after the backup that no store had seen when the hub died."""
-    site = sites(workers=1)
+    site = sites(workers=1, store=alone())
     key = site.key(credit="100")
     copy = tmp_path / "copy.db"
     known = site.chat(key)[1]["x-request-id"]
@@ -129,7 +135,7 @@ def test_finished_calls_in_memory_are_billed_to_a_restored_store(
 
 
 def test_a_backup_is_whole_or_not_there(sites, tmp_path):
-    site = sites(workers=1)
+    site = sites(workers=1, store=alone())
     copy = tmp_path / "copy.db"
     (site.hub.failpoints / "backup.written").write_text("kill\n")
     with pytest.raises(CtlError):

@@ -1,6 +1,7 @@
 """Several hubs of one store: real PostgreSQL, real Redis, one agent at all."""
 
 import concurrent.futures
+import pathlib
 from decimal import Decimal
 
 import pytest
@@ -62,6 +63,14 @@ class Cluster(procs.Site):
 
 @pytest.fixture
 def pair():
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def worn():
+    """As pair, for tests that leave it as it was."""
     cluster = Cluster()
     yield cluster
     cluster.close()
@@ -145,3 +154,54 @@ def test_hubs_serve_while_redis_is_away(pair, away):
         pair.redis.start()
     pair.ask_both(key, 10)
     pair.settled(account, 60)
+
+
+# ---- between the spool and the store: who is killed where ------------------
+
+def courier_of(hub):
+    billing = hub.ctl("show", "status")["billing"]["pid"]
+    pids = pathlib.Path(
+        f"/proc/{billing}/task/{billing}/children").read_text().split()
+    return next((int(p) for p in pids if pathlib.Path(
+        f"/proc/{p}/cmdline").read_text().startswith("hubd: courier")), None)
+
+
+def pid_of(cluster, victim):
+    if victim == "postgresql":
+        return cluster.pg.pid
+    if victim == "courier":
+        return await_("a courier", lambda: courier_of(cluster.hub))
+    return crash.pid_of(cluster, victim)
+
+
+def revive(cluster, victim):
+    if victim == "postgresql":
+        cluster.pg.child.wait(10)
+        cluster.pg.start()
+    if victim == "master":
+        cluster.hub.child.wait(10)
+        crash.relaunch(cluster.hub)
+        crash.renew_agent(cluster)
+
+
+def spooled(hub):
+    status = crash.asked(hub.ctl, "show", "status")
+    return status["billing"]["spooled"] if status else -1
+
+
+@pytest.mark.parametrize("victim", ["courier", "billing", "master",
+                                    "postgresql"])
+@pytest.mark.parametrize("point", ["courier.committed", "billing.taken"])
+def test_row_gets_to_the_store_once_whoever_is_killed(worn, point, victim):
+    """It is there and this hub does not know; it knows, and is killed."""
+    account, key = payer(worn)
+    path = crash.arm(worn, point, f"kill {pid_of(worn, victim)}")
+    status, fields, _ = worn.chat(key, crash.MODEL)
+    assert status == 200
+    await_(f"{point} to be passed", lambda: not path.exists())
+    revive(worn, victim)
+    await_("the spool to be empty", lambda: spooled(worn.hub) == 0, 30)
+    rows = await_("its row", lambda: crash.asked(crash.ledger, worn, account))
+    assert [r["id"] for r in rows] == [fields["x-request-id"]]
+    crash.check_books(worn, account, rows)
+    await_("a hub that is whole", lambda: worn.hub.health("readyz"), 30)

@@ -14,7 +14,7 @@ import stores
 from procs import await_, error_code
 
 
-LEASE = {"limit_lease": "2s"} if stores.LIMITS == "redis" else {}
+LEASE = {"limit_lease": "3s"} if stores.LIMITS == "redis" else {}
 MEANWHILE = {"no_agent", "concurrency_limited"} if LEASE else {"no_agent"}
 
 

@@ -1,6 +1,6 @@
 """Commands of hubctl that take long: beside billing, never in its way.
 
-The books have 300,000 rows that are put into the store's file directly, each
+The books have 300,000 rows that are put into SQLite's file directly, each
 with its charge, so that an audit is clean.
 """
 
@@ -21,6 +21,7 @@ import pytest
 
 import priced
 import procs
+import stores
 from procs import CtlError, await_
 
 ROWS = 300_000
@@ -73,7 +74,7 @@ def fill(site, rows, name="bulk"):
 
 @pytest.fixture(scope="module")
 def big(module_site):
-    site = module_site()
+    site = module_site(store=stores.Store("sqlite", "local"))
     fill(site, ROWS)
     return site
 

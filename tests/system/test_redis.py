@@ -56,7 +56,6 @@ def solo(redis):
     s = site_on(redis)
     yield s
     assert decisions(s)["share"] == decisions(s)["strict"] == 0
-    assert decisions(s)["redis"] > 50
     s.close()
 
 
@@ -305,6 +304,41 @@ def test_strict_limits_refuse(sites, own_redis):
     own_redis.resume()
     await_state(s, "redis")
     assert s.chat(key)[0] == 200
+
+
+def test_a_user_who_leaves_while_redis_is_asked(sites, own_redis):
+    s = sites(own_redis, options=USUAL)
+    name = s.account("1")
+    key = s.hub.key(name, "concurrency", "1")[0]
+    own_redis.pause()
+    with pytest.raises(TimeoutError):
+        s.chat(key, timeout=0.1)
+    await_("the outage", lambda: state(s) == "share")
+    s.hub.quiet()
+    assert s.hub.balance(name)["held"] == "0"
+    own_redis.resume()
+    await_state(s, "redis")
+    await_no_lease(s)
+    assert s.chat(key)[0] == 200
+    assert len(s.hub.ctl("show", "ledger")["rows"]) <= 1
+
+
+def test_another_redis_is_told_all(sites, redis, own_redis):
+    s = sites(own_redis)
+    key = s.key("concurrency", "1")
+    stream, error = open_stream(s, key)
+    assert error is None
+    db = redis.create()
+    limits_url(s, redis.url(db))
+    await_("the lease", lambda: any(":held:" in k for k in redis.keys(db)))
+    refused(s.chat(key), 429, "concurrency_limited")
+    close_stream(stream)
+    own_redis.end()
+    await_state(s, "redis")
+    by_redis(s, key)
+    limits_url(s, redis.url(db))  # the same: nothing happens
+    by_redis(s, key)
+    assert outages(s) == 1
 
 
 def test_full_redis(sites, own_redis):

@@ -13,6 +13,7 @@ import os
 import pathlib
 import random
 import signal
+import subprocess
 import time
 
 import crash
@@ -39,8 +40,8 @@ FAULTS = {
     ("redis", "stop"): (3, (0.1, 4)),
     ("point", "kill"): (25, (0, 0)),
 }
-# Crash points of the courier, besides those of the storm.
-POINTS = storm.POINTS
+POINTS = storm.POINTS + ["courier.committed", "billing.taken",
+                         "errand.sending"]
 
 
 @dataclasses.dataclass
@@ -204,10 +205,13 @@ class Chaos:
             server.pause()
             self.after(fault.seconds, self.resume, server)
             return True
-        if fault.how == "kill":
-            server.kill()
-        else:
-            server.end(fault.how)
+        try:
+            if fault.how == "kill":
+                server.kill()
+            else:
+                server.end(fault.how)
+        except subprocess.TimeoutExpired:
+            pass    # the machine is busy: it has been killed
         self.after(fault.seconds, self.begin, server)
         return True
 
@@ -216,8 +220,13 @@ class Chaos:
         server.resume()
 
     def begin(self, server):
-        self.busy.discard(server)
-        server.launch()
+        """Launched until it is there: a start may fail, too."""
+        if not server.running():
+            server.launch()
+        elif server.ready():
+            self.busy.discard(server)
+            return
+        self.after(0.2, self.begin, server)
 
     def arm(self, fault):
         """A crash point that waits for whoever passes it."""
@@ -249,5 +258,7 @@ class Chaos:
             path.unlink(missing_ok=True)
         while self.later:
             _, _, what, args = heapq.heappop(self.later)
+            if what == self.begin:
+                time.sleep(0.05)    # it comes back until it is done
             what(*args)
         self.mend()

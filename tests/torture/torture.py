@@ -40,8 +40,9 @@ HUBS = int(os.environ.get("HUBS") or 2)
 USERS = int(os.environ.get("USERS") or 48)
 PAUSE_MS = int(os.environ.get("PAUSE_MS") or 20)
 CALM_S = 60
-RICH, POOR = "1000000", "0.0007"    # a poor one can pay for a few dozen
-GIFT = "0.0002"
+SHARE = Decimal("0.5")  # that a hub gives out while Redis is away
+RICH, POOR = "1000000", "0.05"  # a poor one can pay for a few dozen
+GIFT = "0.01"
 TEXT = "How deep is the harbour at low water, and who has measured it last?"
 
 
@@ -62,7 +63,8 @@ class Kind:
                           {"input": self.input, "output": self.output})
 
     def line(self):
-        body = {"model": self.model, "max_tokens": 100, "stream": self.stream,
+        body = {"model": self.model, "stream": self.stream,
+                "max_tokens": self.output + self.output // 10,
                 "messages": [{"role": "user", "content": TEXT}]}
         if self.stream:
             body["stream_options"] = {"include_usage": True}
@@ -76,17 +78,19 @@ def kind(name, share, shape, prices, **more):
                 words["i"], words["o"], **more)
 
 
+# A chunk is 150 bytes, and counts as some 60 tokens: so that an estimate of an
+# answer that breaks off is what estimates are.
 KINDS = [
-    kind("plain", 40, "c4-i11-o45", priced.FULL),
-    kind("plain, slow", 6, "f200-i12-o44", priced.PLAIN),
-    kind("stream", 30, "c4-i13-o43", priced.FULL, stream=True),
-    kind("drip", 12, "c20-d20-i14-o42", priced.PLAIN, stream=True),
-    kind("tiny", 4, "c4-i15-o41", priced.TINY, stream=True),
-    kind("left sent", 2, "c6-d5-i16-o40", priced.FULL, stream=True,
+    kind("plain", 40, "c4-i20-o245", priced.FULL),
+    kind("plain, slow", 6, "f200-c4-i21-o244", priced.PLAIN),
+    kind("stream", 30, "c4-i22-o243", priced.FULL, stream=True),
+    kind("drip", 12, "c20-d20-i23-o1242", priced.PLAIN, stream=True),
+    kind("tiny", 4, "c4-i24-o241", priced.TINY, stream=True),
+    kind("left sent", 2, "c6-d5-i25-o361", priced.FULL, stream=True,
          leave="sent"),
-    kind("left at head", 2, "c6-d5-i17-o39", priced.FULL, stream=True,
+    kind("left at head", 2, "c6-d5-i26-o362", priced.FULL, stream=True,
          leave="head"),
-    kind("left in it", 4, "c20-d20-i18-o38", priced.FULL, stream=True,
+    kind("left in it", 4, "c20-d20-i27-o1243", priced.FULL, stream=True,
          leave="chunk"),
 ]
 
@@ -110,8 +114,7 @@ class Cluster:
                                   self.redis)
         self.site = procs.Site(
             priced.PRICES, workers=2, links=3, hubs=hubs, store=self.store,
-            options={"max_calls": 2048, "limit_share": 50} if hubs > 1
-            else {"max_calls": 2048})
+            options={"max_calls": 2048, "limit_share": int(100 * SHARE)})
         self.hubs = self.site.hubs
         self.sites = [Place(h) for h in self.hubs]
         second = procs.Agent(self.site.folder / "agent2", self.hubs[0],
@@ -163,7 +166,7 @@ class Load:
     """The users, as a process of their own; seen is what they write."""
 
     def __init__(self, cluster, folder):
-        self.seen = folder / "seen"
+        self.seen, self.rows = folder / "seen", folder / "rows"
         (folder / "keys").write_text("\n".join(cluster.keys) + "\n")
         (folder / "kinds").write_text("".join(k.line() for k in KINDS))
         argv = [str(procs.BUILD / "press"), "-k", str(folder / "keys"),
@@ -207,9 +210,9 @@ class Sampler(threading.Thread):
     def give(self, n):
         """A credit that is said until it is heard, and counts once."""
         name, ref = f"poor-{n % 3}", f"gift-{n}"
-        while crash.asked(self.cluster.hubs[n % HUBS].ctl, "account",
-                          "credit", name, GIFT, "ref", ref) is None:
-            time.sleep(0.1)
+        procs.await_("a credit", lambda: crash.asked(
+            self.cluster.hubs[n % HUBS].ctl, "account", "credit", name, GIFT,
+            "ref", ref) is not None, 120)
         self.cluster.credits[name] += Decimal(GIFT)
 
     def stop(self):
@@ -271,9 +274,11 @@ def check(cluster, load):
     if why:
         found.say("not everything was given back", why)
     found.take_seen(load.seen)
-    found.take_rows(books.rows(cluster.hubs[0]))
+    books.export(cluster.hubs[0], load.rows)
+    found.take_rows(books.read_rows(load.rows))
     for hub in cluster.hubs:
-        found.check_balances(hub, cluster.credits)
+        found.check_balances(hub, cluster.credits,
+                             SHARE if cluster.redis else 0)
     found.check_provider(cluster.site.sim.stats())
     cluster.hubs[0].ctl("audit", "full")
     check_servers(cluster, found)
@@ -325,7 +330,8 @@ def keep_logs(cluster):
     servers = filter(None, (cluster.postgresql, cluster.redis))
     for i, part in enumerate([*cluster.site.parts, *servers]):
         shutil.copy(part.log, where / f"{i}-{part.log.name}")
-    shutil.copy(cluster.site.folder / "seen", where)
+    for name in "seen", "rows":
+        shutil.copy(cluster.site.folder / name, where)
     print(f"logs          {where}")
 
 

@@ -37,14 +37,15 @@ END_TEST
 START_TEST(bytes_stay_what_they_are_while_there_come_more)
 {
 	struct buf b = {0};
-	size_t i;
+	size_t i, wrong = 0;
 
 	for (int round = 0; round < 2; round++) {
 		for (i = 0; i < 100000; i++)
 			buf_add(&b, &(char){(char)(i % 251)}, 1);
 		ck_assert_uint_eq(buf_len(&b), i);
 		for (i = 0; i < 100000; i++)
-			ck_assert_int_eq(buf_ptr(&b)[i], (char)(i % 251));
+			wrong += buf_ptr(&b)[i] != (char)(i % 251);
+		ck_assert_uint_eq(wrong, 0);
 		buf_fini(&b);
 		ck_assert_ptr_null(buf_ptr(&b));
 	}

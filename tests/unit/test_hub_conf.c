@@ -204,6 +204,53 @@ START_TEST(a_reload_changes_what_is_live)
 }
 END_TEST
 
+/* A line that is of another version, and one that is not there yet. */
+START_TEST(a_successor_takes_what_it_knows_and_the_rest_from_the_file)
+{
+	struct hub_conf *old = read_conf("workers = 3 listen = {\"*:80\", "
+					 "\"*:81\"} timeout { idle = 7 }\n"
+					 "on_disconnect = drain\n"
+					 "route fast { models = {a, b} }");
+	struct hub_conf *file = read_conf("workers = 5 listen = \"*:90\"\n"
+					  "timeout { idle = 9 drain = 4 }\n"
+					  "max_calls = 77 hold = soft");
+	struct buf text = {0}, less = {0};
+	struct hub_conf *c;
+	const char *line, *end;
+
+	hub_conf_serialise(old, ROLE_MASTER, &text);
+	buf_add(&text, "", 1);
+	for (line = buf_ptr(&text); *line != '\0'; line = end + 1) {
+		end = strchr(line, '\n');
+		if (strncmp(line, "max_calls=", 10) != 0 &&
+		    strncmp(line, "timeout.drain=", 14) != 0)
+			buf_add(&less, line, (size_t)(end + 1 - line));
+	}
+	buf_addstr(&less, "of_tomorrow=1\ntimeout.moon=2\nsky[0]=x\n");
+	c = hub_conf_inherit(buf_ptr(&less), buf_len(&less), file);
+	ck_assert_uint_eq(c->workers, 3);
+	ck_assert_uint_eq(c->listen.n, 2);
+	ck_assert_str_eq(c->listen.item[1], "*:81");
+	ck_assert_int_eq(c->timeout.idle, 7000);
+	ck_assert_int_eq(c->timeout.drain, 4000);
+	ck_assert_uint_eq(c->max_calls, 77);
+	ck_assert_int_eq(c->hold, HOLD_STRICT);
+	ck_assert(c->on_disconnect_set && c->on_disconnect == 1);
+	ck_assert_uint_eq(c->nroutes, 1);
+	ck_assert_uint_eq(c->routes[0].models.n, 2);
+	ck_assert_str_eq(c->store, "sqlite");
+	hub_conf_free(c);
+	c = hub_conf_inherit(buf_ptr(&less), buf_len(&less), NULL);
+	ck_assert_uint_eq(c->workers, 3);
+	ck_assert_uint_eq(c->max_calls, 0);
+	hub_conf_free(c);
+	hub_conf_free(old);
+	hub_conf_free(file);
+	buf_fini(&text);
+	buf_fini(&less);
+}
+END_TEST
+
 START_TEST(addresses_are_found)
 {
 	struct sockaddr_storage ss;
@@ -237,6 +284,8 @@ main(void)
 	    tc, what_cannot_work_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tc, a_role_sees_its_part_alone);
 	tcase_add_test(tc, a_reload_changes_what_is_live);
+	tcase_add_test(
+	    tc, a_successor_takes_what_it_knows_and_the_rest_from_the_file);
 	tcase_add_test(tc, addresses_are_found);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);

@@ -385,6 +385,8 @@ END_TEST
 #define FEB_2026 INT64_C(1769904000000)
 #define MAR_2026 INT64_C(1772323200000)
 
+/* Months and their rows: a step to put a month away, and one for its sums.
+ * Audits hold after each. */
 static void
 seal_until(int64_t ms, unsigned expected)
 {
@@ -394,6 +396,7 @@ seal_until(int64_t ms, unsigned expected)
 	do {
 		ck_assert_int_eq(ops->seal(l, ms, &more), LEDGER_OK);
 		n += more;
+		ck_assert_str_eq(audit(false).first_bad, "");
 	} while (more);
 	ck_assert_uint_eq(n, expected);
 }
@@ -428,14 +431,14 @@ START_TEST(months_put_aside_are_listed_and_audited)
 
 	book_months();
 	seal_until(FEB_2026 - 1, 0);
-	seal_until(FEB_2026, 1);
+	seal_until(FEB_2026, 2);
 	expect_listed((struct ledger_filter){0}, 4, LEDGER_OK);
 	expect_clean(4, "1.875");
 	a = audit(false);
 	ck_assert_uint_eq(a.sealed, 1);
 	ck_assert_uint_eq(a.absent, 0);
 	expect_value("SELECT count(*) FROM ledger", "1");
-	seal_until(MAR_2026, 1);
+	seal_until(MAR_2026, 2);
 	expect_clean(4, "1.875");
 	expect_balance(alice, "8.125", "1.875");
 	/* who changes it there is found as well */
@@ -448,13 +451,51 @@ START_TEST(months_put_aside_are_listed_and_audited)
 }
 END_TEST
 
+/* More rows than one step takes, of a few accounts and charges. */
+START_TEST(the_sums_of_a_large_month_are_noted_in_steps)
+{
+	static struct ledger_row r[PG_BATCH_MAX];
+	static enum ledger_result got[PG_BATCH_MAX];
+	unsigned i, n;
+
+	for (n = 0; n < 21 * PG_BATCH_MAX; n += PG_BATCH_MAX) {
+		for (i = 0; i < PG_BATCH_MAX; i++) {
+			r[i] = row_of_time(n + i, "0.0001", JAN_2026 + n + i);
+			if (i % 2 == 0)
+				r[i].account = bob;
+		}
+		ck_assert_int_eq(ops->book(l, r, PG_BATCH_MAX, got), LEDGER_OK);
+	}
+	seal_until(FEB_2026, 3);
+	expect_clean(21 * PG_BATCH_MAX, "2.1");
+	expect_value("SELECT string_agg(rows || ' ' || trim_scale(amount), ',' "
+		     "ORDER BY account) FROM sealed_sum",
+	    "10500 1.05,10500 1.05");
+}
+END_TEST
+
+START_TEST(who_may_not_put_a_month_away_is_refused)
+{
+	bool more;
+
+	book_months();
+	tamper("DO $$BEGIN EXECUTE format('CREATE SCHEMA %I', "
+	       "current_schema() || '_sealed'); EXECUTE format('CREATE VIEW "
+	       "%I.ledger_2026_01 AS SELECT 1', current_schema() || "
+	       "'_sealed'); END$$");
+	ck_assert_int_eq(ops->seal(l, FEB_2026, &more), LEDGER_REFUSED);
+	ck_assert(!more);
+	expect_clean(4, "1.875");
+}
+END_TEST
+
 START_TEST(a_month_that_is_dropped_stays_in_the_books)
 {
 	struct ledger_audit a;
 	struct ledger_row r = row_of_time(1, "0.5", JAN_2026 + 5);
 
 	book_months();
-	seal_until(MAR_2026, 2);
+	seal_until(MAR_2026, 4);
 	tamper("DO $$BEGIN EXECUTE 'DROP TABLE ' || (SELECT place FROM "
 	       "sealed_month WHERE month = '2026-01'); END$$");
 	expect_clean(4, "1.875");
@@ -489,7 +530,7 @@ START_TEST(a_row_that_comes_after_its_month_is_booked_once)
 	other = open_store();
 	r = row_of_time(9, "0.01", JAN_2026 + 7);
 	ck_assert_int_eq(ops->book(other, &r, 1, &one), LEDGER_OK);
-	seal_until(FEB_2026, 1);
+	seal_until(FEB_2026, 2);
 	/* what is in its table is not booked again, by whoever knew the
 	 * month as it was */
 	if (ops->book(other, &r, 1, &one) == LEDGER_DOWN)
@@ -544,6 +585,8 @@ main(void)
 	tcase_add_test(tc, a_check_finds_what_is_broken);
 	tcase_add_test(tc, a_backup_is_left_to_pg_dump);
 	tcase_add_test(tc, months_put_aside_are_listed_and_audited);
+	tcase_add_test(tc, the_sums_of_a_large_month_are_noted_in_steps);
+	tcase_add_test(tc, who_may_not_put_a_month_away_is_refused);
 	tcase_add_test(tc, a_month_that_is_dropped_stays_in_the_books);
 	tcase_add_test(tc, a_row_that_comes_after_its_month_is_booked_once);
 	suite_add_tcase(s, tc);

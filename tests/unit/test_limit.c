@@ -19,7 +19,8 @@ on_done(struct admission *a, enum api_error error)
 static void
 fund(int64_t available)
 {
-	struct pub_account account = {.id = 1, .name = "acme"};
+	struct pub_account account = {
+	    .id = 1, .name = "acme", .store_available = available};
 
 	pub_account_write(fixture, 0, &account, available);
 	me = fixture_process(ROLE_WORKER);
@@ -115,6 +116,24 @@ START_TEST(a_share_of_the_money_is_all_that_is_taken)
 	b.share = 15;
 	ck_assert_int_eq(admit(&b), API_OK);
 	ck_assert_int_eq(held(), 150);
+}
+END_TEST
+
+START_TEST(a_share_is_of_what_the_store_had_not_of_what_is_left)
+{
+	struct pub_account account = {
+	    .id = 1, .name = "acme", .store_available = 1000, .owed = 400};
+	struct admission a;
+
+	fund(1000);
+	pub_account_write(fixture, 0, &account, 600);
+	a = ask(101);
+	a.share = 50;
+	ck_assert_int_eq(admit(&a), API_ERR_insufficient_balance);
+	a = ask(100);
+	a.share = 50;
+	ck_assert_int_eq(admit(&a), API_OK);
+	ck_assert_int_eq(held(), 100);
 }
 END_TEST
 
@@ -295,6 +314,8 @@ add(TCase *tc)
 	tcase_add_test(tc, concurrent_holds_cannot_overdraw);
 	tcase_add_test(tc, a_soft_hold_takes_what_is_left);
 	tcase_add_test(tc, a_share_of_the_money_is_all_that_is_taken);
+	tcase_add_test(
+	    tc, a_share_is_of_what_the_store_had_not_of_what_is_left);
 	tcase_add_test(tc, an_account_without_bottom_is_never_refused);
 	tcase_add_test(tc, a_full_key_takes_no_rate);
 	tcase_add_test(tc, tokens_refused_take_no_request);

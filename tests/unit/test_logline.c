@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/logline.h"
+#include "common/plain.h"
 
 static struct buf out;
 
@@ -41,6 +42,30 @@ START_TEST(plain_values_stand_bare)
 	ck_assert_str_eq(logfmt(SPAN("a=b")), "v=\"a=b\"\n");
 	ck_assert_str_eq(
 	    logfmt(SPAN("gr\xc3\xbc\xc3\x9f")), "v=\"gr\xc3\xbc\xc3\x9f\"\n");
+}
+END_TEST
+
+/* Whatever the length, the place and the byte. */
+START_TEST(plain_text_ends_at_the_first_byte_that_is_not)
+{
+	char text[20], *end;
+	unsigned wrong = 0;
+
+	ck_assert_ptr_eq(plain_run(text, text), text);
+	for (end = text + 1; end <= text + sizeof(text); end++) {
+		for (char *at = text; at < end; at++) {
+			for (int c = 0; c < 256; c++) {
+				bool plain = c >= 0x20 && c < 0x7f &&
+					     c != '"' && c != '\\';
+
+				memset(text, '~', sizeof(text));
+				*at = (char)c;
+				wrong +=
+				    plain_run(text, end) != (plain ? end : at);
+			}
+		}
+	}
+	ck_assert_uint_eq(wrong, 0);
 }
 END_TEST
 
@@ -154,6 +179,7 @@ main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_test(tc, plain_values_stand_bare);
+	tcase_add_test(tc, plain_text_ends_at_the_first_byte_that_is_not);
 	tcase_add_test(tc, d11_nothing_ends_its_field_or_line);
 	tcase_add_test(tc, d11_nothing_moves_a_terminal);
 	tcase_add_test(tc, d11_what_is_no_utf8_is_replaced);

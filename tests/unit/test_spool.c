@@ -551,6 +551,10 @@ START_TEST(an_object_of_another_hub_comes_is_billed_and_goes)
 	ck_assert_int_eq(spool_put_object(l, &o, false), LEDGER_OK);
 	ck_assert_int_eq(ops->object_get(l, o.id, &found), LEDGER_OK);
 	ck_assert(found.billed);
+	strcpy(o.id, "batch_2");
+	ck_assert_int_eq(spool_put_object(l, &o, false), LEDGER_OK);
+	ck_assert_int_eq(ops->object_get(l, o.id, &found), LEDGER_OK);
+	ck_assert_uint_eq(found.number, 2);
 	ck_assert_int_eq(spool_put_object(l, &o, true), LEDGER_OK);
 	ck_assert_int_eq(ops->object_get(l, o.id, &found), LEDGER_MISSING);
 }

@@ -176,6 +176,8 @@ FUZZ_sse = $(UNIT_sse)
 FUZZ_eventstream = common/eventstream.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 FUZZ_conf = $(UNIT_hub_conf)
+FUZZ_mirror = hubd/billing/mirror.c hubd/price/amount.c shm/object.c shm/pricetab.c shm/usage.c \
+	common/ids.c common/crc32.c common/buf.c common/alloc.c common/log.c
 FUZZ_ctl = $(BILLING_LINKS) $(API_LINKS)
 FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
