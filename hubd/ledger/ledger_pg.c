@@ -208,11 +208,15 @@ pg_begin(struct ledger *l)
 	    l, "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '10s'"));
 }
 
+/* Which partitions there are is asked of the present, whatever the state that
+ * is read: a month must not be put aside between the two. The lock comes
+ * first; it alone fixes no state. */
 enum ledger_result
 pg_begin_reading(struct ledger *l)
 {
 	return (begin(l, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-			 "SET LOCAL statement_timeout = 0"));
+			 "SET LOCAL statement_timeout = 0; "
+			 "LOCK TABLE ledger IN ACCESS SHARE MODE"));
 }
 
 enum ledger_result

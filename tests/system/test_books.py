@@ -496,6 +496,7 @@ def test_months_of_a_shared_store_are_put_aside(sites):
     site.hub.options["ledger_keep"] = "7d"
     site.hub.rewrite_conf()
     crash.relaunch(site.hub)
+    # every audit adds up, also one during which it is put aside
     await_("the month to be sealed",
            lambda: site.hub.ctl("audit")["sealed_months"] == 1, 60)
     assert usage(site, "by", "day") == before
