@@ -213,22 +213,30 @@ look(struct courier *c)
 	return (count_aside(c));
 }
 
-static void
-hear_store(struct courier *c)
+/* false: the store is away, or nothing was heard that makes a load. */
+static bool
+hear_once(struct courier *c)
 {
 	bool changed = false;
 
 	if (pg_notified(c->store, courier_balance, c, &changed) != LEDGER_OK) {
 		courier_down(c);
-		return;
+		return (false);
 	}
 	if (FAILPOINT("courier.deaf")) {
 		c->nballast = 0;
-		return;
+		return (false);
 	}
 	courier_tell_balances(c);
-	if (changed)
-		(void)load_changes(c);
+	return (changed && load_changes(c));
+}
+
+/* What comes while it loads has left the socket, and wakes nobody. */
+static void
+hear_store(struct courier *c)
+{
+	while (hear_once(c))
+		;
 	courier_flush(c);
 }
 
@@ -424,10 +432,10 @@ turn(struct courier *c)
 		courier_flow(c);
 	if (c->up && c->aside && c->awaiting == 0)
 		courier_flow_suspense(c);
-	if (c->up)
-		hear_store(c);
 	if (c->up && monotime_reached(c->look_at, monotime_now()))
 		(void)look(c);
+	if (c->up)
+		hear_store(c);
 	if (c->up)
 		seal_months(c);
 	beat(c);
