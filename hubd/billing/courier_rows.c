@@ -197,7 +197,9 @@ move_aside(void *arg, int64_t number, req_id_t id, const char *reason,
 		return;
 	}
 	c->suspense += rc == LEDGER_OK; /* else it is there already */
-	courier_put(c, MIRROR_SUSPENDED, 0, &number, sizeof(number));
+	/* Said once: its number may be another's when that has been heard. */
+	courier_put(
+	    c, MIRROR_SUSPENDED, next_token(c), &number, sizeof(number));
 }
 
 void

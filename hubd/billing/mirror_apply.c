@@ -321,9 +321,10 @@ apply_suspended(
 	int64_t number;
 
 	mirror_get(r, &number);
-	return (spool_suspense_taken(b->store, number) == LEDGER_OK
-		    ? APPLY_MORE
-		    : APPLY_AWAY);
+	if (spool_suspense_taken(b->store, number) != LEDGER_OK)
+		return (APPLY_AWAY);
+	mirror_put(out, MIRROR_APPLIED, r->token, NULL, 0);
+	return (APPLY_MORE);
 }
 
 /* ---- which store --------------------------------------------------------- */
