@@ -32,6 +32,10 @@ put_clock(struct billing *b, const struct mirror_record *r)
 		log_warnx("the shared store is older than it was: what it "
 			  "does not know stays until the hub's copy is made "
 			  "anew (see hubd(8))");
+		/* The balances come behind this, those of rows that are taken
+		 * from now on with numbers that were there before. */
+		if (spool_doubt_balances(b->store) != LEDGER_OK)
+			return (LEDGER_DOWN);
 	}
 	return (spool_clock_set(b->store, clock));
 }

@@ -244,6 +244,31 @@ START_TEST(changes_are_in_force_when_they_are_consumed)
 }
 END_TEST
 
+static void
+say_balance(uint32_t account, const char *balance, int64_t seq)
+{
+	struct pg_balance b = {.account = account, .seq = seq, .spent = "0"};
+
+	snprintf(b.balance, sizeof(b.balance), "%s", balance);
+	say(MIRROR_BALANCES_OF, &b, sizeof(b));
+}
+
+/* Restored from a backup, it counts again from there. */
+START_TEST(an_older_store_is_believed_what_accounts_have)
+{
+	first_load();
+	say_balance(1, "4", 9);
+	say_balance(1, "5", 8);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(available(1), INT64_C(4000000000));
+	say_clock(2);
+	say_balance(1, "7", 5);
+	say_balance(1, "5", 4);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(available(1), INT64_C(7000000000));
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_left_out)
 {
 	struct ledger_key k = make_key(5, 5);
@@ -522,6 +547,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, users_are_served_when_the_first_load_is_whole);
 	tcase_add_test(tc, changes_are_in_force_when_they_are_consumed);
+	tcase_add_test(tc, an_older_store_is_believed_what_accounts_have);
 	tcase_add_test(tc, what_does_not_fit_is_left_out);
 	tcase_add_test(tc, rows_wait_until_they_are_taken);
 	tcase_add_test(tc, a_refused_row_goes_aside_and_is_owed_no_more);
