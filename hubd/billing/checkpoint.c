@@ -35,6 +35,7 @@ flush(struct billing *b, struct chunk *c)
 		return (true);
 	if (b->ops->checkpoint(b->store, c->rows, c->n) == LEDGER_DOWN)
 		return (false);
+	store_worked(b);
 	for (i = 0; i < c->n; i++)
 		b->checkpointed[c->index[i]] = c->seen[i];
 	c->n = 0;

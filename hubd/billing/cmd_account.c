@@ -108,6 +108,13 @@ change(struct billing *b, struct reply *r, uint32_t id,
 		    r, "ref %s stands for another amount or account", ref);
 		return (false);
 	}
+	/* who is told to try again would change it twice */
+	if (result == LEDGER_DOWN && store_is_shared(b)) {
+		reply_refuse(r, "the store has gone away: whether this is done "
+				"is not known; see the balance before you try "
+				"again");
+		return (false);
+	}
 	return (!reply_store(r, result, "account", dir_name(&b->accounts, id)));
 }
 

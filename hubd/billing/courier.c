@@ -65,6 +65,19 @@ say_state(struct courier *c)
 	courier_flush(c);
 }
 
+static bool
+said_lately(const struct courier *c)
+{
+	return (monotime_diff_ms(monotime_now(), c->said_at) < BEAT_MS);
+}
+
+void
+courier_breathe(struct courier *c)
+{
+	if (!said_lately(c))
+		say_state(c);
+}
+
 /* ---- balances ------------------------------------------------------------ */
 
 bool
@@ -102,6 +115,7 @@ courier_balance(void *arg, const struct pg_balance *b)
 {
 	struct courier *c = arg;
 
+	courier_breathe(c);
 	if (!courier_is_news(c, b))
 		return;
 	c->ballast[c->nballast++] = *b;
@@ -416,8 +430,7 @@ wait_for_word(struct courier *c)
 static void
 beat(struct courier *c)
 {
-	if (c->up == c->told_up &&
-	    monotime_diff_ms(monotime_now(), c->said_at) < BEAT_MS)
+	if (c->up == c->told_up && said_lately(c))
 		return;
 	c->rows = c->aside = true;
 	say_state(c);

@@ -43,6 +43,8 @@ void courier_put(struct courier *, enum mirror_type, uint32_t token,
 void courier_flush(struct courier *);
 /* The store could not do something. */
 void courier_down(struct courier *);
+/* A sign of life, if the last one is some time ago: for what takes long. */
+void courier_breathe(struct courier *);
 /* Has billing not been told of it? From now on it has. */
 bool courier_is_news(struct courier *, const struct pg_balance *);
 /* Gathers a balance that is news; told when all are. */

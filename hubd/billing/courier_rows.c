@@ -42,6 +42,8 @@ on_balance(void *arg, const struct pg_balance *b)
 {
 	struct pg_balance *there = balance_of(b->account);
 
+	/* rows that go one by one may be many, and the store far */
+	courier_breathe(arg);
 	if (there == NULL && load.nbalances < PG_BATCH_MAX)
 		load.balances[load.nbalances++] = *b;
 	else if (there != NULL && there->seq < b->seq)
@@ -68,7 +70,7 @@ ask_balance(struct courier *c, uint32_t account)
 	b.seq = a.seq;
 	snprintf(b.balance, sizeof(b.balance), "%s", a.balance);
 	snprintf(b.spent, sizeof(b.spent), "%s", a.spent);
-	on_balance(NULL, &b);
+	on_balance(c, &b);
 	return (LEDGER_OK);
 }
 
@@ -170,8 +172,8 @@ courier_flow(struct courier *c)
 	    load.n == 0)
 		return;
 	c->rows = load.n == PG_BATCH_MAX;
-	if (pg_book(c->store, load.rows, load.n, load.results, on_balance,
-		NULL) != LEDGER_OK ||
+	if (pg_book(c->store, load.rows, load.n, load.results, on_balance, c) !=
+		LEDGER_OK ||
 	    complete_balances(c) != LEDGER_OK) {
 		courier_down(c);
 		return;
@@ -197,7 +199,9 @@ move_aside(void *arg, int64_t number, req_id_t id, const char *reason,
 		return;
 	}
 	c->suspense += rc == LEDGER_OK; /* else it is there already */
-	courier_put(c, MIRROR_SUSPENDED, 0, &number, sizeof(number));
+	/* Said once: its number may be another's when that has been heard. */
+	courier_put(
+	    c, MIRROR_SUSPENDED, next_token(c), &number, sizeof(number));
 }
 
 void

@@ -35,12 +35,13 @@ enum mirror_type {
 	MIRROR_BALANCES_OF, /* struct pg_balance, any number */
 	MIRROR_TAKEN,	    /* struct mirror_taken; wants APPLIED */
 	MIRROR_REFUSED,	    /* struct mirror_refused; wants APPLIED */
-	MIRROR_SUSPENDED,   /* int64_t: that number of suspense is there */
+	MIRROR_SUSPENDED,   /* int64_t: that number of suspense is there; wants
+			       APPLIED */
 	MIRROR_STATE,	    /* struct mirror_state; also as a sign of life */
 	MIRROR_PRICED,	    /* struct mirror_priced: to PRICES */
 	/* billing to courier */
 	MIRROR_NUDGE,	 /* rows wait */
-	MIRROR_APPLIED,	 /* to TAKEN and REFUSED, with their token */
+	MIRROR_APPLIED,	 /* to TAKEN, REFUSED, SUSPENDED, with their token */
 	MIRROR_PRICES,	 /* struct price_blob: make it a version */
 	MIRROR_PRICES_1, /* the same, unless there is one already */
 	/* errand to billing, billing to courier */

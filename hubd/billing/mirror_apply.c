@@ -32,6 +32,10 @@ put_clock(struct billing *b, const struct mirror_record *r)
 		log_warnx("the shared store is older than it was: what it "
 			  "does not know stays until the hub's copy is made "
 			  "anew (see hubd(8))");
+		/* The balances come behind this, those of rows that are taken
+		 * from now on with numbers that were there before. */
+		if (spool_doubt_balances(b->store) != LEDGER_OK)
+			return (LEDGER_DOWN);
 	}
 	return (spool_clock_set(b->store, clock));
 }
@@ -321,9 +325,10 @@ apply_suspended(
 	int64_t number;
 
 	mirror_get(r, &number);
-	return (spool_suspense_taken(b->store, number) == LEDGER_OK
-		    ? APPLY_MORE
-		    : APPLY_AWAY);
+	if (spool_suspense_taken(b->store, number) != LEDGER_OK)
+		return (APPLY_AWAY);
+	mirror_put(out, MIRROR_APPLIED, r->token, NULL, 0);
+	return (APPLY_MORE);
 }
 
 /* ---- which store --------------------------------------------------------- */

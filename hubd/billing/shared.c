@@ -165,21 +165,31 @@ foreign(struct shared *s)
 	lose_courier(s);
 }
 
+/* That a word was heard says nothing of a file that others find full. */
+static void
+worked(struct shared *s)
+{
+	if (s->away)
+		store_worked(s->b);
+	s->away = false;
+}
+
 static void
 apply(struct shared *s)
 {
 	switch (mirror_apply(s->b, &s->in, &s->out)) {
 	case APPLY_ALL:
-		store_worked(s->b);
+		worked(s);
 		s->input_full = false;
 		break;
 	case APPLY_MORE:
-		store_worked(s->b);
+		worked(s);
 		loop_timer_set_ms(s->apply, 0);
 		s->input_full = buf_len(&s->in) >= INPUT_MAX;
 		break;
 	case APPLY_AWAY:
 		store_failed(s->b);
+		s->away = true;
 		s->input_full = true;
 		loop_timer_set_at(s->apply, s->b->retry_at);
 		break;

@@ -21,6 +21,7 @@ struct shared {
 	struct loop_timer *apply; /* goes on with what was read */
 	struct buf in, out;
 	bool input_full; /* not read on until some of it is applied */
+	bool away;	 /* this hub's own file did not take the last of it */
 	bool up;	 /* the shared store answers */
 	bool known;	 /* it has been up before */
 	bool foreign;	 /* it is another one than rows wait for: said once */

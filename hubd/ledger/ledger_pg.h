@@ -54,7 +54,8 @@ enum ledger_result pg_listen(struct ledger *);
 int pg_socket(const struct ledger *);
 /* Takes what has been notified: balances to fn; *changed says whether
  * anything else has changed, for pg_changes(). DOWN: the connection is lost,
- * and with it notifications. Does not wait. */
+ * and with it notifications, also if a call has made another meanwhile:
+ * pg_listen() again. Does not wait. */
 enum ledger_result pg_notified(
     struct ledger *, pg_balance_fn *fn, void *arg, bool *changed);
 /*

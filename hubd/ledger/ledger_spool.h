@@ -73,6 +73,9 @@ enum ledger_result spool_clock_get(
     struct ledger *, char store_id[LEDGER_ID_MAX], int64_t *clock);
 /* Inside spool_begin() or outside. */
 enum ledger_result spool_clock_set(struct ledger *, int64_t clock);
+/* The store is an older one than the copy is of: what it says next of each
+ * account counts, whatever its seq. */
+enum ledger_result spool_doubt_balances(struct ledger *);
 /* From now on the copy is of that store: what was there is forgotten, unless
  * rows wait: CONFLICT. */
 enum ledger_result spool_adopt(struct ledger *, const char *store_id);

@@ -54,6 +54,10 @@ pg_notified(struct ledger *l, pg_balance_fn *fn, void *arg, bool *changed)
 	struct notified to = {.fn = fn, .arg = arg};
 	enum ledger_result rc;
 
+	*changed = false;
+	/* One that was made anew on the way hears nothing. */
+	if (l->listening != pgconn_generation(l->conn))
+		return (LEDGER_DOWN);
 	rc = pgconn_notices(l->conn, on_notice, &to);
 	*changed = to.changed;
 	return (rc);
@@ -62,12 +66,15 @@ pg_notified(struct ledger *l, pg_balance_fn *fn, void *arg, bool *changed)
 enum ledger_result
 pg_listen(struct ledger *l)
 {
+	enum ledger_result rc;
 	char sql[80];
 
 	if (pg_ready(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	snprintf(sql, sizeof(sql), "LISTEN \"%s\"", l->channel);
-	return (pgconn_script(l->conn, sql));
+	rc = pgconn_script(l->conn, sql);
+	l->listening = rc == LEDGER_OK ? pgconn_generation(l->conn) : 0;
+	return (rc);
 }
 
 int

@@ -57,7 +57,8 @@ number_of(struct ledger *l, const char *sql, const struct pg_args *args,
 	return (rc);
 }
 
-/* Not by one statement for both: that would use up a number each time. */
+/* Not by one statement for both: that would use up a number each time. Who
+ * has read the key before another revoked it does not undo that. */
 enum ledger_result
 pg_key_put(struct ledger *l, struct ledger_key *k)
 {
@@ -69,7 +70,8 @@ pg_key_put(struct ledger *l, struct ledger_key *k)
 	    "UPDATE access_key SET account = $2, name = $3, hash = $4, "
 	    "old_hash = $5, old_until_ms = $6, rpm = $7, tpm = $8, "
 	    "concurrency = $9, expires_ms = $10, created_ms = $11, "
-	    "revoked = $12, models = $13 WHERE id = $1 RETURNING number",
+	    "revoked = revoked OR $12, models = $13 WHERE id = $1 RETURNING "
+	    "number",
 	    &args, &k->number);
 	if (rc != LEDGER_OK || k->number != 0)
 		return (rc);
@@ -171,9 +173,11 @@ pg_agent_put(struct ledger *l, struct ledger_agent *a)
 		return (rc == LEDGER_OK && a->id == 0 ? LEDGER_CONFLICT : rc);
 	}
 	pg_add_int(&args, a->id);
+	/* it is good again only with another token */
 	rc = pg_do(l,
 	    "UPDATE agent SET name = $1, token_hash = $2, models = $3, "
-	    "providers = $4, replicas = $5, revoked = $6, draining = $7 "
+	    "providers = $4, replicas = $5, "
+	    "revoked = $6 OR (revoked AND token_hash = $2), draining = $7 "
 	    "WHERE id = $8",
 	    &args, &changed);
 	return (rc == LEDGER_OK && changed == 0 ? LEDGER_MISSING : rc);

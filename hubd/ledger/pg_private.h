@@ -25,6 +25,7 @@ extern const char ledger_postgresql_schema[];
 struct ledger {
 	struct pgconn *conn;
 	unsigned generation; /* of the connection whose schema was looked at */
+	unsigned listening;  /* of the connection that listens; 0: none */
 	bool in_transaction;
 	char store_id[40];
 	char channel[48]; /* that changes are told on */

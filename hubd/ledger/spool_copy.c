@@ -226,6 +226,14 @@ spool_clock_set(struct ledger *l, int64_t clock)
 	return (db_meta_set(l, "clock", text));
 }
 
+enum ledger_result
+spool_doubt_balances(struct ledger *l)
+{
+	struct query q = db_query(l, "UPDATE owed SET seq = -1");
+
+	return (db_result(db_run(&q)));
+}
+
 /* In the order of their references. */
 static enum ledger_result
 forget_all(struct ledger *l)

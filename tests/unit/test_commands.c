@@ -494,6 +494,25 @@ START_TEST(without_the_store_commands_are_refused)
 }
 END_TEST
 
+/* A connection may be lost when all was done but the answer. */
+START_TEST(a_change_whose_answer_is_lost_is_not_to_be_repeated_unseen)
+{
+	static char shared[] = "postgresql://db/hub";
+
+	json_free(ask("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\"}}"));
+	ledger_null_set_down(billing.store, true);
+	conf.store = shared;
+	refused("{\"cmd\":\"account debit\",\"args\":{\"name\":\"x\","
+		"\"amount\":\"1\",\"reason\":\"why\"}}",
+	    "not known");
+	conf.store = store_name;
+	refused("{\"cmd\":\"account debit\",\"args\":{\"name\":\"x\","
+		"\"amount\":\"1\",\"reason\":\"why\"}}",
+	    "try again");
+	ledger_null_set_down(billing.store, false);
+}
+END_TEST
+
 /* ---- restart ------------------------------------------------------------- */
 
 /* Another billing process over the same memory and store. */
@@ -575,6 +594,8 @@ add_tests(TCase *t)
 	tcase_add_test(t, an_audit_of_clean_books_is_clean);
 	tcase_add_test(t, requests_that_are_none_are_refused);
 	tcase_add_test(t, without_the_store_commands_are_refused);
+	tcase_add_test(
+	    t, a_change_whose_answer_is_lost_is_not_to_be_repeated_unseen);
 	tcase_add_test(t, row_numbers_and_prices_outlive_billing);
 	tcase_add_test(t, keys_that_another_store_does_not_know_are_revoked);
 }

@@ -72,7 +72,9 @@ START_TEST(what_is_wrong_with_a_url_is_said_without_it)
 {
 	static const char *const bad[] = {"postgresql://u:s3cret%zz@h/db",
 	    "postgres", "postgresql://u:s3cret@h:99999999/db",
-	    "postgresql://u:s3cret@/db?host=/nonexistent"};
+	    "postgresql://u:s3cret@/db?host=/nonexistent",
+	    "postgresql://u:x@s3cret@h/db", "postgresql://u:s3cret/x@h/db",
+	    "postgresql://u:1/s3cret@h/db"};
 	char error[300];
 	size_t i;
 

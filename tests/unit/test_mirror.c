@@ -244,6 +244,31 @@ START_TEST(changes_are_in_force_when_they_are_consumed)
 }
 END_TEST
 
+static void
+say_balance(uint32_t account, const char *balance, int64_t seq)
+{
+	struct pg_balance b = {.account = account, .seq = seq, .spent = "0"};
+
+	snprintf(b.balance, sizeof(b.balance), "%s", balance);
+	say(MIRROR_BALANCES_OF, &b, sizeof(b));
+}
+
+/* Restored from a backup, it counts again from there. */
+START_TEST(an_older_store_is_believed_what_accounts_have)
+{
+	first_load();
+	say_balance(1, "4", 9);
+	say_balance(1, "5", 8);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(available(1), INT64_C(4000000000));
+	say_clock(2);
+	say_balance(1, "7", 5);
+	say_balance(1, "5", 4);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(available(1), INT64_C(7000000000));
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_left_out)
 {
 	struct ledger_key k = make_key(5, 5);
@@ -336,10 +361,45 @@ START_TEST(a_refused_row_goes_aside_and_is_owed_no_more)
 	ck_assert_int_eq(available(1), INT64_C(5000000000));
 	ck_assert_uint_eq(atomic_load(&shm_pub_state(fixture)->spooled), 0);
 	mirror_put(&in, MIRROR_REFUSED, 6, &refused, sizeof(refused));
-	say(MIRROR_SUSPENDED, &number, sizeof(number));
+	mirror_put(&in, MIRROR_SUSPENDED, 7, &number, sizeof(number));
 	hear(APPLY_ALL);
 	expect_applied(6);
+	expect_applied(7);
 	ck_assert_uint_eq(suspended(), 1);
+}
+END_TEST
+
+static void
+keep_number(void *arg, int64_t number, req_id_t id, const char *reason,
+    const void *raw, size_t n)
+{
+	*(int64_t *)arg = number;
+}
+
+/* The number of what has gone may be that of what comes next: so the courier
+ * says it only once, and waits until it is heard. */
+START_TEST(what_is_put_aside_next_stays_until_it_is_there)
+{
+	struct mirror_refused refused = {.reason = "no"};
+	int64_t number = 0;
+	int i;
+
+	first_load();
+	for (i = 1; i <= 2; i++) {
+		refused.id = book_one((uint32_t)i, "2").id;
+		mirror_put(&in, MIRROR_REFUSED, 5, &refused, sizeof(refused));
+		hear(APPLY_ALL);
+		expect_applied(5);
+		number = 0;
+		ck_assert_int_eq(
+		    spool_each_suspense(billing.store, 9, keep_number, &number),
+		    LEDGER_OK);
+		ck_assert_int_eq(number, 1);
+		ck_assert_uint_eq(buf_len(&out), 0);
+		mirror_put(&in, MIRROR_SUSPENDED, 6, &number, sizeof(number));
+		hear(APPLY_ALL);
+		expect_applied(6);
+	}
 }
 END_TEST
 
@@ -487,9 +547,11 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, users_are_served_when_the_first_load_is_whole);
 	tcase_add_test(tc, changes_are_in_force_when_they_are_consumed);
+	tcase_add_test(tc, an_older_store_is_believed_what_accounts_have);
 	tcase_add_test(tc, what_does_not_fit_is_left_out);
 	tcase_add_test(tc, rows_wait_until_they_are_taken);
 	tcase_add_test(tc, a_refused_row_goes_aside_and_is_owed_no_more);
+	tcase_add_test(tc, what_is_put_aside_next_stays_until_it_is_there);
 	tcase_add_test(tc, another_store_is_not_believed_while_rows_wait);
 	tcase_add_exit_test(tc, another_store_makes_billing_start_anew, 1);
 	tcase_add_test(tc, what_the_store_before_had_is_good_no_more);

@@ -407,6 +407,48 @@ START_TEST(who_does_not_hear_any_more_is_told_so)
 }
 END_TEST
 
+/* Two hubs change the same, one of them after an old look. */
+START_TEST(what_is_revoked_stays_so)
+{
+	struct ledger_key k = {.account = alice, .id = "key_1"};
+	struct ledger_agent a = {.name = "cloud", .replicas = 1};
+
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
+	k.revoked = a.revoked = true;
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
+	k.revoked = a.revoked = false;
+	k.rpm = 7;
+	a.draining = true;
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
+	expect_value("SELECT revoked AND rpm = 7 FROM access_key", "t");
+	expect_value("SELECT revoked AND draining FROM agent", "t");
+	a.token_hash[0] = 1;
+	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
+	expect_value("SELECT revoked FROM agent", "f");
+}
+END_TEST
+
+/* A call that finds the connection cut makes another, which hears nothing. */
+START_TEST(who_has_another_connection_must_listen_again)
+{
+	struct ledger_account a;
+	bool changed;
+
+	ck_assert_int_eq(pg_listen(l), LEDGER_OK);
+	ck_assert_int_eq(pg_notified(l, on_told, NULL, &changed), LEDGER_OK);
+	tamper("SELECT pg_terminate_backend(pid, 10000) FROM "
+	       "pg_stat_activity WHERE query LIKE 'LISTEN%'");
+	ck_assert_int_eq(ops->account_get(l, alice, &a), LEDGER_OK);
+	ck_assert_int_ne(pg_socket(l), -1);
+	ck_assert_int_eq(pg_notified(l, on_told, NULL, &changed), LEDGER_DOWN);
+	ck_assert_int_eq(pg_listen(l), LEDGER_OK);
+	ck_assert_int_eq(pg_notified(l, on_told, NULL, &changed), LEDGER_OK);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -426,7 +468,9 @@ main(void)
 	tcase_add_test(tc, a_batch_of_many_accounts_is_told_in_pieces);
 	tcase_add_test(tc, changes_are_what_came_after_the_clock);
 	tcase_add_test(tc, a_change_that_takes_its_time_is_not_missed);
+	tcase_add_test(tc, what_is_revoked_stays_so);
 	tcase_add_test(tc, who_does_not_hear_any_more_is_told_so);
+	tcase_add_test(tc, who_has_another_connection_must_listen_again);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
