@@ -273,6 +273,8 @@ set_up(struct hub_child *child)
 static void
 tear_down(struct worker *w)
 {
+	/* first: requests that wait for its answer go on, with all there is */
+	redis_free(w->redis);
 	acceptor_free(w->acceptor);
 	handshakes_free(w->handshakes);
 	links_free(w);
@@ -281,7 +283,6 @@ tear_down(struct worker *w)
 	finals_free(w->finals);
 	if (w->redis == NULL)
 		w->limiter->ops->free(w->limiter);
-	redis_free(w->redis);
 	learn_free(w->learn);
 	access_log_free(w);
 	router_free(w->router);
