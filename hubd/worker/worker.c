@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -193,6 +194,8 @@ retire(struct worker *w)
 	process_set_phase(w->row, PHASE_DRAINING);
 	acceptor_stop(w->acceptor);
 	loop_io_want(w->wake_io, 0);
+	/* those that we have taken meanwhile were the successor's, too */
+	(void)eventfd_write(w->child->fds.wake[0], 1);
 	links_retire(w);
 	on_drain_timer(w);
 }
