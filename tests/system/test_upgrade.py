@@ -481,6 +481,7 @@ def test_what_the_user_may_not_open_is_handed_over():
         hub.start()
         assert hub.said(f'{pair["key"]}: closed to user nobody')
         session = session_of(hub, trust)
+        await_("all children", lambda: hub.said("serving: "))
         hub.upgrade(1)
         assert resumes(hub, trust, session)
         assert resumes(hub, trust, session_of(hub, trust))
