@@ -189,7 +189,10 @@ class Watch:
 
 
 def nothing_taken(site, account, key_id):
-    """No call, no hold, no slot of a key."""
+    """No call, no hold, no slot of a key; no row on its way either."""
+    status = asked(site.hub.ctl, "show", "status")
+    if status is None or status["billing"].get("spooled"):
+        return False
     calls = asked(site.hub.ctl, "show", "calls")
     limits = asked(site.hub.ctl, "show", "limits")
     row = asked(site.hub.balance, account)

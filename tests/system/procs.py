@@ -259,6 +259,13 @@ class Hub(Process):
         except TimeoutError:
             raise AssertionError(f"hub not ready:\n{self.tail()}")
 
+    def await_store(self, seconds=15):
+        """Awaits that the store is there, and the one it may share."""
+        def there():
+            billing = self.ctl("show", "status")["billing"]
+            return billing["store_up"] and billing.get("shared_up", True)
+        await_("the store", there, seconds)
+
     def ctl(self, *args, json_out=True):
         """hubctl -j; its document, or its text with json_out=False."""
         argv = [str(BUILD / "hubctl"), *(["-j"] if json_out else []),

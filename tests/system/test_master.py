@@ -23,6 +23,7 @@ LONG_DRAIN = priced.shape("sim-c60-d50")
 @pytest.fixture
 def hub(tmp_path):
     h = Hub(tmp_path / "hub", priced.PRICES, workers=2).start()
+    h.await_store()
     yield h
     h.stop(signal.SIGKILL)
 
@@ -385,6 +386,7 @@ def test_a_supervisor_is_told(tmp_path):
                 env={"NOTIFY_SOCKET": str(path)}).start()
         try:
             assert s.recv(4096) == b"READY=1"
+            h.await_store()
             h.ctl("reload")
             assert s.recv(4096).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
             assert s.recv(4096) == b"READY=1"
