@@ -148,14 +148,18 @@ lookup_start(struct loop *loop, const char *name, lookup_fn *fn, void *arg)
 void
 lookup_cancel(struct lookup *l)
 {
+	pthread_t thread;
+
 	if (l == NULL)
 		return;
+	thread = l->thread;
 	loop_io_free(l->io);
 	l->io = NULL;
+	/* while it runs, all of it is the thread's from here on */
 	if (atomic_exchange(&l->state, ABANDONED) == RUNNING) {
-		pthread_detach(l->thread);
+		pthread_detach(thread);
 		return;
 	}
-	pthread_join(l->thread, NULL);
+	pthread_join(thread, NULL);
 	lookup_free(l);
 }

@@ -38,7 +38,8 @@ struct way {
 	char *address; /* NULL: the only one, and curl's matter */
 	char *label;   /* for the log */
 	bool ipv6;     /* of address */
-	bool leaving;  /* the name has it no more: no dials */
+	bool unnamed;  /* the name has it no more */
+	bool leaving;  /* no dials any more */
 	uint32_t live; /* links of any kind */
 	struct uplink *uplink;
 	uint32_t n;

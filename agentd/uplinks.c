@@ -108,6 +108,46 @@ way_leave(struct way *way)
 		way_gone(way);
 }
 
+static bool
+named_is_up(const struct hub *h)
+{
+	const struct way *way;
+
+	LIST_FOREACH (way, &h->ways, entry)
+		if (way->live > 0 && !way->leaving && !way->unnamed)
+			break;
+	return (way != NULL);
+}
+
+/* What the name has no more serves until something that it has is up: the
+ * answer may be a wrong one, and dialling takes its time. */
+static void
+leave_unnamed(struct hub *h)
+{
+	struct way *way, *next;
+	bool others = named_is_up(h);
+
+	for (way = LIST_FIRST(&h->ways); way != NULL; way = next) {
+		next = LIST_NEXT(way, entry);
+		if (way->leaving || !way->unnamed || (way->live > 0 && !others))
+			continue;
+		log_info("%s: no address of it any more", way->label);
+		way_leave(way);
+	}
+}
+
+static void
+leave_family(struct hub *h, bool ipv6)
+{
+	struct way *way, *next;
+
+	for (way = LIST_FIRST(&h->ways); way != NULL; way = next) {
+		next = LIST_NEXT(way, entry);
+		if (way->ipv6 == ipv6 && !way->leaving)
+			way_leave(way);
+	}
+}
+
 /*
  * IPv4 and IPv6 addresses are two ways to the same hubs, which would take
  * links by both for one dialled anew, and end the first. All are dialled,
@@ -116,15 +156,12 @@ way_leave(struct way *way)
 void
 way_up(struct way *way)
 {
-	struct way *other, *next;
-
 	way->live++;
 	way->hub->all->live++;
-	for (other = LIST_FIRST(&way->hub->ways); other != NULL; other = next) {
-		next = LIST_NEXT(other, entry);
-		if (other->ipv6 != way->ipv6 && !other->leaving)
-			way_leave(other);
-	}
+	if (way->unnamed)
+		return;
+	leave_family(way->hub, !way->ipv6);
+	leave_unnamed(way->hub);
 }
 
 void
@@ -136,8 +173,12 @@ way_down(struct way *way)
 	way->live--;
 	if (--all->live == 0 && all->done != NULL)
 		loop_defer(all->agent->loop, &all->done_work);
-	if (way->leaving && way->live == 0 && !all->draining)
+	if (way->live > 0 || all->draining)
+		return;
+	if (way->leaving)
 		way_gone(way);
+	else if (way->unnamed)
+		leave_unnamed(way->hub);
 }
 
 void
@@ -213,19 +254,15 @@ names(const struct lookup_address *a, size_t n, const char *address)
 static void
 take_addresses(struct hub *h, const struct lookup_address *a, size_t n)
 {
-	struct way *way, *next;
+	struct way *way;
 	size_t i;
 
-	for (way = LIST_FIRST(&h->ways); way != NULL; way = next) {
-		next = LIST_NEXT(way, entry);
-		if (way->leaving || names(a, n, way->address))
-			continue;
-		log_info("%s: no address of it any more", way->label);
-		way_leave(way);
-	}
+	LIST_FOREACH (way, &h->ways, entry)
+		way->unnamed = !names(a, n, way->address);
 	for (i = 0; i < n; i++)
 		if (find_way(h, a[i].text) == NULL)
 			way_new(h, &a[i]);
+	leave_unnamed(h);
 }
 
 /* A name that cannot be looked up just now keeps the ways it has. */

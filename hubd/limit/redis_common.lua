@@ -88,15 +88,16 @@ local function purge(l, h)
 end
 
 -- Two buckets of a key, of requests (q) and of tokens (t), as in shm/bucket.c:
--- the time at which each is full again, never before now.
+-- the time at which each is full again, never before now, nor much later: the
+-- clock may have been set back.
+local debt = now + 24 * 60 * MINUTE
 local function buckets(r)
 	local at = redis.call('HMGET', r, 'q', 't')
-	return math.max(tonumber(at[1] or 0), now),
-	    math.max(tonumber(at[2] or 0), now)
+	return math.min(math.max(tonumber(at[1] or 0), now), debt),
+	    math.min(math.max(tonumber(at[2] or 0), now), debt)
 end
 
 local function set_buckets(r, q, t)
-	local debt = now + 24 * 60 * MINUTE
 	q = math.min(q, debt)
 	t = math.min(t, debt)
 	redis.call('HSET', r, 'q', q, 't', t)

@@ -89,15 +89,18 @@ refuse(struct master *m, const char *why)
 	end_check(&m->upgrade);
 }
 
-static uint32_t
-count_workers(struct master *m)
+#define NO_ROOM "workers of earlier upgrades have not finished"
+
+/* Is there a place for each worker among the retired of the next program? */
+static bool
+has_room(struct master *m)
 {
 	struct seat *s;
 	uint32_t i, n = 0;
 
 	for (i = 0; (s = master_seat(m, i)) != NULL; i++)
 		n += s->role == ROLE_WORKER && s->pid != 0;
-	return (n);
+	return (n <= RETIRED_PER_SLOT * m->conf->workers);
 }
 
 /* Children of a program that cannot begin come and go; one that can will be
@@ -124,8 +127,8 @@ why_not_now(struct master *m)
 		return ("the hub is going down");
 	if (m->upgrade.pid != 0 || is_coming_up(m))
 		return ("an upgrade is under way");
-	if (count_workers(m) > RETIRED_PER_SLOT * m->conf->workers)
-		return ("workers of earlier upgrades have not finished");
+	if (!has_room(m))
+		return (NO_ROOM);
 	if (m->upgrade.program == NULL)
 		return ("where the program lies is not known");
 	return (NULL);
@@ -245,12 +248,17 @@ takes_over(const char *line)
 	    n > end && strcmp(line + n - end, TAKES_OVER_END) == 0);
 }
 
-/* The file that was checked, whatever lies there by now. */
+/* The file that was checked, whatever lies there by now. Workers that were
+ * dead when the check began may be back. */
 static void
 on_go(void *arg)
 {
 	struct master *m = arg;
 
+	if (!has_room(m)) {
+		refuse(m, NO_ROOM);
+		return;
+	}
 	if (!is_draining(m))
 		handover_give(m, m->upgrade.binary);
 	end_check(&m->upgrade);

@@ -193,6 +193,16 @@ refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
 	reply_error(c->w, c, DIALECT_OPENAI, error, NULL, text, retry_ms, true);
 }
 
+/* close: a body is on its way that nobody will read. */
+static void
+refuse(struct client *c, enum dialect d, enum api_error error,
+    const char *detail, const char *id, bool close)
+{
+	counter_add(c->w->count, COUNT_refused, 1);
+	reply_error(c->w, c, d, error, detail, id,
+	    error == API_ERR_overloaded ? 1000 : -1, close);
+}
+
 static void
 timed_out(struct client *c)
 {
@@ -201,6 +211,10 @@ timed_out(struct client *c)
 		client_kill(c, "does not read its answer");
 	} else if (c->state == CLIENT_HEAD && buf_len(conn_in(c->conn)) == 0) {
 		close_client(c, CONN_CLOSE_NOW);
+	} else if (c->request != NULL) {
+		change_state(c, CLIENT_BUSY);
+		refuse(c, c->request->dialect, API_ERR_request_timeout, NULL,
+		    c->request->id_text, true);
 	} else {
 		refuse_head(c, API_ERR_request_timeout, -1);
 	}
@@ -240,16 +254,6 @@ on_timer(void *arg)
 
 /* ---- reading ---------------------------------------------------------------
  */
-
-/* close: a body is on its way that nobody will read. */
-static void
-refuse(struct client *c, enum dialect d, enum api_error error,
-    const char *detail, const char *id, bool close)
-{
-	counter_add(c->w->count, COUNT_refused, 1);
-	reply_error(c->w, c, d, error, detail, id,
-	    error == API_ERR_overloaded ? 1000 : -1, close);
-}
 
 static enum api_error
 head_error(enum http1_error e)

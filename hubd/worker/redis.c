@@ -16,6 +16,7 @@
 #define PAUSE_MAX_MS   5000
 #define NOT_YET_MS     50 /* until the hub has its first load */
 #define REPLY_MAX      (1 + 2 * REDIS_LIST_MAX)
+#define PATIENCE       10 /* times limit_timeout, for any one answer */
 
 enum link_state {
 	LINK_OFF,    /* waits for the next attempt */
@@ -175,13 +176,18 @@ watch(struct redis *r, redisAsyncContext *ac)
 
 /* ---- commands ------------------------------------------------------------ */
 
-/* When to give up: a Redis that answers others is slow, but there. */
+/* When to give up: a Redis that answers others is slow, but there. Yet
+ * nobody waits for ever. */
 static monotime_t
 end_of_patience(const struct redis *r)
 {
-	monotime_t end = TAILQ_FIRST(&r->flights)->deadline, silence;
+	monotime_t end = TAILQ_FIRST(&r->flights)->deadline, silence, last;
+	int64_t ms = r->w->conf->limit_timeout;
 
-	silence = monotime_add_ms(r->heard, r->w->conf->limit_timeout);
+	silence = monotime_add_ms(r->heard, ms);
+	last = monotime_add_ms(end, (PATIENCE - 1) * ms);
+	if (silence.ns > last.ns)
+		return (last);
 	return (silence.ns > end.ns ? silence : end);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -193,6 +194,8 @@ retire(struct worker *w)
 	process_set_phase(w->row, PHASE_DRAINING);
 	acceptor_stop(w->acceptor);
 	loop_io_want(w->wake_io, 0);
+	/* those that we have taken meanwhile were the successor's, too */
+	(void)eventfd_write(w->child->fds.wake[0], 1);
 	links_retire(w);
 	on_drain_timer(w);
 }
@@ -273,6 +276,8 @@ set_up(struct hub_child *child)
 static void
 tear_down(struct worker *w)
 {
+	/* first: requests that wait for its answer go on, with all there is */
+	redis_free(w->redis);
 	acceptor_free(w->acceptor);
 	handshakes_free(w->handshakes);
 	links_free(w);
@@ -281,7 +286,6 @@ tear_down(struct worker *w)
 	finals_free(w->finals);
 	if (w->redis == NULL)
 		w->limiter->ops->free(w->limiter);
-	redis_free(w->redis);
 	learn_free(w->learn);
 	access_log_free(w);
 	router_free(w->router);

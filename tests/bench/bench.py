@@ -11,26 +11,29 @@ is not reported: it would measure the generator.
 HAProxy's reverse HTTP needs 2.9; where the pair of the hub's shape cannot be
 had, two hops of nginx stand for it.
 
+The last rows are of the stores: events a second that are durable in each, and
+ten minutes' worth of them that waited for a PostgreSQL which was away, while
+users go on.
+
 BENCH_QUICK=1 is for a look: fewer rounds, requests and streams.
-BENCH_ONLY=many,one,... takes only those rows (NAMES has them, and durable).
+BENCH_ONLY=many,one,... takes only those rows (NAMES has them).
 """
 
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 
+import durable
 import limits
 import report
-from measure import CORES, HERE, cpu_ns, median, rss_kib, spawn
-from sites import (BUILD, DIALECTS, HUB, LOCAL, OUT, PACED, PLAIN, SHARED,
+from generator import QUICK, ROUNDS, generator, result
+from measure import CORES, cpu_ns, median, rss_kib
+from sites import (DIALECTS, HUB, LOCAL, OUT, PACED, PLAIN, SHARED,
                    SLOW, Site, fetch, paced, wait_until)
 
-QUICK = os.environ.get("BENCH_QUICK", "") != ""
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1" if QUICK else "3"))
 SLOWS = 500 if QUICK else 2000
 STREAMS = 500 if QUICK else 5000
 ABORTS = 200 if QUICK else 900
@@ -43,25 +46,11 @@ NAMES = {  # memory first: later there is some that earlier rows left behind
     "dialects": "200 streams, 50 contents 20 ms apart, per event",
     "slow": f"{SLOWS:,} streams, a chunk a second each, per chunk",
     "abort": "a user's leaving to the provider's end of it",
+    "durable": "durable events a second",
+    "outage": f"PostgreSQL away for {durable.WAITED:,} rows, then back",
 }
-ONLY = os.environ.get("BENCH_ONLY", ",".join(NAMES) + ",durable").split(",")
-
-
-def generator(candidate, *argv):
-    return spawn(HERE, f"{BUILD}/load", "-a", f"127.0.0.1:{candidate.port}",
-                 "-k", candidate.key, *(["-T"] if candidate.tls else []),
-                 *argv, stdout=subprocess.PIPE, text=True)
-
-
-def result(process, site, sim_ns):
-    """What the generator says, and how busy its core was."""
-    text = process.communicate()[0]
-    if not text:
-        raise SystemExit("the load generator failed")
-    r = json.loads(text)
-    r["generator"] = r["cpu_us"] / r["us"]
-    r["simulator"] = (cpu_ns(site.sim) - sim_ns) / 1000 / r["us"]
-    return r
+ONLY = os.environ.get("BENCH_ONLY", ",".join(NAMES)).split(",")
+STORES = {"durable": durable.events, "outage": durable.outage}
 
 
 def requests(per, *argv):
@@ -209,41 +198,6 @@ def add_ratio(rows):
                                       f"openai, {part}")
 
 
-def burst(site, n):
-    r = result(generator(site.hub.candidate, "-m", PLAIN, "-c", "64", "-n",
-                         str(n)), site, 0)
-    if r["errors"]:
-        raise SystemExit(f"{r['errors']} errors before the store")
-
-
-def durable_serving(site, n):
-    """Rows a second into the store, on one core with all that makes them."""
-    start, t0 = site.hub.booked(), time.monotonic()
-    burst(site, n)
-    wait_until("rows", lambda: site.hub.booked() - start >= n)
-    return n / (time.monotonic() - t0)
-
-
-def durable_backlog(site, n):
-    """Rows a second that billing alone commits: a backlog, let go."""
-    start, pid = site.hub.booked(), site.hub.billing()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        burst(site, n)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    t0 = time.monotonic()
-    wait_until("rows", lambda: site.hub.booked() - start >= n)
-    return n / (time.monotonic() - t0)
-
-
-def durable(site):
-    n = 10000 if QUICK else 40000
-    backlog = [durable_backlog(site, n) for _ in range(ROUNDS)]
-    serving = [durable_serving(site, n) for _ in range(ROUNDS)]
-    return median(backlog), median(serving)
-
-
 def run(site):
     for c in site.candidates:  # warm up
         generator(c, "-m", PLAIN, "-c", "64", "-n", "3000").communicate()
@@ -251,23 +205,20 @@ def run(site):
     for name in NAMES:
         if name in ONLY:
             print(f"measuring: {NAMES[name]}", flush=True)
-            rows += rounds(site, name)
+            rows += STORES[name](site, NAMES[name]) if name in STORES \
+                else rounds(site, name)
     add_latency(rows)
     add_limits(rows)
     add_ratio(rows)
-    events = durable(site) if "durable" in ONLY else (None, None)
     scripts = limits.per_second(site.redis_port, 20000) \
         if "limits" in ONLY else None
-    return rows, events, scripts
+    return rows, scripts
 
 
-def publish(rows, events, scripts):
-    found = report.targets(rows, NAMES, events[0])
+def publish(rows, scripts):
+    found = report.targets(rows, NAMES, report.value(
+        rows, NAMES["durable"], False, durable.SQLITE, "rows"))
     text = report.table(rows)
-    if events[0]:
-        text += (f"\ndurable events a second: {events[0]:.0f} from a backlog,"
-                 f" {events[1]:.0f} while serving,\nall of the hub and its "
-                 "agent on one core\n")
     if scripts:
         text += (f"\nRedis alone, {limits.DEEP} under way: {scripts[0]:.0f} "
                  f"admissions, {scripts[1]:.0f} ends of calls a second of "
@@ -276,8 +227,7 @@ def publish(rows, events, scripts):
     with open(f"{OUT}/table.txt", "w") as f:
         f.write(text)
     with open(f"{OUT}/rows.json", "w") as f:
-        json.dump({"rows": rows, "durable_per_s": events,
-                   "redis_per_s": scripts}, f, indent=1)
+        json.dump({"rows": rows, "redis_per_s": scripts}, f, indent=1)
     with open(f"{OUT}/bench.svg", "w") as f:
         f.write(report.svg(rows))
     print(text + f"written: {OUT}/table.txt, rows.json, bench.svg")

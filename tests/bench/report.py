@@ -10,6 +10,7 @@ COLUMNS = [("cpu", "CPU us", 1), ("ratio", "/ openai", 2),
            ("lag_p50", "lag p50", 0), ("lag_p99", "lag p99", 0),
            ("abort_p50", "p50 ms", 2), ("abort_p99", "p99 ms", 2),
            ("kib", "KiB", 1), ("rate", "per s", 0),
+           ("waited", "rows", 0), ("seconds", "s", 1), ("rows", "rows/s", 0),
            ("generator", "gen %", 0), ("simulator", "sim %", 0)]
 BUSY = 0.8
 WIDTH = 26  # of the longest part's name
@@ -123,7 +124,7 @@ def svg_group(out, y, name, bars):
 
 
 DRAWN = [("cpu", "CPU, us"), ("added_p50", "added latency p50, us"),
-         ("kib", "KiB"), ("abort_p99", "p99, ms")]
+         ("kib", "KiB"), ("abort_p99", "p99, ms"), ("rows", "rows a second")]
 
 
 def svg(rows):

@@ -103,8 +103,9 @@ def listens(port):
 class Hub:
     """A hub with limits, an access log and a durable store; its agent."""
 
-    def __init__(self, site, name, tls, limits="local"):
-        self.site, self.name, self.limits = site, name, limits
+    def __init__(self, site, name, tls, limits="local", store="sqlite"):
+        self.site, self.name = site, name
+        self.limits, self.store = limits, store
         self.dir = os.path.join(site.dir, name)
         os.makedirs(self.dir)
         self.conf = f"{self.dir}/hubd.conf"
@@ -141,6 +142,7 @@ state_dir = "{OUT}/{self.name}-state"
 run_dir = "{self.dir}/run"
 access_log = "{OUT}/{self.name}-access.log"
 limits = "{self.limits}"
+store = "{self.store}"
 prices = {{"{self.dir}/prices.json"}}
 user = "{pwd.getpwuid(os.getuid()).pw_name}"
 """)
@@ -192,6 +194,7 @@ class Site:
         self.dir = tempfile.mkdtemp(prefix="hubd-bench-", dir="/dev/shm")
         self.procs = []
         self.candidates = []
+        self.pg = None
 
     def start(self):
         self._certificate()
@@ -320,4 +323,6 @@ backend up
                 p.wait(20)
             except subprocess.TimeoutExpired:
                 p.kill()
+        if self.pg:
+            self.pg.stop()
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The access log: a line a request and a change of state, for nobody a wait."""
 
+import json
 import os
 import select
 import signal
@@ -91,6 +92,24 @@ def test_line_of_a_refusal(logged, what):
     assert ("account" in line) == (what != "key")
     assert "amount" not in line and "attempts" not in line
     assert "?" not in line["path"]
+
+
+def test_line_of_a_body_that_does_not_come(sites, tmp_path):
+    site = sites(options=options(tmp_path, timeout={"body": "1s"}))
+    access = AccessLog(tmp_path / "access.log")
+    c = procs.connect(site.hub.port)
+    c.putrequest("POST", "/v1/messages")
+    c.putheader("x-api-key", site.key())
+    c.putheader("content-length", "10")
+    c.endheaders(b"{")
+    r = c.getresponse()
+    body = json.loads(r.read())
+    assert r.status == 408 and body["type"] == "error"  # Anthropic's
+    line = access.request({"x-request-id": r.getheader("x-request-id")})
+    assert line["status"] == 408 and line["code"] == "request_timeout"
+    assert "account" in line
+    assert access.find(event="request", peer=line["peer"]) == [line]
+    c.close()
 
 
 def test_line_of_what_the_hub_answers_itself(logged):

@@ -168,6 +168,28 @@ def test_every_address_of_a_name_is_dialled(parts, tmp_path):
             for h in twins.hubs[1:]] == [2, 2]
 
 
+def test_an_address_is_left_when_another_answers(parts, tmp_path):
+    """What the name has by mistake, and nobody is at, cuts nobody off."""
+    twins = Twins(parts, tmp_path, listen=["127.0.0.1", "127.0.0.2"])
+    addresses = twins.hubs[0].failpoints / "agent.addresses"
+    addresses.write_text("127.0.0.1\n")
+    agent = twins.agent(hubs=[f"ws://hub.example:{twins.port}"],
+                        plaintext=True)
+    await_("links", lambda: twins.links() == [2, 0])
+    addresses.write_text("127.0.0.9\n")
+    agent.child.send_signal(signal.SIGHUP)
+    await_("the failure", lambda: "/link at 127.0.0.9: " in
+           agent.log.read_text())
+    assert "no address of it any more" not in agent.log.read_text()
+    assert twins.links() == [2, 0]
+    assert twins.ask(twins.port)[0] == 200
+    addresses.write_text("127.0.0.2\n")
+    agent.child.send_signal(signal.SIGHUP)
+    await_("links to the other", lambda: twins.links() == [0, 2])
+    await_("no link to the first", lambda: agent.log.read_text().count(
+        "no address of it any more") == 2)
+
+
 def test_one_family_of_addresses_is_taken(parts, tmp_path):
     """A hub met by IPv4 and by IPv6 is one, and has its links once."""
     twins = Twins(parts, tmp_path, n=1, listen=["127.0.0.1"])

@@ -4,7 +4,9 @@ Redis is hurt. The servers are this module's own."""
 import concurrent.futures
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 import types
 from decimal import Decimal
@@ -238,6 +240,63 @@ def test_hanging_redis_delays_nobody(sites, own_redis):
     assert len(lines(s, "is back")) == 1
     s.hub.quiet()
     await_no_lease(s)
+
+
+class Dripping:
+    """A way to Redis by which its answers come, when told so, in drops."""
+
+    def __init__(self, redis):
+        self.redis, self.drips, self.ends = redis, False, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.begin(self.accept)
+
+    @staticmethod
+    def begin(fn, *args):
+        threading.Thread(target=fn, args=args, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                hub = self.listener.accept()[0]
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.redis.port))
+            self.ends += [hub, far]
+            self.begin(self.carry, hub, far, False)
+            self.begin(self.carry, far, hub, True)
+
+    def carry(self, source, to, may_drip):
+        try:
+            while data := source.recv(1 if may_drip else 65536):
+                to.sendall(data)
+                if may_drip and self.drips:
+                    time.sleep(0.1)
+            to.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self):
+        for s in [self.listener, *self.ends]:
+            s.close()
+
+
+def test_redis_that_says_little_is_not_waited_for_for_ever(sites, own_redis):
+    """Never silent, and further behind with each second."""
+    way = Dripping(own_redis)
+    try:
+        s = sites(own_redis, options={"limit_timeout": "200ms"})
+        key = s.key()
+        limits_url(s, way.url + str(s.store.db))
+        await_state(s, "redis")
+        by_redis(s, key)
+        way.drips = True
+        assert s.chat(key, timeout=30)[0] == 200
+        await_state(s, "share", 30)
+        way.drips = False
+        await_state(s, "redis", 30)
+    finally:
+        way.close()
 
 
 def test_vanished_redis_delays_nobody(sites, own_redis):

@@ -185,6 +185,19 @@ def test_cancelled_gives_all_back(hub, scripts):
     assert hub.admit(known, **how)[1][0] == OK
 
 
+def test_a_clock_that_was_set_back_locks_no_key(hub, scripts):
+    """Its buckets are full in a day at the latest, and not in years."""
+    known = Known(available=100)
+    hub.admit(known, rpm=60, tpm=60, tokens=1)
+    rates, = (k for k in scripts.run("KEYS", "*") if ":rates:" in k)
+    day = 24 * 60 * MINUTE
+    for bucket in ("q", "t"):
+        scripts.run("HINCRBY", rates, bucket, 1000 * day)
+    answer = hub.admit(known, rpm=60, tpm=60, tokens=1)[1]
+    assert answer[0] == RATE
+    assert all(0 < n <= day for n in answer[2:]), answer
+
+
 # ---- leases ----------------------------------------------------------------
 
 def test_asked_twice_is_taken_once(hub):
