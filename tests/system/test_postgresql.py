@@ -81,6 +81,9 @@ def chats(site, key, n, hub=None):
 
 def expect_books(site, ids):
     """Each once, and all of it adds up."""
+    # an answer comes before its row is seen to wait
+    await_("the last row", lambda: len(
+        site.store.sql("SELECT id FROM ledger")) >= len(ids))
     rows = site.store.sql("SELECT id, amount FROM ledger")
     assert sorted(r[0] for r in rows) == sorted(ids)
     assert site.store.sql(
