@@ -14,6 +14,7 @@
 #define FDS_RESERVED  256 /* for links, relays and ourselves */
 #define DRAIN_POLL_MS 100
 #define QUIET_POLLS   30
+#define LAST_POLLS    10
 #define RETIRED_POLLS 3 /* so that a stream on its way has arrived */
 
 static void
@@ -120,7 +121,8 @@ is_busy(const struct worker *w)
 		(w->redis != NULL && !redis_idle(w->redis)));
 }
 
-/* Health is still asked while we drain: those who ask do not keep us. */
+/* Health is still asked while we drain: those who ask do not keep us, but who
+ * has come in gets his answer. */
 static bool
 is_drained(struct worker *w)
 {
@@ -128,8 +130,11 @@ is_drained(struct worker *w)
 		w->quiet_polls = 0;
 		return (false);
 	}
-	return ((w->nclients == 0 && conn_lingering() == 0) ||
-		++w->quiet_polls > QUIET_POLLS);
+	if (w->nclients == 0 && conn_lingering() == 0)
+		return (true);
+	if (++w->quiet_polls == QUIET_POLLS)
+		acceptor_stop(w->acceptor);
+	return (w->quiet_polls > QUIET_POLLS + LAST_POLLS);
 }
 
 static void
