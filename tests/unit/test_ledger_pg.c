@@ -60,7 +60,7 @@ START_TEST(hubs_that_start_at_once_make_one_store)
 		ck_assert_int_gt(wait(&status), 0);
 		ck_assert_int_eq(status, 0);
 	}
-	l = open_store();
+	reopen();
 	snprintf(first, sizeof(first), "%s", pg_store_id(l));
 	ck_assert_uint_eq(strlen(first), 36);
 	reopen();
@@ -210,6 +210,7 @@ START_TEST(a_store_goes_away_and_comes_back)
 	enum ledger_result one;
 
 	/* one that may be ended */
+	teardown();
 	pg_start();
 	setup();
 	r = make_row(1, alice, "0.5");
