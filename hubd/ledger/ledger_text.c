@@ -2,6 +2,7 @@
 #include "hubd/ledger/ledger_text.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/digits.h"
@@ -72,4 +73,21 @@ suspense_how_parse(const char *text)
 	if (strcmp(text, how_texts[SUSPENSE_DROPPED]) == 0)
 		return (SUSPENSE_DROPPED);
 	return (SUSPENSE_WAITS);
+}
+
+int
+overdraft_write(const char *in, char out[AMOUNT_TEXT_MAX])
+{
+	amount_t *a;
+	int rc = -1;
+
+	if (strcmp(in, "unlimited") == 0) {
+		snprintf(out, AMOUNT_TEXT_MAX, "%s", in);
+		return (0);
+	}
+	a = amount_new();
+	if (amount_parse(a, in, strlen(in)) == 0 && amount_sign(a) >= 0)
+		rc = amount_format(a, out);
+	amount_free(a);
+	return (rc);
 }

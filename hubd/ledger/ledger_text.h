@@ -14,6 +14,10 @@ bool usage_write(const struct usage *, char out[USAGE_TEXT_MAX]);
 /* What is no count of a known kind is read as none; audit then finds it. */
 void usage_read(const char *text, struct usage *);
 
+/* "unlimited" as it is, a decimal of 0 or more in its plain form; -1: it is
+ * neither. */
+int overdraft_write(const char *in, char out[AMOUNT_TEXT_MAX]);
+
 /* '', "retried", "dropped" */
 const char *suspense_how_str(enum suspense_how);
 /* What is none of these waits. */

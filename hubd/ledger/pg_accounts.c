@@ -155,24 +155,6 @@ pg_account_add(
 	return (pg_end(l, rc));
 }
 
-/* "unlimited", or a decimal in its plain form. */
-static int
-normalise_overdraft(const char *in, char out[AMOUNT_TEXT_MAX])
-{
-	amount_t *a;
-	int rc = -1;
-
-	if (strcmp(in, UNLIMITED) == 0) {
-		snprintf(out, AMOUNT_TEXT_MAX, "%s", in);
-		return (0);
-	}
-	a = amount_new();
-	if (amount_parse(a, in, strlen(in)) == 0 && amount_sign(a) >= 0)
-		rc = amount_format(a, out);
-	amount_free(a);
-	return (rc);
-}
-
 enum ledger_result
 pg_account_set(
     struct ledger *l, uint32_t id, const char *overdraft, const bool *disabled)
@@ -182,7 +164,7 @@ pg_account_set(
 	enum ledger_result rc;
 	uint64_t changed = 0;
 
-	if (overdraft != NULL && normalise_overdraft(overdraft, text) == -1)
+	if (overdraft != NULL && overdraft_write(overdraft, text) == -1)
 		return (LEDGER_REFUSED);
 	pg_add_text(&args, overdraft != NULL ? text : NULL);
 	pg_add_text(&args, disabled == NULL ? NULL : (*disabled ? "t" : "f"));

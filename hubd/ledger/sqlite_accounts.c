@@ -178,24 +178,6 @@ sqlite_account_add(
 	return (finish(l, rc));
 }
 
-/* "unlimited", or a decimal in its plain form. */
-static int
-normalise_overdraft(const char *in, char out[AMOUNT_TEXT_MAX])
-{
-	amount_t *a;
-	int rc = -1;
-
-	if (strcmp(in, UNLIMITED) == 0) {
-		snprintf(out, AMOUNT_TEXT_MAX, "%s", in);
-		return (0);
-	}
-	a = amount_new();
-	if (amount_parse(a, in, strlen(in)) == 0 && amount_sign(a) >= 0)
-		rc = amount_format(a, out);
-	amount_free(a);
-	return (rc);
-}
-
 enum ledger_result
 sqlite_account_set(
     struct ledger *l, uint32_t id, const char *overdraft, const bool *disabled)
@@ -204,7 +186,7 @@ sqlite_account_set(
 	struct query q;
 	enum db_step step;
 
-	if (overdraft != NULL && normalise_overdraft(overdraft, text) == -1)
+	if (overdraft != NULL && overdraft_write(overdraft, text) == -1)
 		return (LEDGER_REFUSED);
 	q = db_query(l, "UPDATE account SET overdraft = iif(?, ?, overdraft), "
 			"disabled = iif(?, ?, disabled) WHERE id = ?");

@@ -279,11 +279,15 @@ check_row(struct ledger *l, struct seal *s, struct charged *c)
 	return (db_result(step));
 }
 
+typedef enum ledger_result copy_fn(
+    struct ledger *, struct seal *, struct charged *);
+
+/* Those behind where it is; *n is how many. */
 static enum ledger_result
-check_rows(struct ledger *l, struct seal *s, int *n)
+each_copy(struct ledger *l, struct seal *s, int most, copy_fn *fn, int *n)
 {
-	struct query q = walk(s->file,
-	    "SELECT " CHARGED_COLUMNS " FROM ledger " BEHIND, s, COPY_ROWS);
+	struct query q = walk(
+	    s->file, "SELECT " CHARGED_COLUMNS " FROM ledger " BEHIND, s, most);
 	enum ledger_result rc = LEDGER_OK;
 	enum db_step step = DB_DONE;
 	struct charged c;
@@ -293,7 +297,7 @@ check_rows(struct ledger *l, struct seal *s, int *n)
 		if (!charged_read(s, &q, &c))
 			rc = refuse(s, c.texts.id, "its copy is broken");
 		else
-			rc = check_row(l, s, &c);
+			rc = fn(l, s, &c);
 		if (rc == LEDGER_OK)
 			move_on(s, &c);
 		++*n;
@@ -308,7 +312,7 @@ step_check(struct ledger *l, struct seal *s)
 	enum ledger_result rc;
 	int n;
 
-	rc = check_rows(l, s, &n);
+	rc = each_copy(l, s, COPY_ROWS, check_row, &n);
 	if (rc != LEDGER_OK || n == COPY_ROWS)
 		return (rc);
 	if (s->rows != s->month.rows)
@@ -431,29 +435,6 @@ remove_row(struct ledger *l, struct seal *s, struct charged *c)
 }
 
 static enum ledger_result
-remove_rows(struct ledger *l, struct seal *s, int *n)
-{
-	struct query q = walk(s->file,
-	    "SELECT " CHARGED_COLUMNS " FROM ledger " BEHIND, s, REMOVE_ROWS);
-	enum ledger_result rc = LEDGER_OK;
-	enum db_step step = DB_DONE;
-	struct charged c;
-
-	*n = 0;
-	while (rc == LEDGER_OK && (step = db_step(&q)) == DB_ROW) {
-		if (!charged_read(s, &q, &c))
-			rc = refuse(s, c.texts.id, "its copy is broken");
-		else
-			rc = remove_row(l, s, &c);
-		if (rc == LEDGER_OK)
-			move_on(s, &c);
-		++*n;
-	}
-	db_end(&q);
-	return (rc == LEDGER_OK ? db_result(step) : rc);
-}
-
-static enum ledger_result
 note_gone(struct ledger *l, const struct seal *s, bool all)
 {
 	struct query q = db_query(l,
@@ -479,7 +460,7 @@ remove_slice(struct ledger *l, struct seal *s, bool *all)
 	db_set_sync(l, false);
 	if (db_begin(l) != LEDGER_OK)
 		return (LEDGER_DOWN);
-	rc = remove_rows(l, s, &n);
+	rc = each_copy(l, s, REMOVE_ROWS, remove_row, &n);
 	*all = n < REMOVE_ROWS;
 	if (rc == LEDGER_OK)
 		rc = note_gone(l, s, *all);
