@@ -66,6 +66,12 @@ struct publish_sink {
 	bool (*agent)(struct billing *, const struct ledger_agent *);
 };
 
+/* A reload that came before start-up was through; it follows it. */
+struct early_reload {
+	bool wanted, force;
+	uint32_t cookie;
+};
+
 struct billing {
 	struct hub_child *child; /* NULL in unit tests */
 	struct shm *shm;
@@ -99,6 +105,7 @@ struct billing {
 	monotime_t price_deadline;
 	uint32_t price_cookie; /* of the reload that waits for it */
 	bool price_reload;     /* somebody wants to hear of it */
+	struct early_reload early_reload;
 
 	struct shared *shared; /* NULL: the store is this hub's own */
 	struct control *control;
@@ -197,10 +204,13 @@ enum ledger_result publish_object(struct billing *, const char *id);
 enum ledger_result prices_start(struct billing *);
 /*
  * Loads the files anew. -1: refused, error says why. Else the version goes
- * into force now or soon, and control_reloaded() is called with cookie.
+ * into force now or soon, and control_reloaded() is called with cookie. While
+ * the hub starts and nothing is known to be away, that is after the start.
  */
 int prices_reload(
     struct billing *, uint32_t cookie, bool force, char *error, size_t cap);
+/* Start-up is through: a reload that came too early is done. */
+void prices_started(struct billing *);
 /* Tries to publish what waits for a buffer. */
 void prices_retry(struct billing *);
 /* The files as a table; -1 and error. The caller frees it. */
@@ -223,6 +233,8 @@ enum ledger_result shared_whole(struct billing *);
 void shared_booked(struct billing *);
 /* At shutdown: has all gone on, or as much as time allows? */
 bool shared_flushed(struct billing *);
+/* Is it known that the shared store does not answer? */
+bool shared_is_away(const struct billing *);
 
 /* ---- shared_prices.c ----------------------------------------------------- */
 

@@ -57,7 +57,8 @@ courier_put(struct courier *c, enum mirror_type type, uint32_t token,
 static void
 say_state(struct courier *c)
 {
-	struct mirror_state state = {.up = c->up, .suspense = c->suspense};
+	struct mirror_state state = {
+	    .up = c->up, .asked = c->backoff_ms != 0, .suspense = c->suspense};
 
 	courier_put(c, MIRROR_STATE, 0, &state, sizeof(state));
 	c->told_up = c->up;
@@ -356,7 +357,10 @@ prices(struct courier *c, const struct mirror_record *r)
 		come_up(c);
 	if (c->up)
 		rc = store_prices(c, blob, r->type == MIRROR_PRICES_1);
-	if (rc == LEDGER_OK && load_changes(c))
+	if (rc == LEDGER_OK && !load_changes(c))
+		rc = LEDGER_DOWN;
+	priced.away = rc == LEDGER_DOWN;
+	if (rc == LEDGER_OK)
 		priced.version = blob->version;
 	else
 		snprintf(priced.error, sizeof(priced.error), "%s",

@@ -76,14 +76,15 @@ struct mirror_refused {
 };
 
 struct mirror_state {
-	uint32_t up; /* the shared store answers */
-	uint32_t pad;
+	uint32_t up;	   /* the shared store answers */
+	uint32_t asked;	   /* ... or it was asked and did not */
 	uint64_t suspense; /* rows in it that wait for people */
 };
 
 struct mirror_priced {
-	uint64_t version; /* 0: it was refused */
-	char error[128];
+	uint64_t version; /* 0: it is none, error says why */
+	char error[120];
+	uint64_t away; /* nobody has refused it: the store did not answer */
 };
 
 /* A record as it lies in a buffer. */

@@ -204,15 +204,30 @@ reload_shared(
 	return (rc);
 }
 
+static void
+reload_later(struct billing *b, uint32_t cookie, bool force)
+{
+	struct early_reload older = b->early_reload;
+
+	b->early_reload = (struct early_reload){true, force, cookie};
+	if (older.wanted)
+		control_reloaded(b, older.cookie, NULL);
+}
+
 int
 prices_reload(
     struct billing *b, uint32_t cookie, bool force, char *error, size_t cap)
 {
 	struct price_blob *blob;
+	bool starting = b->stage != STAGE_SERVING;
 
-	if (b->stage <= STAGE_PRICES || store_waits(b)) {
+	if (store_waits(b) || (starting && shared_is_away(b))) {
 		snprintf(error, cap, "the store is away");
 		return (-1);
+	}
+	if (starting) {
+		reload_later(b, cookie, force);
+		return (0);
 	}
 	if (b->shared != NULL)
 		return (reload_shared(b, cookie, force, error, cap));
@@ -224,4 +239,18 @@ prices_reload(
 	b->price_cookie = cookie;
 	prices_put_in_force(b, blob);
 	return (0);
+}
+
+void
+prices_started(struct billing *b)
+{
+	struct early_reload early = b->early_reload;
+	char error[512] = "";
+
+	b->early_reload = (struct early_reload){0};
+	if (!early.wanted || prices_reload(b, early.cookie, early.force, error,
+				 sizeof(error)) == 0)
+		return;
+	log_warnx("prices: %s", error);
+	control_reloaded(b, early.cookie, error);
 }

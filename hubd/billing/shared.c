@@ -142,6 +142,7 @@ shared_told(struct billing *b, const struct mirror_record *r)
 
 	if (r->type == MIRROR_STATE) {
 		mirror_get(r, &state);
+		b->shared->unanswered = state.up == 0 && state.asked != 0;
 		say_up(b, state.up != 0);
 		if (state.up != 0)
 			atomic_store(
@@ -348,4 +349,10 @@ shared_flushed(struct billing *b)
 	if (s->flush_until.ns == 0)
 		s->flush_until = monotime_add_ms(monotime_now(), FLUSH_MS);
 	return (monotime_reached(s->flush_until, monotime_now()));
+}
+
+bool
+shared_is_away(const struct billing *b)
+{
+	return (b->shared != NULL && b->shared->unanswered);
 }

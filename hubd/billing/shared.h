@@ -23,6 +23,7 @@ struct shared {
 	bool input_full; /* not read on until some of it is applied */
 	bool away;	 /* this hub's own file did not take the last of it */
 	bool up;	 /* the shared store answers */
+	bool unanswered; /* the courier asked it in vain */
 	bool known;	 /* it has been up before */
 	bool foreign;	 /* it is another one than rows wait for: said once */
 	unsigned silent; /* ticks since the courier's last word */

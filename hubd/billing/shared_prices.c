@@ -136,6 +136,10 @@ shared_priced(
 
 	if (token == 0 || token != s->prices_token)
 		return;
+	if (priced->away != 0) {
+		shared_prices_lost(b);
+		return;
+	}
 	if (priced->version == 0 && s->prices_first) {
 		log_errx("prices: %s; nothing has a price", priced->error);
 		s->prices_refused = true;

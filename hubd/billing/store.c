@@ -118,7 +118,8 @@ billing_advance(struct billing *b)
 		store_worked(b);
 		if (r == LEDGER_MISSING)
 			return;
-		b->stage++;
+		if (++b->stage == STAGE_SERVING)
+			prices_started(b);
 	}
 	intake_kick(b);
 }

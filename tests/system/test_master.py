@@ -386,7 +386,6 @@ def test_a_supervisor_is_told(tmp_path):
                 env={"NOTIFY_SOCKET": str(path)}).start()
         try:
             assert s.recv(4096) == b"READY=1"
-            h.await_store()
             h.ctl("reload")
             assert s.recv(4096).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
             assert s.recv(4096) == b"READY=1"

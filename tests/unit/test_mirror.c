@@ -226,6 +226,27 @@ START_TEST(users_are_served_when_the_first_load_is_whole)
 }
 END_TEST
 
+/* Nobody has refused the files: they are sent again. */
+START_TEST(a_store_that_goes_away_at_the_first_prices_is_asked_again)
+{
+	struct mirror_priced away = {.error = "away", .away = 1};
+	struct mirror_priced refused = {.error = "no"};
+
+	say_store(STORE);
+	say_clock(3);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(billing.stage, STAGE_PRICES);
+	billing.shared->prices_token = 5;
+	billing.shared->prices_first = true;
+	shared_priced(&billing, 5, &away);
+	ck_assert_uint_eq(billing.shared->prices_token, 0);
+	ck_assert_int_eq(billing.stage, STAGE_PRICES);
+	billing.shared->prices_token = 6;
+	shared_priced(&billing, 6, &refused);
+	ck_assert_int_eq(billing.stage, STAGE_SERVING);
+}
+END_TEST
+
 START_TEST(changes_are_in_force_when_they_are_consumed)
 {
 	first_load();
@@ -545,6 +566,8 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_add_test(
+	    tc, a_store_that_goes_away_at_the_first_prices_is_asked_again);
 	tcase_add_test(tc, users_are_served_when_the_first_load_is_whole);
 	tcase_add_test(tc, changes_are_in_force_when_they_are_consumed);
 	tcase_add_test(tc, an_older_store_is_believed_what_accounts_have);

@@ -301,6 +301,44 @@ START_TEST(bad_price_files_leave_the_version_in_force)
 }
 END_TEST
 
+/* The start's prices are from the files as they were before. */
+START_TEST(a_reload_while_the_hub_starts_follows_the_start)
+{
+	char error[200] = "";
+
+	billing.stage = STAGE_PRICES;
+	write_prices("{\"m\":{\"input_cost_per_token\":3e-06,"
+		     "\"output_cost_per_token\":2e-06}}");
+	ck_assert_int_eq(
+	    prices_reload(&billing, 7, false, error, sizeof(error)), 0);
+	ck_assert_int_eq(
+	    prices_reload(&billing, 8, false, error, sizeof(error)), 0);
+	ck_assert_uint_eq(reloaded, 7); /* overtaken */
+	ck_assert_uint_eq(pub_prices(fixture)->version, 1);
+	billing_advance(&billing);
+	ck_assert_int_eq(billing.stage, STAGE_SERVING);
+	ck_assert_uint_eq(reloaded, 8);
+	ck_assert_str_eq(reload_error, "");
+	ck_assert_uint_eq(pub_prices(fixture)->version, 2);
+}
+END_TEST
+
+START_TEST(an_early_reload_of_bad_files_is_answered)
+{
+	char error[200] = "";
+
+	billing.stage = STAGE_PRICES;
+	write_prices("{");
+	ck_assert_int_eq(
+	    prices_reload(&billing, 9, false, error, sizeof(error)), 0);
+	billing_advance(&billing);
+	ck_assert_int_eq(billing.stage, STAGE_SERVING);
+	ck_assert_uint_eq(reloaded, 9);
+	ck_assert_str_ne(reload_error, "");
+	ck_assert_uint_eq(pub_prices(fixture)->version, 1);
+}
+END_TEST
+
 START_TEST(checkpoints_follow_long_calls_and_go_with_the_booking)
 {
 	struct call_fixed f = call_fixed(), g = call_fixed();
@@ -670,6 +708,8 @@ main(void)
 	tcase_add_test(t, a_call_without_usage_costs_nothing);
 	tcase_add_test(t, the_version_that_was_pinned_is_billed);
 	tcase_add_test(t, bad_price_files_leave_the_version_in_force);
+	tcase_add_test(t, a_reload_while_the_hub_starts_follows_the_start);
+	tcase_add_test(t, an_early_reload_of_bad_files_is_answered);
 	tcase_add_test(
 	    t, checkpoints_follow_long_calls_and_go_with_the_booking);
 	tcase_add_test(t, a_checkpoint_without_its_call_is_billed_orphaned);
