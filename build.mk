@@ -162,16 +162,19 @@ LEDGER_SRCS = \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
 	hubd/ledger/sqlite_audit_months.c \
+	hubd/ledger/sqlite_backup.c \
 	hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_dump.c \
 	hubd/ledger/sqlite_list.c \
+	hubd/ledger/sqlite_log.c \
 	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
+	hubd/ledger/sqlite_open.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_seal.c \
+	hubd/ledger/sqlite_stmt.c \
 	hubd/ledger/sqlite_suspense.c \
-
 
 # what hubd's processes share
 HUB_SRCS = \

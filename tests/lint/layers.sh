@@ -67,7 +67,7 @@ confine()
 
 confine 'yajl/'		'common/json\.c'
 confine 'gmp\.h'	'hubd/price/amount\.c'
-confine 'sqlite3\.h'	'hubd/ledger/ledger_sqlite\.[ch]'
+confine 'sqlite3\.h'	'hubd/ledger/sqlite_handle\.h'
 confine 'libpq-fe\.h'	'hubd/ledger/pgconn\.c'
 confine 'nghttp2/'	'common/h2link_private\.h'
 confine 'confuse\.h'	'common/conf\.c'

@@ -12,7 +12,9 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
-	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_backup.c \
+	hubd/ledger/sqlite_check.c hubd/ledger/sqlite_log.c \
+	hubd/ledger/sqlite_open.c hubd/ledger/sqlite_stmt.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
