@@ -173,6 +173,8 @@ LEDGER_SRCS = \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_seal.c \
+	hubd/ledger/sqlite_seal_copy.c \
+	hubd/ledger/sqlite_seal_remove.c \
 	hubd/ledger/sqlite_stmt.c \
 	hubd/ledger/sqlite_suspense.c \
 

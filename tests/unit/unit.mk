@@ -17,6 +17,7 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/sqlite_open.c hubd/ledger/sqlite_stmt.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal_copy.c hubd/ledger/sqlite_seal_remove.c \
 	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
 	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
