@@ -229,6 +229,8 @@ WORKER_SRCS = \
 	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
 	hubd/worker/redis.c \
+	hubd/worker/redis_flight.c \
+	hubd/worker/redis_io.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \

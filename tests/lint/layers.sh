@@ -73,7 +73,7 @@ confine 'nghttp2/'	'common/h2link_private\.h'
 confine 'confuse\.h'	'common/conf\.c'
 confine 'openssl/ssl\.h'	'common/(conn_tls|tls_context)\.c|agentd/trust\.c'
 confine 'curl/'		'agentd/(tunnel|curl_loop)\.[ch]'
-confine 'hiredis/'	'hubd/worker/redis\.c'
+confine 'hiredis/'	'hubd/worker/redis_private\.h'
 confine 'event2?[/.]'	'common/(loop|conn[a-z_]*)\.[ch]'
 
 exit $bad
