@@ -220,6 +220,7 @@ WORKER_SRCS = \
 	hubd/worker/answer.c \
 	hubd/worker/attempt.c \
 	hubd/worker/client.c \
+	hubd/worker/client_head.c \
 	hubd/worker/finish.c \
 	hubd/worker/handshake.c \
 	hubd/worker/learn.c \

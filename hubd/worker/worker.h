@@ -1,9 +1,9 @@
 /*
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
- * order: worker.c, client.c, request.c, attempt.c, answer.c, finish.c; then
- * pipe.c, upstream.c, link.c, relay.c below them, access.c (access.h) and
- * redis.c (redis.h) beside.
+ * order: worker.c, client.c, client_head.c, request.c, attempt.c, answer.c,
+ * finish.c; then pipe.c, upstream.c, link.c, relay.c below them, access.c
+ * (access.h) and redis.c (redis.h) beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
