@@ -327,6 +327,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/azure_url.c \
 	agentd/base_url.c \
 	agentd/call.c \
+	agentd/call_answer.c \
 	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \

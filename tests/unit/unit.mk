@@ -218,7 +218,8 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 	$(PROVIDER_LINKS) common/conf.c \
 	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
 	common/conf_value.c
-UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
+UNIT_agent_call = agentd/answer_head.c agentd/call.c \
+	agentd/call_answer.c agentd/call_want.c \
 	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c hubd/billing/seal.c \
