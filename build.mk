@@ -221,6 +221,7 @@ WORKER_SRCS = \
 	hubd/worker/attempt.c \
 	hubd/worker/client.c \
 	hubd/worker/client_head.c \
+	hubd/worker/deliver.c \
 	hubd/worker/finish.c \
 	hubd/worker/handshake.c \
 	hubd/worker/learn.c \
