@@ -325,6 +325,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/answer_head.c \
 	agentd/aws_keys.c \
 	agentd/aws_metadata.c \
+	agentd/aws_url.c \
 	agentd/azure_url.c \
 	agentd/base_url.c \
 	agentd/call.c \
