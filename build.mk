@@ -17,6 +17,7 @@ COMMON_SRCS = \
 	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
+	common/h2link_send.c \
 	common/h2stream.c \
 	common/http1_body.c \
 	common/http1_field.c \

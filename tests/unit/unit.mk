@@ -44,7 +44,8 @@ UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common
 UNIT_tls = common/conn_tls.c common/tls_context.c common/crypto.c common/ids.c \
 	common/log.c common/alloc.c
 UNIT_crypto = common/crypto.c common/ids.c common/log.c common/alloc.c
-UNIT_h2link = common/h2link.c common/h2stream.c common/buf.c common/alloc.c common/log.c
+UNIT_h2link = common/h2link.c common/h2link_send.c common/h2stream.c \
+	common/buf.c common/alloc.c common/log.c
 UNIT_http1 = common/http1_field.c common/http1_head.c common/http1_body.c common/http1_write.c \
 	common/buf.c common/alloc.c common/log.c
 UNIT_http1_llhttp = $(UNIT_http1)
