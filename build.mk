@@ -26,6 +26,7 @@ COMMON_SRCS = \
 	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
+	common/jscan_chars.c \
 	common/json.c \
 	common/json_write.c \
 	common/log.c \
@@ -367,6 +368,7 @@ PROVSIM_SRCS = \
 	common/http1_head.c \
 	common/http1_write.c \
 	common/jscan.c \
+	common/jscan_chars.c \
 	common/json.c \
 	common/json_write.c \
 	common/log.c \

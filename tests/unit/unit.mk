@@ -22,7 +22,8 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
 	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
 	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
-	common/ids.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	common/ids.c common/json.c common/jscan.c \
+	common/jscan_chars.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
@@ -35,11 +36,14 @@ UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
-	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	shm/usage.c common/json.c common/jscan.c \
+	common/jscan_chars.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_buf = common/buf.c common/alloc.c common/log.c
-UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
-UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+UNIT_jscan = common/jscan.c \
+	common/jscan_chars.c common/buf.c common/alloc.c common/log.c
+UNIT_json = common/json.c common/jscan.c \
+	common/jscan_chars.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_tls = common/conn_tls.c common/tls_context.c common/crypto.c common/ids.c \
 	common/log.c common/alloc.c
@@ -71,7 +75,8 @@ API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
 	hubd/api/scrub_json.c \
 	hubd/api/target.c common/base64.c common/crc32.c common/eventstream.c \
 	common/http1_field.c common/http1_head.c common/http1_write.c \
-	common/multipart.c shm/usage.c common/jscan.c common/json.c \
+	common/multipart.c shm/usage.c common/jscan.c \
+	common/jscan_chars.c common/json.c \
 	common/json_write.c common/sse.c common/buf.c common/alloc.c common/log.c \
 	shm/object.c
 UNIT_meter = $(API_LINKS)
@@ -85,14 +90,17 @@ UNIT_objects = $(API_LINKS)
 UNIT_scrub = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
+	common/jscan_chars.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 UNIT_sigv4 = agentd/base_url.c agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 UNIT_skew = agentd/skew.c common/httpdate.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
@@ -104,7 +112,8 @@ UNIT_ctl = hubd/ctl/decimal.c hubd/ctl/parse.c hubd/ctl/rundir.c \
 	common/alloc.c common/log.c
 UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
 	hubd/ctl/price_lines.c hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
-	common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/json.c common/jscan.c \
+	common/jscan_chars.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c shm/object.c \
 	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
@@ -116,6 +125,7 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
 	shm/call.c shm/cells.c shm/counters.c shm/object.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
+	common/jscan_chars.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
 UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/limit/redis_url.c $(CONF_FOR_UNIT)
@@ -135,7 +145,7 @@ UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/rou
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
 	shm/usage.c common/crypto.c common/ids.c common/json.c \
-	common/jscan.c common/crc32.c common/buf.c
+	common/jscan.c common/jscan_chars.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
@@ -188,7 +198,8 @@ FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
@@ -200,13 +211,15 @@ PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c \
 	agentd/provider_google.c agentd/provider_openai.c agentd/sigv4.c \
 	agentd/skew.c agentd/token.c common/crypto.c common/httpdate.c \
 	common/ids.c common/json.c common/json_write.c common/jscan.c \
+	common/jscan_chars.c \
 	common/loop.c common/rsa.c common/buf.c common/alloc.c common/log.c
 UNIT_provider_anthropic = $(PROVIDER_LINKS)
 UNIT_provider_google = $(PROVIDER_LINKS)
 UNIT_google_key = $(PROVIDER_LINKS)
 UNIT_google_url = agentd/google_url.c $(UNIT_base_url)
 UNIT_aws_keys = agentd/aws_keys.c common/crypto.c common/ids.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 UNIT_provider_aws = $(PROVIDER_LINKS)
 UNIT_provider_azure = $(PROVIDER_LINKS)
@@ -234,6 +247,7 @@ UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
 UNIT_log = common/log.c
 UNIT_confine = hubd/confine.c common/alloc.c common/log.c
 UNIT_logline = common/logline.c common/json.c common/jscan.c \
+	common/jscan_chars.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_logfile = common/logfile.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
@@ -254,5 +268,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
 UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
