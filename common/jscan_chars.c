@@ -1,4 +1,5 @@
 /* Characters of JSON strings: UTF-8, escapes, surrogate pairs, cut anywhere. */
+#include "common/hex.h"
 #include "common/jscan_private.h"
 
 /* ---- UTF-8 --------------------------------------------------------------- */
@@ -147,18 +148,6 @@ code_done(struct jscan *s)
 	text_add_code(s, s->code);
 	s->state = ST_STRING;
 	return (true);
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (c - 'a' + 10);
-	if (c >= 'A' && c <= 'F')
-		return (c - 'A' + 10);
-	return (-1);
 }
 
 static const char *
