@@ -26,8 +26,9 @@ int price_load(const char *const *paths, size_t npaths,
     struct price_blob **blob, char *error, size_t cap);
 /* After changing version or time: computes the CRC anew. */
 void price_blob_seal(struct price_blob *);
-/* The same prices, whenever they came into force? */
-bool price_blob_same(const struct price_blob *, const struct price_blob *);
+/* The same prices keep their version: if b has those of latest, it becomes
+ * latest. latest may be NULL. */
+bool price_blob_keep(struct price_blob *b, const struct price_blob *latest);
 
 /*
  * What changed from one version to another, a call of fn for each entry that
