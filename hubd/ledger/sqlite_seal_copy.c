@@ -11,6 +11,7 @@
 #include "hubd/ledger/sqlite_seal_private.h"
 
 #define COPY_ROWS 100 /* of one step */
+#define NOT_GOOD  "see hubctl audit"
 
 #define CHARGED_COLUMNS ROW_COLUMNS ", charge"
 #define CHARGED_VALUES                                                     \
@@ -52,6 +53,42 @@ charged_read(struct seal *s, struct query *q, struct charged *c)
 	return (row_texts_make(&c->row, s->scratch, &c->texts));
 }
 
+/* Hands the rows of a walk to fn, as seal_each_copy() does; broken: what is
+ * said of one that is none. Ends the query. */
+static enum ledger_result
+each_row(struct ledger *l, struct seal *s, struct query *q, const char *broken,
+    seal_row_fn *fn, int *n)
+{
+	enum ledger_result rc = LEDGER_OK;
+	enum db_step step = DB_DONE;
+	struct charged c;
+
+	*n = 0;
+	while (rc == LEDGER_OK && (step = db_step(q)) == DB_ROW) {
+		if (!charged_read(s, q, &c))
+			rc = seal_refuse(s, c.texts.id, broken);
+		else
+			rc = fn(l, s, &c);
+		if (rc == LEDGER_OK)
+			move_on(s, &c);
+		++*n;
+	}
+	db_end(q);
+	return (rc == LEDGER_OK ? db_result(step) : rc);
+}
+
+enum ledger_result
+seal_each_copy(
+    struct ledger *l, struct seal *s, int most, seal_row_fn *fn, int *n)
+{
+	struct query q = walk(
+	    s->file, "SELECT " CHARGED_COLUMNS " FROM ledger " BEHIND, s, most);
+
+	return (each_row(l, s, &q, "its copy is broken", fn, n));
+}
+
+/* ---- COPY ---------------------------------------------------------------- */
+
 /* Is the charge what the row costs? The amount is in scratch. */
 static bool
 is_charged(struct seal *s, const struct charged *c)
@@ -62,14 +99,15 @@ is_charged(struct seal *s, const struct charged *c)
 	return (amount_cmp(s->charge, s->scratch) == 0);
 }
 
-/* ---- COPY ---------------------------------------------------------------- */
-
 static enum ledger_result
-copy_row(struct seal *s, struct charged *c)
+copy_row(struct ledger *l, struct seal *s, struct charged *c)
 {
 	struct query q = db_query(s->file,
 	    "INSERT INTO ledger (" CHARGED_COLUMNS ") VALUES " CHARGED_VALUES);
 
+	(void)l;
+	if (!is_charged(s, c))
+		return (seal_refuse(s, c->texts.id, NOT_GOOD));
 	row_bind(&q, &c->row, &c->texts);
 	db_bind_text(&q, c->charge);
 	return (db_run(&q) == DB_DONE ? LEDGER_OK : LEDGER_DOWN);
@@ -85,22 +123,8 @@ copy_rows(struct ledger *l, struct seal *s, int *n)
 	    "ledger.id AND c.account = ledger.account), '') "
 	    "FROM ledger " BEHIND,
 	    s, COPY_ROWS);
-	enum ledger_result rc = LEDGER_OK;
-	enum db_step step = DB_DONE;
-	struct charged c;
 
-	*n = 0;
-	while (rc == LEDGER_OK && (step = db_step(&q)) == DB_ROW) {
-		if (!charged_read(s, &q, &c) || !is_charged(s, &c))
-			rc = seal_refuse(s, c.texts.id, "see hubctl audit");
-		else
-			rc = copy_row(s, &c);
-		if (rc == LEDGER_OK)
-			move_on(s, &c);
-		++*n;
-	}
-	db_end(&q);
-	return (rc == LEDGER_OK ? db_result(step) : rc);
+	return (each_row(l, s, &q, NOT_GOOD, copy_row, n));
 }
 
 enum ledger_result
@@ -145,31 +169,6 @@ check_row(struct ledger *l, struct seal *s, struct charged *c)
 	if (step == DB_DONE)
 		return (seal_refuse(s, c->texts.id, "its copy differs"));
 	return (db_result(step));
-}
-
-/* Those behind where it is; *n is how many. */
-enum ledger_result
-seal_each_copy(
-    struct ledger *l, struct seal *s, int most, seal_row_fn *fn, int *n)
-{
-	struct query q = walk(
-	    s->file, "SELECT " CHARGED_COLUMNS " FROM ledger " BEHIND, s, most);
-	enum ledger_result rc = LEDGER_OK;
-	enum db_step step = DB_DONE;
-	struct charged c;
-
-	*n = 0;
-	while (rc == LEDGER_OK && (step = db_step(&q)) == DB_ROW) {
-		if (!charged_read(s, &q, &c))
-			rc = seal_refuse(s, c.texts.id, "its copy is broken");
-		else
-			rc = fn(l, s, &c);
-		if (rc == LEDGER_OK)
-			move_on(s, &c);
-		++*n;
-	}
-	db_end(&q);
-	return (rc == LEDGER_OK ? db_result(step) : rc);
 }
 
 enum ledger_result
