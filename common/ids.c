@@ -81,6 +81,17 @@ id_next(struct id_source *s)
 	return (id);
 }
 
+int64_t
+req_id_ms(req_id_t id)
+{
+	int64_t ms = 0;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		ms = ms << 8 | id.b[i];
+	return (ms);
+}
+
 void
 req_id_format(req_id_t id, char out[REQ_ID_TEXT])
 {
