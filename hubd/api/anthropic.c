@@ -91,14 +91,6 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "event: error\ndata: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\n\n");
-}
-
 /* ---- a provider's errors ------------------------------------------------- */
 
 static void
@@ -146,6 +138,7 @@ const struct dialect_ops dialect_anthropic = {
     .inspect = anthropic_inspect,
     .prepare = anthropic_prepare,
     .error_body = error_body,
-    .error_event = error_event,
+    .event_begin = "event: error\ndata: ",
+    .event_end = "\n\n",
     .error_scrub = error_scrub,
 };

@@ -112,10 +112,13 @@ api_error_event(struct buf *out, enum dialect d, enum meter_frame frame,
 {
 	const struct dialect_ops *ops = dialect_ops(d);
 
-	if (frame == FRAME_EVENTS && ops->error_event != NULL)
-		ops->error_event(out, e, request_id);
-	else if (joint != JOINT_NONE && ops->error_joined != NULL)
+	if (frame == FRAME_EVENTS && ops->event_begin != NULL) {
+		buf_addstr(out, ops->event_begin);
+		ops->error_body(out, e, NULL, request_id);
+		buf_addstr(out, ops->event_end);
+	} else if (joint != JOINT_NONE && ops->error_joined != NULL) {
 		ops->error_joined(out, joint, e, request_id);
+	}
 }
 
 bool

@@ -26,14 +26,6 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "data: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\n\n");
-}
-
 /* ---- a provider's errors ------------------------------------------------- */
 
 /* A category of what was filtered: {"filtered":true,"severity":"high"}. */
@@ -116,6 +108,7 @@ const struct dialect_ops dialect_azure = {
     .inspect_form = openai_inspect_form,
     .prepare = openai_prepare,
     .error_body = error_body,
-    .error_event = error_event,
+    .event_begin = "data: ",
+    .event_end = "\n\n",
     .error_scrub = error_scrub,
 };

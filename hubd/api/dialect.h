@@ -36,10 +36,9 @@ struct dialect_ops {
 	    const char *request_id);
 	/* Lines of the head of one of our errors; NULL: none. */
 	void (*error_fields)(struct buf *, enum api_error);
-	/* The event that tells of an error in mid-stream; NULL: there are no
-	 * streams of events. */
-	void (*error_event)(
-	    struct buf *, enum api_error, const char *request_id);
+	/* Around the body, an event that tells of an error in mid-stream;
+	 * NULL: there are no streams of events. */
+	const char *event_begin, *event_end;
 	/* The same in the dialect's other kind of streams; NULL: none. */
 	void (*error_joined)(struct buf *, enum meter_joint, enum api_error,
 	    const char *request_id);

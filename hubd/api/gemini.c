@@ -111,14 +111,6 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "data: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\r\n\r\n");
-}
-
 /* The last element of an array. */
 static void
 error_joined(struct buf *out, enum meter_joint joint, enum api_error e,
@@ -230,7 +222,8 @@ const struct dialect_ops dialect_gemini = {
     .inspect = gemini_inspect,
     .prepare = gemini_prepare,
     .error_body = error_body,
-    .error_event = error_event,
+    .event_begin = "data: ",
+    .event_end = "\r\n\r\n",
     .error_joined = error_joined,
     .error_scrub = error_scrub,
 };

@@ -51,15 +51,6 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-/* No [DONE] follows: clients must not take the answer for a whole one. */
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "data: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\n\n");
-}
-
 /* ---- a provider's errors ------------------------------------------------ */
 
 static void
@@ -113,6 +104,8 @@ const struct dialect_ops dialect_openai = {
     .inspect_form = openai_inspect_form,
     .prepare = openai_prepare,
     .error_body = error_body,
-    .error_event = error_event,
+    /* No [DONE] follows: clients must not take the answer for a whole one. */
+    .event_begin = "data: ",
+    .event_end = "\n\n",
     .error_scrub = error_scrub,
 };
