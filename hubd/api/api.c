@@ -121,6 +121,19 @@ api_error_event(struct buf *out, enum dialect d, enum meter_frame frame,
 	}
 }
 
+static bool
+scrub_error(struct buf *out, enum dialect d, struct span provider_body)
+{
+	struct json *doc = scrub_parse(provider_body);
+	struct jout o;
+	bool good;
+
+	jout_init(&o, out);
+	good = dialect_ops(d)->put_error(&o, doc);
+	json_free(doc);
+	return (good);
+}
+
 bool
 api_error_scrub(
     struct buf *out, enum dialect d, int status, struct span provider_body)
@@ -131,7 +144,7 @@ api_error_scrub(
 	case 413:
 	case 422:
 	case 429:
-		return (dialect_ops(d)->error_scrub(out, provider_body));
+		return (scrub_error(out, d, provider_body));
 	default:
 		return (false);
 	}

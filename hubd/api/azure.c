@@ -63,11 +63,14 @@ put_inner(struct jout *o, const struct json *inner)
 	jout_end_object(o);
 }
 
-static void
-put_error(struct jout *o, const struct json *error)
+static bool
+put_error(struct jout *o, const struct json *doc)
 {
+	const struct json *error = json_get(doc, "error");
 	const struct json *inner = json_get(error, "innererror");
 
+	if (json_get_str(error, "message") == NULL)
+		return (false);
 	jout_begin_object(o);
 	jout_key(o, "error");
 	jout_begin_object(o);
@@ -79,21 +82,7 @@ put_error(struct jout *o, const struct json *error)
 		put_inner(o, inner);
 	jout_end_object(o);
 	jout_end_object(o);
-}
-
-static bool
-error_scrub(struct buf *out, struct span body)
-{
-	struct json *doc = scrub_parse(body);
-	const struct json *error = json_get(doc, "error");
-	bool good = json_get_str(error, "message") != NULL;
-	struct jout o;
-
-	jout_init(&o, out);
-	if (good)
-		put_error(&o, error);
-	json_free(doc);
-	return (good);
+	return (true);
 }
 
 const struct dialect_ops dialect_azure = {
@@ -110,5 +99,5 @@ const struct dialect_ops dialect_azure = {
     .error_body = error_body,
     .event_begin = "data: ",
     .event_end = "\n\n",
-    .error_scrub = error_scrub,
+    .put_error = put_error,
 };

@@ -53,9 +53,14 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 
 /* ---- a provider's errors ------------------------------------------------ */
 
-static void
-put_error(struct jout *o, const struct json *error)
+/* Gemini's OpenAI endpoint wraps it in an array. */
+static bool
+put_error(struct jout *o, const struct json *doc)
 {
+	const struct json *error = scrub_error_of(doc);
+
+	if (error == NULL)
+		return (false);
 	jout_begin_object(o);
 	jout_key(o, "error");
 	jout_begin_object(o);
@@ -65,26 +70,7 @@ put_error(struct jout *o, const struct json *error)
 	scrub_word(o, error, "code");
 	jout_end_object(o);
 	jout_end_object(o);
-}
-
-static bool
-error_scrub(struct buf *out, struct span body)
-{
-	struct json *doc = scrub_parse(body);
-	const struct json *error = doc;
-	struct jout o;
-	bool good;
-
-	/* Gemini's OpenAI endpoint wraps it in an array. */
-	if (error != NULL && error->type == JSON_ARRAY)
-		error = error->first;
-	error = json_get(error, "error");
-	good = json_get_str(error, "message") != NULL;
-	jout_init(&o, out);
-	if (good)
-		put_error(&o, error);
-	json_free(doc);
-	return (good);
+	return (true);
 }
 
 const char *const openai_forwards[] = {"openai-beta", NULL};
@@ -107,5 +93,5 @@ const struct dialect_ops dialect_openai = {
     /* No [DONE] follows: clients must not take the answer for a whole one. */
     .event_begin = "data: ",
     .event_end = "\n\n",
-    .error_scrub = error_scrub,
+    .put_error = put_error,
 };
