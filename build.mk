@@ -105,6 +105,7 @@ API_SRCS = \
 ROUTE_SRCS = \
 	hubd/route/cooldown.c \
 	hubd/route/explain.c \
+	hubd/route/match.c \
 	hubd/route/pick.c \
 	hubd/route/plan.c \
 	hubd/route/route.c \
@@ -316,7 +317,8 @@ HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROU
 	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \
 	$(MASTER_SRCS) $(WORKER_SRCS) $(BILLING_SRCS) $(ADMIN_SRCS)
 
-HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
+HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(AUTH_SRCS) $(PRICE_SRCS) $(CTL_SRCS) \
+	hubd/route/match.c
 
 AGENTD_SRCS = $(COMMON_SRCS) \
 	common/rsa.c \

@@ -118,7 +118,8 @@ UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
 UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c shm/object.c \
 	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
 	common/crc32.c common/json_write.c common/buf.c
-UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
+UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/auth/auth.c \
+	hubd/ctl/show.c hubd/route/match.c common/crypto.c \
 	hubd/ctl/show_agents.c hubd/ctl/show_limits.c hubd/ctl/show_models.c \
 	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
@@ -139,7 +140,7 @@ UNIT_limit_redis = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
 	shm/bucket.c shm/cells.c shm/counters.c shm/pubtab.c \
 	common/crypto.c common/failpoint.c common/ids.c common/buf.c
 UNIT_redis_url = hubd/limit/redis_url.c common/alloc.c common/log.c
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
+UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/match.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
@@ -170,7 +171,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	shm/counters.c shm/layout.c shm/object.c shm/objtab.c shm/older.c \
 	shm/pricetab.c shm/process.c \
 	shm/pubtab.c shm/registry.c shm/shm.c shm/usage.c hubd/auth/auth.c \
-	hubd/route/explain.c hubd/route/plan.c hubd/route/route.c \
+	hubd/route/explain.c hubd/route/match.c hubd/route/plan.c hubd/route/route.c \
 	common/alloc.c common/buf.c \
 	common/crc32.c common/crypto.c common/failpoint.c common/ids.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
