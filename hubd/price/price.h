@@ -90,6 +90,10 @@ bool price_cost(const struct price_entry *, const struct usage *,
  */
 bool price_rate_of(const struct price_entry *, enum usage_kind,
     enum service_tier, uint64_t prompt, struct unit_price *);
+/* As text, for shows: that of the default tier for the shortest prompts. The
+ * entry may be NULL. false if there is none. */
+bool price_rate_text(
+    const struct price_entry *, enum usage_kind, char out[AMOUNT_TEXT_MAX]);
 /* Bit i: the entry has a price for kind i itself, not by a parent's. */
 uint32_t price_kinds(const struct price_entry *);
 /*
