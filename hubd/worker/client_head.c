@@ -100,14 +100,55 @@ answer_local(struct client *c, const struct identity *who,
 		local_models(c->w, c, who, t, id);
 }
 
+static void
+begin_request(struct client *c, const struct http1_head *h,
+    const struct api_target *t, const struct identity *who,
+    const struct api_list *list, req_id_t id)
+{
+	struct request *r = request_new(c, t, who, id, c->access);
+
+	c->request = r;
+	c->access = NULL;
+	r->list = *list;
+	if (!request_take_fields(r, h)) {
+		client_refuse(c, t->dialect, API_ERR_headers_too_large, NULL,
+		    r->id_text, true);
+		return;
+	}
+	note_type(r, h);
+	begin_body(c, h);
+}
+
+/* What is asked of the API. */
+static void
+ask_api(
+    struct client *c, const struct http1_head *h, req_id_t id, const char *text)
+{
+	bool has_body = h->chunked || h->length > 0;
+	struct api_list list = {.limit = 0};
+	struct api_target target;
+	struct identity who;
+	enum api_error error;
+
+	api_target(h, c->w->conf->objects, &target);
+	error = head_check(c, h, &target, &who);
+	if (error != API_OK)
+		client_refuse(c, target.dialect, error,
+		    error == target.error ? target.why : NULL, text, has_body);
+	else if (target.endpoint->use != USE_NONE &&
+		 !api_list_query(h->query, &list))
+		client_refuse(c, target.dialect, API_ERR_invalid_request,
+		    "The query has a wrong value.", text, has_body);
+	else if (target.endpoint->local)
+		answer_local(c, &who, &target, &list, text);
+	else
+		begin_request(c, h, &target, &who, &list, id);
+}
+
 void
 client_head(struct client *c, const struct http1_head *h)
 {
 	struct worker *w = c->w;
-	struct api_target target;
-	struct api_list list = {.limit = 0};
-	struct identity who;
-	enum api_error error;
 	req_id_t id = id_next(w->ids);
 	char text[REQ_ID_TEXT];
 
@@ -120,41 +161,10 @@ client_head(struct client *c, const struct http1_head *h)
 	(void)FAILPOINT("worker.head_read");
 	if (local_health(w, c, h, text))
 		return;
-	if (w->draining) {
+	if (w->draining)
 		client_refuse_head(c, API_ERR_overloaded, 1000);
-		return;
-	}
-	if (span_eq(h->path, SPAN(LINK_PATH))) {
+	else if (span_eq(h->path, SPAN(LINK_PATH)))
 		link_accept(w, c, h, text);
-		return;
-	}
-	api_target(h, w->conf->objects, &target);
-	error = head_check(c, h, &target, &who);
-	if (error != API_OK) {
-		client_refuse(c, target.dialect, error,
-		    error == target.error ? target.why : NULL, text,
-		    h->chunked || h->length > 0);
-		return;
-	}
-	if (target.endpoint->use != USE_NONE &&
-	    !api_list_query(h->query, &list)) {
-		client_refuse(c, target.dialect, API_ERR_invalid_request,
-		    "The query has a wrong value.", text,
-		    h->chunked || h->length > 0);
-		return;
-	}
-	if (target.endpoint->local) {
-		answer_local(c, &who, &target, &list, text);
-		return;
-	}
-	c->request = request_new(c, &target, &who, id, c->access);
-	c->request->list = list;
-	c->access = NULL;
-	if (!request_take_fields(c->request, h)) {
-		client_refuse(c, target.dialect, API_ERR_headers_too_large,
-		    NULL, text, true);
-		return;
-	}
-	note_type(c->request, h);
-	begin_body(c, h);
+	else
+		ask_api(c, h, id, text);
 }
