@@ -119,11 +119,11 @@ set_key(struct ledger_key *k, const struct json *args, struct reply *r)
 }
 
 static bool
-put_key(struct billing *b, struct reply *r, struct ledger_key *k, bool cut)
+put_key(struct billing *b, struct reply *r, struct ledger_key *k)
 {
 	if (reply_store(r, b->ops->key_put(b->store, k), "key", k->id))
 		return (false);
-	if (publish_key(b, k, cut))
+	if (publish_key(b, k))
 		return (true);
 	reply_refuse(r,
 	    "key %s is stored but has no room in memory: raise "
@@ -219,7 +219,7 @@ cmd_key_add(struct billing *b, const struct json *args, struct reply *r)
 	}
 	make_id(&k);
 	make_secret(&k, text);
-	if (put_key(b, r, &k, false))
+	if (put_key(b, r, &k))
 		show_secret(r, &k, text);
 }
 
@@ -229,7 +229,7 @@ cmd_key_set(struct billing *b, const struct json *args, struct reply *r)
 	struct ledger_key k;
 
 	if (get_good_key(b, r, json_get_str(args, "id"), &k) &&
-	    set_key(&k, args, r) && put_key(b, r, &k, false))
+	    set_key(&k, args, r) && put_key(b, r, &k))
 		show_one(b, r, &k);
 }
 
@@ -253,7 +253,7 @@ cmd_key_rotate(struct billing *b, const struct json *args, struct reply *r)
 		k.old_until_ms = walltime_ms() + grace;
 	}
 	make_secret(&k, text);
-	if (put_key(b, r, &k, false))
+	if (put_key(b, r, &k))
 		show_secret(r, &k, text);
 }
 
@@ -264,8 +264,11 @@ cmd_key_revoke(struct billing *b, const struct json *args, struct reply *r)
 
 	if (!get_key(b, r, json_get_str(args, "id"), &k))
 		return;
-	k.revoked = true;
-	if (put_key(b, r, &k, json_get_bool(args, "cut", false)))
+	if (json_get_bool(args, "cut", false))
+		k.revoked = 2;
+	else if (k.revoked == 0)
+		k.revoked = 1;
+	if (put_key(b, r, &k))
 		show_one(b, r, &k);
 }
 

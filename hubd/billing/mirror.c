@@ -73,12 +73,10 @@ key_ok(const char *p, size_t n)
 {
 	struct ledger_key k;
 
-	if (!BOOL_OK(p, ledger_key, revoked))
-		return (false);
 	memcpy(&k, p, sizeof(k));
-	return (k.number != 0 && k.account != 0 && k.id[0] != '\0' &&
-		TEXT_OK(k.id) && TEXT_OK(k.name) && TEXT_OK(k.models) &&
-		k.tpm <= INT64_MAX);
+	return (k.number != 0 && k.account != 0 && k.revoked <= 2 &&
+		k.id[0] != '\0' && TEXT_OK(k.id) && TEXT_OK(k.name) &&
+		TEXT_OK(k.models) && k.tpm <= INT64_MAX);
 }
 
 static bool
@@ -212,7 +210,6 @@ static const struct kind {
     [MIRROR_PRICES] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_PRICES_1] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_SYNCED] = {sizeof(uint32_t), false, NULL},
-    [MIRROR_CUT] = {sizeof(uint32_t), false, NULL},
     /* nothing is behind the head of the others */
 };
 
@@ -282,13 +279,13 @@ mirror_get_taken(const struct mirror_record *r, struct mirror_taken *t)
 /* ---- in an errand -------------------------------------------------------- */
 
 static int
-write_record(int fd, enum mirror_type type, const void *p, size_t n)
+write_sync(int fd)
 {
 	struct buf out = {0};
 	ssize_t done;
 	int rc = 0;
 
-	mirror_put(&out, type, 1, p, n);
+	mirror_put(&out, MIRROR_SYNC, 1, NULL, 0);
 	while (rc == 0 && buf_len(&out) > 0) {
 		done = write(fd, buf_ptr(&out), buf_len(&out));
 		if (done > 0)
@@ -345,13 +342,7 @@ mirror_sync(int fd, int timeout_ms)
 {
 	monotime_t deadline = monotime_add_ms(monotime_now(), timeout_ms);
 
-	if (write_record(fd, MIRROR_SYNC, NULL, 0) == -1)
+	if (write_sync(fd) == -1)
 		return (-1);
 	return (read_answer(fd, deadline));
-}
-
-int
-mirror_cut(int fd, uint32_t key)
-{
-	return (write_record(fd, MIRROR_CUT, &key, sizeof(key)));
 }

@@ -48,8 +48,6 @@ enum mirror_type {
 	MIRROR_SYNC, /* fetch what has changed; wants SYNCED */
 	/* the other way round */
 	MIRROR_SYNCED, /* uint32_t: 1 it is in force here, 0 it is not */
-	/* errand to billing */
-	MIRROR_CUT, /* uint32_t: the key of that number is to be cut */
 	MIRROR_TYPES
 };
 
@@ -124,8 +122,5 @@ void mirror_get_taken(const struct mirror_record *, struct mirror_taken *);
  * within timeout_ms. socket is blocking.
  */
 int mirror_sync(int socket, int timeout_ms);
-/* Running requests of that key are to be cut, now that it is revoked (after
- * mirror_sync()). */
-int mirror_cut(int socket, uint32_t key_number);
 
 #endif

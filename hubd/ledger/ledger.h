@@ -58,7 +58,7 @@ struct ledger_key {
 	uint64_t tpm;
 	int64_t expires_ms; /* 0: never */
 	int64_t created_ms;
-	bool revoked;
+	uint8_t revoked;  /* as in struct pub_key: 2 also cuts its requests */
 	char models[192]; /* "a,b*" or "" for all */
 };
 

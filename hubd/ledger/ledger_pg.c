@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "hubd/ledger/pg_private.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define FETCH_ROWS     "500"
 /* Of the lock under which the schema is made: "hubd". */
 #define SCHEMA_LOCK "1752523364"
@@ -18,6 +18,7 @@
 /* Each brings the store from the version that is its place to the next. */
 static const char *const schemas[SCHEMA_VERSION] = {
     ledger_postgresql_schema,
+    ledger_postgresql_schema_2,
 };
 
 /* ---- schema -------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 #define KEY_COLUMNS                                                     \
 	"SELECT number, id, account, name, hash, old_hash, "            \
 	"old_until_ms, rpm, tpm, concurrency, expires_ms, created_ms, " \
-	"revoked, models FROM access_key "
+	"revoked, models, cut FROM access_key "
 #define AGENT_COLUMNS                                                \
 	"SELECT id, name, token_hash, models, providers, replicas, " \
 	"revoked, draining FROM agent "
@@ -39,8 +39,9 @@ add_key(struct pg_args *args, const struct ledger_key *k)
 	pg_add_int(args, k->concurrency);
 	pg_add_int(args, k->expires_ms);
 	pg_add_int(args, k->created_ms);
-	pg_add_bool(args, k->revoked);
+	pg_add_bool(args, k->revoked != 0);
 	pg_add_text(args, k->models);
+	pg_add_bool(args, k->revoked == 2);
 }
 
 /* Runs a statement that returns a number; 0: no row. */
@@ -70,16 +71,16 @@ pg_key_put(struct ledger *l, struct ledger_key *k)
 	    "UPDATE access_key SET account = $2, name = $3, hash = $4, "
 	    "old_hash = $5, old_until_ms = $6, rpm = $7, tpm = $8, "
 	    "concurrency = $9, expires_ms = $10, created_ms = $11, "
-	    "revoked = revoked OR $12, models = $13 WHERE id = $1 RETURNING "
-	    "number",
+	    "revoked = revoked OR $12, models = $13, cut = cut OR $14 "
+	    "WHERE id = $1 RETURNING number",
 	    &args, &k->number);
 	if (rc != LEDGER_OK || k->number != 0)
 		return (rc);
 	return (number_of(l,
 	    "INSERT INTO access_key (id, account, name, hash, old_hash, "
 	    "old_until_ms, rpm, tpm, concurrency, expires_ms, created_ms, "
-	    "revoked, models) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-	    "$10, $11, $12, $13) RETURNING number",
+	    "revoked, models, cut) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
+	    "$9, $10, $11, $12, $13, $14) RETURNING number",
 	    &args, &k->number));
 }
 
@@ -101,6 +102,8 @@ read_key(const struct pg_rows *rows, size_t row, struct ledger_key *k)
 	k->created_ms = pg_int(rows, row, 11);
 	k->revoked = pg_bool(rows, row, 12);
 	pg_copy(rows, row, 13, k->models, sizeof(k->models));
+	if (pg_bool(rows, row, 14))
+		k->revoked = 2;
 }
 
 struct key_sink {

@@ -19,8 +19,9 @@
 /* For a sum over years of rows. */
 #define PG_LONG_PATIENCE_MS (600 * 1000)
 
-/* The text of etc/ledger_postgresql.sql. */
+/* The texts of etc/ledger_postgresql.sql and ledger_postgresql_2.sql. */
 extern const char ledger_postgresql_schema[];
+extern const char ledger_postgresql_schema_2[];
 
 struct ledger {
 	struct pgconn *conn;

@@ -311,6 +311,8 @@ sqlite_key_put(struct ledger *l, struct ledger_key *k)
 static void
 key_read(struct query *q, struct ledger_key *k)
 {
+	int64_t revoked;
+
 	memset(k, 0, sizeof(*k));
 	k->number = (uint32_t)db_int(q);
 	db_text(q, k->id, sizeof(k->id));
@@ -324,7 +326,8 @@ key_read(struct query *q, struct ledger_key *k)
 	k->concurrency = (uint32_t)db_int(q);
 	k->expires_ms = db_int(q);
 	k->created_ms = db_int(q);
-	k->revoked = db_int(q) != 0;
+	revoked = db_int(q);
+	k->revoked = (uint8_t)((revoked != 0) + (revoked == 2));
 	db_text(q, k->models, sizeof(k->models));
 }
 

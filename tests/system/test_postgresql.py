@@ -17,6 +17,8 @@ import priced
 import procs
 import stores
 from procs import await_
+from test_admin_now import Stream
+from test_limits import open_stream
 
 MODEL = "sim-chat"
 PRICE = "0.00095"      # of one answer of it
@@ -160,6 +162,39 @@ def test_d16n_changes_are_in_force_at_all_hubs(shared, show):
     assert site.chat(made[1]["key"], hub=b)[0] == 403
     until("disabling",
           lambda: site.chat(made[1]["key"], hub=a)[0] == 403)
+
+
+def test_a_cut_is_one_at_all_hubs(shared, show):
+    site = shared(hubs=2)
+    a, b = site.hubs
+    key, key_id = a.key(site.account())
+    b.await_key(key)
+    streams = []
+    for hub in (a, b, b):
+        opened, error = open_stream(site, key, hub=hub)
+        assert error is None, error
+        streams.append(Stream(opened))
+    a.ctl("key", "revoke", key_id)
+    until("revocation", lambda: not known(b, key))
+    assert [len(h.ctl("show", "calls")["calls"]) for h in (a, b)] == [1, 2]
+    a.ctl("key", "revoke", key_id, "cut")
+    began = time.monotonic()
+    took = [s.until_cut() - began for s in streams]
+    for s in streams:
+        s.s.close()
+    show(f"cut at the other hub {1e3 * max(took):.0f} ms after its command")
+    assert max(took) < SOON
+    # told again, and at a hub that starts anew: nothing is left to be done
+    b.ctl("key", "revoke", key_id, "cut")
+    b.stop_here(signal.SIGTERM)
+    b.launch()
+    b.await_ready()
+    assert not known(b, key)
+    for hub in site.hubs:
+        hub.quiet()
+        flowed(hub)
+    assert site.store.sql("SELECT outcome, status FROM ledger") == [
+        ["cancelled", "200"]] * 3
 
 
 def test_d16n_prices_reloaded_at_one_hub_are_in_force_at_all(shared):

@@ -318,7 +318,7 @@ START_TEST(keys_are_put_and_replaced_by_their_id)
 	memset(k.old_hash, 7, sizeof(k.hash));
 	memset(k.hash, 8, sizeof(k.hash));
 	k.old_until_ms = 99;
-	k.revoked = true;
+	k.revoked = 2;
 	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
 	ck_assert_uint_eq(k.number, 1);
 	reopen();

@@ -415,15 +415,19 @@ START_TEST(what_is_revoked_stays_so)
 
 	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
 	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	k.revoked = a.revoked = true;
+	k.revoked = 2;
+	a.revoked = true;
 	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
 	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	k.revoked = a.revoked = false;
+	k.revoked = 1;
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	k.revoked = 0;
 	k.rpm = 7;
+	a.revoked = false;
 	a.draining = true;
 	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
 	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	expect_value("SELECT revoked AND rpm = 7 FROM access_key", "t");
+	expect_value("SELECT revoked AND cut AND rpm = 7 FROM access_key", "t");
 	expect_value("SELECT revoked AND draining FROM agent", "t");
 	a.token_hash[0] = 1;
 	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
