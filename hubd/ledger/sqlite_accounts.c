@@ -332,6 +332,21 @@ key_read(struct query *q, struct ledger_key *k)
 }
 
 enum ledger_result
+sqlite_key_get(struct ledger *l, const char *id, struct ledger_key *k)
+{
+	struct query q =
+	    db_query(l, "SELECT " KEY_COLUMNS " FROM access_key WHERE id = ?");
+	enum db_step step;
+
+	db_bind_text(&q, id);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		key_read(&q, k);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
+}
+
+enum ledger_result
 sqlite_each_key(
     struct ledger *l, void (*fn)(void *, const struct ledger_key *), void *arg)
 {
@@ -403,6 +418,21 @@ agent_read(struct query *q, struct ledger_agent *a)
 	a->replicas = (uint32_t)db_int(q);
 	a->revoked = db_int(q) != 0;
 	a->draining = db_int(q) != 0;
+}
+
+enum ledger_result
+sqlite_agent_get(struct ledger *l, const char *name, struct ledger_agent *a)
+{
+	struct query q =
+	    db_query(l, "SELECT " AGENT_COLUMNS " FROM agent WHERE name = ?");
+	enum db_step step;
+
+	db_bind_text(&q, name);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		agent_read(&q, a);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
 }
 
 enum ledger_result
