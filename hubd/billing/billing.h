@@ -278,7 +278,7 @@ const struct ledger_ops *billing_store(const struct hub_conf *);
 /* Puts old months away, from now on. */
 void seal_start(struct billing *);
 void seal_stop(struct billing *);
-/* `ledger_keep` may have changed, or the store come: looks now. */
+/* `ledger_keep` may have changed: looks now. */
 void seal_look(struct billing *);
 
 /* ---- control.c ----------------------------------------------------------- */

@@ -178,12 +178,12 @@ store_ok(const char *p, size_t n)
 }
 
 static bool
-clock_ok(const char *p, size_t n)
+not_negative(const char *p, size_t n)
 {
-	int64_t clock;
+	int64_t v;
 
-	memcpy(&clock, p, sizeof(clock));
-	return (clock >= 0);
+	memcpy(&v, p, sizeof(v));
+	return (v >= 0);
 }
 
 /* size: exactly, or at most. ok: NULL if any content is. */
@@ -199,7 +199,7 @@ static const struct kind {
     [MIRROR_PRICE] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_OBJECT] = {sizeof(struct ledger_object), false, object_ok},
     [MIRROR_GONE] = {sizeof(struct ledger_object), false, object_ok},
-    [MIRROR_CLOCK] = {sizeof(int64_t), false, clock_ok},
+    [MIRROR_CLOCK] = {sizeof(int64_t), false, not_negative},
     [MIRROR_BALANCES_OF] = {MIRROR_BALANCES * sizeof(struct pg_balance), true,
 	balances_ok},
     [MIRROR_TAKEN] = {sizeof(struct mirror_taken), true, taken_ok},
@@ -207,6 +207,7 @@ static const struct kind {
     [MIRROR_SUSPENDED] = {sizeof(int64_t), false, NULL},
     [MIRROR_STATE] = {sizeof(struct mirror_state), false, NULL},
     [MIRROR_PRICED] = {sizeof(struct mirror_priced), false, priced_ok},
+    [MIRROR_KEEP] = {sizeof(int64_t), false, not_negative},
     [MIRROR_PRICES] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_PRICES_1] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_SYNCED] = {sizeof(uint32_t), false, NULL},

@@ -42,6 +42,7 @@ enum mirror_type {
 	/* billing to courier */
 	MIRROR_NUDGE,	 /* rows wait */
 	MIRROR_APPLIED,	 /* to TAKEN, REFUSED, SUSPENDED, with their token */
+	MIRROR_KEEP,	 /* int64_t: `ledger_keep` is that from now on */
 	MIRROR_PRICES,	 /* struct price_blob: make it a version */
 	MIRROR_PRICES_1, /* the same, unless there is one already */
 	/* errand to billing, billing to courier */

@@ -507,6 +507,7 @@ START_TEST(what_is_no_record_is_found_out)
 	expect_broken((enum mirror_type)0, NULL, 0);
 	expect_broken(MIRROR_TYPES, NULL, 0);
 	expect_broken(MIRROR_NUDGE, "x", 1);
+	expect_broken(MIRROR_KEEP, &(int64_t){-1}, sizeof(int64_t));
 	expect_broken(MIRROR_PRICE, "x", 1);
 	a.seq = -1;
 	expect_broken(MIRROR_ACCOUNT, &a, sizeof(a));
