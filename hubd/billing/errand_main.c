@@ -81,29 +81,24 @@ read_request(int fd, struct buf *line)
 /* ---- what it changes ----------------------------------------------------- */
 
 /* Where changes are published, in all hubs, they are published here, too. */
-static struct {
-	bool changed;
-	uint32_t cut; /* number of a key; 0: none */
-} fresh;
+static bool changed;
 
 static bool
 note_change_of_account(struct billing *b, const struct ledger_account *a)
 {
-	return (fresh.changed = true);
+	return (changed = true);
 }
 
 static bool
-note_change_of_key(struct billing *b, const struct ledger_key *k, bool cut)
+note_change_of_key(struct billing *b, const struct ledger_key *k)
 {
-	if (cut)
-		fresh.cut = k->number;
-	return (fresh.changed = true);
+	return (changed = true);
 }
 
 static bool
 note_change_of_agent(struct billing *b, const struct ledger_agent *a)
 {
-	return (fresh.changed = true);
+	return (changed = true);
 }
 
 static const struct publish_sink shared_sink = {
@@ -113,12 +108,8 @@ static const struct publish_sink shared_sink = {
 static void
 bring_into_force(const struct billing *b)
 {
-	if (!fresh.changed)
-		return;
-	if (mirror_sync(b->self->socket, SYNC_MS) == -1)
+	if (changed && mirror_sync(b->self->socket, SYNC_MS) == -1)
 		log_warnx("a change is stored, but not in force here yet");
-	if (fresh.cut != 0)
-		(void)mirror_cut(b->self->socket, fresh.cut);
 }
 
 /* ---- what it knows ------------------------------------------------------- */
