@@ -249,6 +249,19 @@ START_TEST(limits_tell_what_is_left)
 }
 END_TEST
 
+/* Neither has a cell that counts them: only concurrency has. */
+START_TEST(limits_tell_calls_of_accounts_and_of_keys_with_rates_alone)
+{
+	struct json *s;
+
+	hub();
+	s = document(show_limits);
+	ck_assert_int_eq(json_get_int(nth(s, "keys", 0), "calls", -1), 1);
+	ck_assert_int_eq(json_get_int(nth(s, "accounts", 0), "calls", -1), 1);
+	json_free(s);
+}
+END_TEST
+
 /* Whatever billing does: nobody but the rows themselves is asked. */
 START_TEST(finished_calls_are_pending_until_they_are_booked)
 {
@@ -332,6 +345,8 @@ add(TCase *tc)
 	tcase_add_test(tc, calls_are_shown_while_they_live);
 	tcase_add_test(tc, models_are_priced_and_served);
 	tcase_add_test(tc, limits_tell_what_is_left);
+	tcase_add_test(
+	    tc, limits_tell_calls_of_accounts_and_of_keys_with_rates_alone);
 	tcase_add_test(tc, finished_calls_are_pending_until_they_are_booked);
 	tcase_add_test(tc, workers_show_the_dead_until_they_are_settled);
 	tcase_add_test(
