@@ -39,6 +39,9 @@ void pg_add_bool(struct pg_args *, bool);
 /* n below 2^31 */
 void pg_add_bytes(struct pg_args *, const void *, size_t n);
 
+/* Is it a URL that libpq takes? It does not say what is wrong with one, for
+ * that would quote from it. */
+bool pgconn_url_ok(const char *url);
 /*
  * url: postgresql://user:password@host:port/db?sslmode=..., as libpq takes
  * it. NULL and error if it is none; neither error nor any log line ever
@@ -82,6 +85,12 @@ bool pgconn_may_retry(const struct pgconn *);
 /* Its SQLSTATE, "" if the server had none to say, and its text, one line. */
 const char *pgconn_sqlstate(const struct pgconn *);
 const char *pgconn_error(const struct pgconn *);
+
+/*
+ * Warns in the log that the store cannot be used. A store that stays away
+ * fails each attempt alike: the same text is logged once a minute.
+ */
+void pgconn_complain(const char *text);
 
 /* Takes in what has arrived and calls fn with each notification's payload.
  * DOWN: the connection is lost. Does not wait. */
