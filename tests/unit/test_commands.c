@@ -223,6 +223,29 @@ START_TEST(a_key_is_shown_once_and_published_with_its_limits)
 }
 END_TEST
 
+/* None of them is what says "all": that is to leave them out, or *. */
+START_TEST(lists_with_empty_names_are_refused)
+{
+	static const char *const lists[] = {"", ",", "a,", ",a", "a,,b", "a b"};
+	char request[128];
+	size_t i;
+
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		snprintf(request, sizeof(request),
+		    "{\"cmd\":\"key add\",\"args\":{\"account\":\"acme\","
+		    "\"models\":\"%s\"}}",
+		    lists[i]);
+		refused(request, "models: names");
+		snprintf(request, sizeof(request),
+		    "{\"cmd\":\"agent add\",\"args\":{\"name\":\"x\","
+		    "\"providers\":\"%s\"}}",
+		    lists[i]);
+		refused(request, "providers: names");
+	}
+	json_free(new_key(",\"models\":\"*\""));
+}
+END_TEST
+
 START_TEST(keys_are_listed_without_secrets)
 {
 	struct json *answer, *added = new_key(",\"models\":\"a,b\"");
@@ -580,6 +603,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, held_is_what_workers_hold);
 	tcase_add_test(t, tables_that_are_full_refuse_clearly);
 	tcase_add_test(t, a_key_is_shown_once_and_published_with_its_limits);
+	tcase_add_test(t, lists_with_empty_names_are_refused);
 	tcase_add_test(t, keys_are_listed_without_secrets);
 	tcase_add_test(
 	    t, a_rotated_key_keeps_its_id_and_its_old_self_for_the_grace);
