@@ -291,6 +291,57 @@ START_TEST(a_rotated_key_keeps_its_id_and_its_old_self_for_the_grace)
 }
 END_TEST
 
+static bool
+note_account(struct billing *b, const struct ledger_account *a)
+{
+	return (true);
+}
+
+static bool
+note_key(struct billing *b, const struct ledger_key *k, bool cut)
+{
+	return (true);
+}
+
+static bool
+note_agent(struct billing *b, const struct ledger_agent *a)
+{
+	return (true);
+}
+
+static bool in_force;
+
+static bool
+is_in_force(struct billing *b)
+{
+	return (in_force);
+}
+
+/* A key that is revoked in the store may still be served here. */
+START_TEST(a_change_that_is_not_in_force_is_told_with_its_answer)
+{
+	static const struct publish_sink sink = {
+	    note_account, note_key, note_agent, is_in_force};
+	struct json *answer;
+
+	billing.sink = &sink;
+	in_force = false;
+	answer = new_key("");
+	ck_assert_int_eq(json_get_int(answer, "status", -1), 1);
+	ck_assert_ptr_nonnull(
+	    strstr(json_get_str(answer, "error"), "not in force"));
+	ck_assert_ptr_nonnull(json_get_str(json_get(answer, "data"), "key"));
+	json_free(answer);
+	refused("{\"cmd\":\"key revoke\",\"args\":{\"id\":\"key_x\"}}",
+	    "there is no key");
+	in_force = true;
+	answer = new_key("");
+	ck_assert_int_eq(json_get_int(answer, "status", -1), 0);
+	json_free(answer);
+	billing.sink = NULL;
+}
+END_TEST
+
 START_TEST(revocation_is_published_and_final)
 {
 	struct json *added = new_key(""), *answer;
@@ -607,6 +658,8 @@ add_tests(TCase *t)
 	tcase_add_test(t, keys_are_listed_without_secrets);
 	tcase_add_test(
 	    t, a_rotated_key_keeps_its_id_and_its_old_self_for_the_grace);
+	tcase_add_test(
+	    t, a_change_that_is_not_in_force_is_told_with_its_answer);
 	tcase_add_test(t, revocation_is_published_and_final);
 	tcase_add_test(
 	    t, an_agent_gets_a_token_that_is_known_until_it_is_revoked);
