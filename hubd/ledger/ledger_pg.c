@@ -161,7 +161,7 @@ pg_ready(struct ledger *l)
 		return (pgconn_is_open(l->conn) ? LEDGER_OK : LEDGER_DOWN);
 	if (make_ready(l, error, sizeof(error)) == 0)
 		return (LEDGER_OK);
-	pgconn_complain(error);
+	log_stays("%s", error);
 	return (LEDGER_DOWN);
 }
 

@@ -18,9 +18,7 @@
 #include "common/log.h"
 #include "common/monotime.h"
 
-#define KEPT_MAX      96    /* statements that stay prepared */
-#define COMPLAIN_MS   60000 /* until the same is said again */
-#define COMPLAINT_MAX 400
+#define KEPT_MAX 96 /* statements that stay prepared */
 
 /* What every session of ours wants, whatever the server's settings. A commit
  * that was acknowledged is a row that may be forgotten here. */
@@ -142,27 +140,11 @@ lacks_partition(const PGresult *res, const char *state)
 		PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME) == NULL);
 }
 
-void
-pgconn_complain(const char *text)
-{
-	static char said[COMPLAINT_MAX];
-	static monotime_t at;
-	monotime_t now = monotime_now();
-
-	if (strncmp(said, text, sizeof(said) - 1) == 0 &&
-	    monotime_diff_ms(now, at) < COMPLAIN_MS)
-		return;
-	snprintf(said, sizeof(said), "%s", text);
-	at = now;
-	log_warnx("%s", text);
-}
-
 static enum ledger_result
 failed(struct pgconn *c, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-	char line[COMPLAINT_MAX];
 	enum ledger_result rc;
 
 	if (state == NULL) /* libpq's own: the connection */
@@ -172,11 +154,8 @@ failed(struct pgconn *c, const PGresult *res)
 	rc = lacks_partition(res, state) ? LEDGER_DOWN : result_of(state);
 	c->retry = rc == LEDGER_DOWN &&
 		   (worth_a_retry(state) || in_class(state, "23"));
-	if (rc == LEDGER_DOWN) {
-		snprintf(line, sizeof(line), "store: %s (%s)", c->error,
-		    c->sqlstate);
-		pgconn_complain(line);
-	}
+	if (rc == LEDGER_DOWN)
+		log_stays("store: %s (%s)", c->error, c->sqlstate);
 	/* Prepared statements of old plans go with the connection. */
 	if (PQstatus(c->pg) != CONNECTION_OK || strcmp(state, "0A000") == 0)
 		pgconn_close(c);

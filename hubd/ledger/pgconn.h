@@ -86,12 +86,6 @@ bool pgconn_may_retry(const struct pgconn *);
 const char *pgconn_sqlstate(const struct pgconn *);
 const char *pgconn_error(const struct pgconn *);
 
-/*
- * Warns in the log that the store cannot be used. A store that stays away
- * fails each attempt alike: the same text is logged once a minute.
- */
-void pgconn_complain(const char *text);
-
 /* Takes in what has arrived and calls fn with each notification's payload.
  * DOWN: the connection is lost. Does not wait. */
 enum ledger_result pgconn_notices(
