@@ -69,7 +69,8 @@ $(O)/obj/hubd/ledger/schema_sqlite.o $(O)/test/obj/hubd/ledger/schema_sqlite.o: 
 	etc/ledger_spool.sql $(wildcard etc/ledger_sqlite*.sql)
 
 $(O)/obj/hubd/ledger/schema_postgresql.o \
-$(O)/test/obj/hubd/ledger/schema_postgresql.o: etc/ledger_postgresql.sql
+$(O)/test/obj/hubd/ledger/schema_postgresql.o: \
+	$(wildcard etc/ledger_postgresql*.sql)
 
 $(O)/obj/hubd/ledger/pgconn.o $(O)/test/obj/hubd/ledger/pgconn.o: \
 	CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)

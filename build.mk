@@ -133,6 +133,7 @@ PRICE_SRCS = \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \
+	hubd/ledger/ledger_change.c \
 	hubd/ledger/ledger_pg.c \
 	hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_sqlite.c \

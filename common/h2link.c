@@ -414,6 +414,10 @@ open_session(struct h2link *l)
 	nghttp2_option_set_no_auto_window_update(opt, 1);
 	nghttp2_option_set_no_closed_streams(opt, 1);
 	nghttp2_option_set_max_reserved_remote_streams(opt, 0);
+	/* Until the peer's SETTINGS are here there is no limit (RFC 9113,
+	 * 6.5.2): those beyond it are refused, and nothing is done for them.
+	 * The library's own guess of 100 would turn a burst away. */
+	nghttp2_option_set_peer_max_concurrent_streams(opt, LINK_MAX_STREAMS);
 	nghttp2_option_set_stream_reset_rate_limit(
 	    opt, RESET_BURST, RESET_RATE);
 	if (l->role == H2LINK_CLIENT)

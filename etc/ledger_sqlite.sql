@@ -113,7 +113,7 @@ CREATE TABLE access_key (
 	concurrency INTEGER NOT NULL,
 	expires_ms INTEGER NOT NULL,
 	created_ms INTEGER NOT NULL,
-	revoked INTEGER NOT NULL,
+	revoked INTEGER NOT NULL, -- 2: its running requests were cut, too
 	models TEXT NOT NULL
 ) STRICT;
 

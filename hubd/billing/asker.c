@@ -9,7 +9,6 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "hubd/billing/shared.h"
-#include "shm/pubtab.h"
 
 #define ASKER_INPUT 4096 /* an errand has little to say */
 
@@ -72,27 +71,11 @@ ask(struct asker *a, uint32_t token)
 		answer(a, false);
 }
 
-/* What the store knows as revoked is known as cut here. */
-static void
-cut(struct billing *b, uint32_t number)
-{
-	uint32_t row = dir_row(&b->keys, number);
-	struct pub_key key;
-
-	if (row == DIR_NO_ROW || !pub_key_read(b->shm, row, &key) ||
-	    key.revoked == 0)
-		return;
-	key.revoked = 2;
-	pub_key_write(b->shm, row, &key);
-	wake_all_workers(b);
-}
-
 /* false: it says what it may not. */
 static bool
 hear(struct asker *a)
 {
 	struct mirror_record r;
-	uint32_t number;
 	size_t end;
 
 	for (;;) {
@@ -104,13 +87,9 @@ hear(struct asker *a)
 		case MIRROR_GOT:
 			break;
 		}
-		if (r.type == MIRROR_SYNC) {
-			ask(a, r.token);
-		} else if (r.type == MIRROR_CUT) {
-			mirror_get(&r, &number);
-			cut(a->b, number);
-		} else
+		if (r.type != MIRROR_SYNC)
 			return (false);
+		ask(a, r.token);
 		buf_consume(&a->in, end);
 	}
 }

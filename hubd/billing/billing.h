@@ -62,7 +62,7 @@ struct tidier {
  * its namesake of publish.c. */
 struct publish_sink {
 	bool (*account)(struct billing *, const struct ledger_account *);
-	bool (*key)(struct billing *, const struct ledger_key *, bool cut);
+	bool (*key)(struct billing *, const struct ledger_key *);
 	bool (*agent)(struct billing *, const struct ledger_agent *);
 	/* Waits until all of that is in force at this hub; false: it is in
 	 * the store, but not in force here yet. */
@@ -186,7 +186,7 @@ void publish_take_over(struct billing *);
 enum ledger_result publish_load(struct billing *);
 /* Each writes one row; false: the table is full. */
 bool publish_account(struct billing *, const struct ledger_account *);
-bool publish_key(struct billing *, const struct ledger_key *, bool cut);
+bool publish_key(struct billing *, const struct ledger_key *);
 bool publish_agent(struct billing *, const struct ledger_agent *);
 /* Reads an account anew and publishes it. */
 enum ledger_result publish_balance(struct billing *, uint32_t account);
@@ -281,7 +281,7 @@ const struct ledger_ops *billing_store(const struct hub_conf *);
 /* Puts old months away, from now on. */
 void seal_start(struct billing *);
 void seal_stop(struct billing *);
-/* `ledger_keep` may have changed, or the store come: looks now. */
+/* `ledger_keep` may have changed: looks now. */
 void seal_look(struct billing *);
 
 /* ---- control.c ----------------------------------------------------------- */

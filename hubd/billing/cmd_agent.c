@@ -8,41 +8,9 @@
 #define AGENT_PREFIX "at-hub-"
 #define REPLICAS_MAX 1024
 
-struct wanted {
-	const char *name;
-	struct ledger_agent *agent;
-	bool found;
-};
-
-static void
-match_agent(void *arg, const struct ledger_agent *a)
-{
-	struct wanted *w = arg;
-
-	if (strcmp(a->name, w->name) != 0)
-		return;
-	*w->agent = *a;
-	w->found = true;
-}
-
 static bool
-get_agent(struct billing *b, struct reply *r, const char *name,
-    struct ledger_agent *agent)
+publish(struct billing *b, struct reply *r, const struct ledger_agent *a)
 {
-	struct wanted w = {.name = name, .agent = agent};
-	enum ledger_result result =
-	    b->ops->each_agent(b->store, match_agent, &w);
-
-	if (result == LEDGER_OK && !w.found)
-		result = LEDGER_MISSING;
-	return (!reply_store(r, result, "agent", name));
-}
-
-static bool
-put_agent(struct billing *b, struct reply *r, struct ledger_agent *a)
-{
-	if (reply_store(r, b->ops->agent_put(b->store, a), "agent", a->name))
-		return (false);
 	if (publish_agent(b, a))
 		return (true);
 	reply_refuse(r,
@@ -65,21 +33,22 @@ show_agent(struct reply *r, const struct ledger_agent *a)
 	jout_end_object(&r->j);
 }
 
-/* Stores an agent with a fresh token and shows that, once. */
+/* A fresh token: its hash into the agent, its text to the caller. */
 static void
-put_with_token(struct billing *b, struct reply *r, struct ledger_agent *a)
+make_token(struct ledger_agent *a, char text[TOKEN_MAX])
 {
-	char text[TOKEN_MAX];
-
 	token_make(AGENT_PREFIX, text);
 	sha256(span_str(text), a->token_hash);
-	if (put_agent(b, r, a)) {
-		jout_begin_object(&r->j);
-		jout_kstr(&r->j, "name", a->name);
-		jout_kstr(&r->j, "token", text);
-		jout_end_object(&r->j);
-	}
-	crypto_wipe(text, sizeof(text));
+}
+
+static void
+show_token(struct reply *r, const struct ledger_agent *a, char text[TOKEN_MAX])
+{
+	jout_begin_object(&r->j);
+	jout_kstr(&r->j, "name", a->name);
+	jout_kstr(&r->j, "token", text);
+	jout_end_object(&r->j);
+	crypto_wipe(text, TOKEN_MAX);
 }
 
 static bool
@@ -106,75 +75,142 @@ fill_agent(struct ledger_agent *a, const struct json *args, struct reply *r)
 	return (true);
 }
 
-/* A revoked agent's name may be given again, to a new token. false: the store
- * is away. */
-static bool
-take_over_name(struct billing *b, struct reply *r, struct ledger_agent *a)
-{
-	struct ledger_agent old = {0};
-	struct wanted w = {.name = a->name, .agent = &old};
+/* ---- commands ------------------------------------------------------------ */
 
-	if (reply_store(r, b->ops->each_agent(b->store, match_agent, &w),
-		"agent", a->name))
+struct change {
+	struct billing *b;
+	struct reply *r;
+	struct ledger_agent fresh; /* in the place of a revoked one */
+	bool draining;
+	char token[TOKEN_MAX]; /* a fresh one, if it gets one */
+};
+
+/* Stores and publishes what fn, which may refuse, makes of the agent. */
+static bool
+change(struct change *c, const struct json *args,
+    bool (*fn)(void *change, struct ledger_agent *), struct ledger_agent *a)
+{
+	const char *name = json_get_str(args, "name");
+	enum ledger_result rc =
+	    ledger_change_agent(c->b->ops, c->b->store, name, fn, c, a);
+
+	return (!c->r->refused && !reply_store(c->r, rc, "agent", name) &&
+		publish(c->b, c->r, a));
+}
+
+static bool
+has_room(const struct change *c, uint32_t id)
+{
+	struct dir_table *agents = &c->b->agents;
+
+	if (dir_row(agents, id) != DIR_NO_ROW || dir_has_room(agents))
+		return (true);
+	reply_refuse(c->r,
+	    "all %u agents are in use: raise max_agents "
+	    "and restart",
+	    agents->max_rows);
+	return (false);
+}
+
+/* A revoked agent's name may be given again, to a new token. */
+static bool
+take_name(void *arg, struct ledger_agent *a)
+{
+	struct change *c = arg;
+
+	if (!a->revoked) {
+		reply_store(c->r, LEDGER_CONFLICT, "agent", a->name);
 		return (false);
-	if (w.found && old.revoked)
-		a->id = old.id;
-	return (true);
+	}
+	c->fresh.id = a->id;
+	*a = c->fresh;
+	return (has_room(c, a->id));
+}
+
+static enum ledger_result
+add(struct change *c)
+{
+	struct billing *b = c->b;
+	struct ledger_agent a;
+	enum ledger_result rc = ledger_change_agent(
+	    b->ops, b->store, c->fresh.name, take_name, c, &a);
+
+	if (rc == LEDGER_MISSING && has_room(c, 0))
+		rc = b->ops->agent_put(b->store, &c->fresh);
+	return (rc);
 }
 
 void
 cmd_agent_add(struct billing *b, const struct json *args, struct reply *r)
 {
-	struct ledger_agent a = {0};
+	struct change c = {.b = b, .r = r};
+	enum ledger_result rc;
 
-	if (!fill_agent(&a, args, r) || !take_over_name(b, r, &a))
+	if (!fill_agent(&c.fresh, args, r))
 		return;
-	if (dir_row(&b->agents, a.id) == DIR_NO_ROW &&
-	    !dir_has_room(&b->agents)) {
-		reply_refuse(r,
-		    "all %u agents are in use: raise max_agents "
-		    "and restart",
-		    b->agents.max_rows);
-		return;
-	}
-	put_with_token(b, r, &a);
+	make_token(&c.fresh, c.token);
+	rc = add(&c);
+	if (!r->refused && !reply_store(r, rc, "agent", c.fresh.name) &&
+	    publish(b, r, &c.fresh))
+		show_token(r, &c.fresh, c.token);
+}
+
+static bool
+rotate_it(void *arg, struct ledger_agent *a)
+{
+	struct change *c = arg;
+
+	if (a->revoked)
+		reply_refuse(c->r, "agent %s is revoked", a->name);
+	else
+		make_token(a, c->token);
+	return (!a->revoked);
 }
 
 void
 cmd_agent_rotate(struct billing *b, const struct json *args, struct reply *r)
 {
+	struct change c = {.b = b, .r = r};
 	struct ledger_agent a;
 
-	if (!get_agent(b, r, json_get_str(args, "name"), &a))
-		return;
-	if (a.revoked)
-		reply_refuse(r, "agent %s is revoked", a.name);
-	else
-		put_with_token(b, r, &a);
+	if (change(&c, args, rotate_it, &a))
+		show_token(r, &a, c.token);
+}
+
+static bool
+revoke_it(void *arg, struct ledger_agent *a)
+{
+	a->revoked = true;
+	return (true);
 }
 
 void
 cmd_agent_revoke(struct billing *b, const struct json *args, struct reply *r)
 {
+	struct change c = {.b = b, .r = r};
 	struct ledger_agent a;
 
-	if (!get_agent(b, r, json_get_str(args, "name"), &a))
-		return;
-	a.revoked = true;
-	if (put_agent(b, r, &a))
+	if (change(&c, args, revoke_it, &a))
 		show_agent(r, &a);
+}
+
+static bool
+set_it(void *arg, struct ledger_agent *a)
+{
+	const struct change *c = arg;
+
+	a->draining = c->draining;
+	return (true);
 }
 
 static void
 set_draining(
     struct billing *b, const struct json *args, struct reply *r, bool draining)
 {
+	struct change c = {.b = b, .r = r, .draining = draining};
 	struct ledger_agent a;
 
-	if (!get_agent(b, r, json_get_str(args, "name"), &a))
-		return;
-	a.draining = draining;
-	if (put_agent(b, r, &a))
+	if (change(&c, args, set_it, &a))
 		show_agent(r, &a);
 }
 

@@ -5,57 +5,13 @@
 
 #include "common/crypto.h"
 #include "hubd/billing/commands.h"
-#include "shm/pubtab.h"
 
 #define KEY_PREFIX    "sk-hub-"
 #define KEY_ID_PREFIX "key_"
 #define KEY_ID_RANDOM 16
 #define KEY_GRACE_MAX (INT64_C(366) * 86400 * 1000)
 
-/* ---- finding one --------------------------------------------------------- */
-
-struct wanted {
-	const char *id;
-	struct ledger_key *key;
-	bool found;
-};
-
-static void
-match_key(void *arg, const struct ledger_key *k)
-{
-	struct wanted *w = arg;
-
-	if (strcmp(k->id, w->id) != 0)
-		return;
-	*w->key = *k;
-	w->found = true;
-}
-
-static bool
-get_key(
-    struct billing *b, struct reply *r, const char *id, struct ledger_key *key)
-{
-	struct wanted w = {.id = id, .key = key};
-	enum ledger_result result = b->ops->each_key(b->store, match_key, &w);
-
-	if (result == LEDGER_OK && !w.found)
-		result = LEDGER_MISSING;
-	return (!reply_store(r, result, "key", id));
-}
-
-/* As get_key(), but a revoked one is refused. */
-static bool
-get_good_key(
-    struct billing *b, struct reply *r, const char *id, struct ledger_key *key)
-{
-	if (!get_key(b, r, id, key))
-		return (false);
-	if (key->revoked)
-		reply_refuse(r, "key %s is revoked", id);
-	return (!key->revoked);
-}
-
-/* ---- changing one -------------------------------------------------------- */
+/* ---- what it may do ------------------------------------------------------ */
 
 static bool
 set_number(const struct json *args, struct reply *r, const char *name,
@@ -119,11 +75,9 @@ set_key(struct ledger_key *k, const struct json *args, struct reply *r)
 }
 
 static bool
-put_key(struct billing *b, struct reply *r, struct ledger_key *k, bool cut)
+publish(struct billing *b, struct reply *r, const struct ledger_key *k)
 {
-	if (reply_store(r, b->ops->key_put(b->store, k), "key", k->id))
-		return (false);
-	if (publish_key(b, k, cut))
+	if (publish_key(b, k))
 		return (true);
 	reply_refuse(r,
 	    "key %s is stored but has no room in memory: raise "
@@ -219,53 +173,106 @@ cmd_key_add(struct billing *b, const struct json *args, struct reply *r)
 	}
 	make_id(&k);
 	make_secret(&k, text);
-	if (put_key(b, r, &k, false))
+	if (!reply_store(r, b->ops->key_put(b->store, &k), "key", k.id) &&
+	    publish(b, r, &k))
 		show_secret(r, &k, text);
+}
+
+struct change {
+	const struct json *args;
+	struct reply *r;
+	char secret[TOKEN_MAX]; /* a fresh one, if it gets one */
+};
+
+/* Stores and publishes what fn, which may refuse, makes of the key. */
+static bool
+change(struct billing *b, struct change *c,
+    bool (*fn)(void *change, struct ledger_key *), struct ledger_key *k)
+{
+	const char *id = json_get_str(c->args, "id");
+	enum ledger_result rc =
+	    ledger_change_key(b->ops, b->store, id, fn, c, k);
+
+	return (!c->r->refused && !reply_store(c->r, rc, "key", id) &&
+		publish(b, c->r, k));
+}
+
+static bool
+is_good(const struct change *c, const struct ledger_key *k)
+{
+	if (k->revoked)
+		reply_refuse(c->r, "key %s is revoked", k->id);
+	return (!k->revoked);
+}
+
+static bool
+set_it(void *arg, struct ledger_key *k)
+{
+	const struct change *c = arg;
+
+	return (is_good(c, k) && set_key(k, c->args, c->r));
 }
 
 void
 cmd_key_set(struct billing *b, const struct json *args, struct reply *r)
 {
+	struct change c = {.args = args, .r = r};
 	struct ledger_key k;
 
-	if (get_good_key(b, r, json_get_str(args, "id"), &k) &&
-	    set_key(&k, args, r) && put_key(b, r, &k, false))
+	if (change(b, &c, set_it, &k))
 		show_one(b, r, &k);
+}
+
+static bool
+rotate_it(void *arg, struct ledger_key *k)
+{
+	struct change *c = arg;
+	int64_t grace = json_get_int(c->args, "grace", 0);
+
+	if (!is_good(c, k))
+		return (false);
+	memset(k->old_hash, 0, sizeof(k->old_hash));
+	k->old_until_ms = 0;
+	if (grace > 0) {
+		memcpy(k->old_hash, k->hash, sizeof(k->old_hash));
+		k->old_until_ms = walltime_ms() + grace;
+	}
+	make_secret(k, c->secret);
+	return (true);
 }
 
 void
 cmd_key_rotate(struct billing *b, const struct json *args, struct reply *r)
 {
-	int64_t grace = json_get_int(args, "grace", 0);
-	char text[TOKEN_MAX];
+	struct change c = {.args = args, .r = r};
 	struct ledger_key k;
 
-	if (grace > KEY_GRACE_MAX) {
+	if (json_get_int(args, "grace", 0) > KEY_GRACE_MAX)
 		reply_refuse(r, "grace: at most a year");
-		return;
-	}
-	if (!get_good_key(b, r, json_get_str(args, "id"), &k))
-		return;
-	memset(k.old_hash, 0, sizeof(k.old_hash));
-	k.old_until_ms = 0;
-	if (grace > 0) {
-		memcpy(k.old_hash, k.hash, sizeof(k.old_hash));
-		k.old_until_ms = walltime_ms() + grace;
-	}
-	make_secret(&k, text);
-	if (put_key(b, r, &k, false))
-		show_secret(r, &k, text);
+	else if (change(b, &c, rotate_it, &k))
+		show_secret(r, &k, c.secret);
+}
+
+/* A cut stays one. */
+static bool
+revoke_it(void *arg, struct ledger_key *k)
+{
+	const struct change *c = arg;
+
+	if (json_get_bool(c->args, "cut", false))
+		k->revoked = 2;
+	else if (k->revoked == 0)
+		k->revoked = 1;
+	return (true);
 }
 
 void
 cmd_key_revoke(struct billing *b, const struct json *args, struct reply *r)
 {
+	struct change c = {.args = args, .r = r};
 	struct ledger_key k;
 
-	if (!get_key(b, r, json_get_str(args, "id"), &k))
-		return;
-	k.revoked = true;
-	if (put_key(b, r, &k, json_get_bool(args, "cut", false)))
+	if (change(b, &c, revoke_it, &k))
 		show_one(b, r, &k);
 }
 

@@ -199,12 +199,11 @@ count_aside(struct courier *c)
 static void
 seal_months(struct courier *c)
 {
-	int64_t keep = c->self->conf->ledger_keep;
 	bool more = false;
 
-	if (keep == 0 || !monotime_reached(c->seal_at, monotime_now()))
+	if (c->keep == 0 || !monotime_reached(c->seal_at, monotime_now()))
 		return;
-	if (ledger_pg.seal(c->store, walltime_ms() - keep, &more) ==
+	if (ledger_pg.seal(c->store, walltime_ms() - c->keep, &more) ==
 	    LEDGER_DOWN)
 		courier_down(c);
 	/* one a look, so that rows flow in between */
@@ -374,6 +373,13 @@ prices(struct courier *c, const struct mirror_record *r)
 }
 
 static void
+keep(struct courier *c, const struct mirror_record *r)
+{
+	mirror_get(r, &c->keep);
+	c->seal_at = monotime_now();
+}
+
+static void
 obey(struct courier *c, const struct mirror_record *r)
 {
 	if (r->type == MIRROR_NUDGE)
@@ -382,6 +388,8 @@ obey(struct courier *c, const struct mirror_record *r)
 		c->awaiting = 0;
 	else if (r->type == MIRROR_SYNC)
 		fetch(c, r->token);
+	else if (r->type == MIRROR_KEEP)
+		keep(c, r);
 	else if (r->type == MIRROR_PRICES || r->type == MIRROR_PRICES_1)
 		prices(c, r);
 	else if (r->type != MIRROR_APPLIED)
@@ -474,7 +482,7 @@ open_spool(struct courier *c)
 int
 courier_main(struct offspring_self *self)
 {
-	struct courier c = {.self = self};
+	struct courier c = {.self = self, .keep = self->conf->ledger_keep};
 
 	c.ballast = xcalloc(MIRROR_BALANCES, sizeof(*c.ballast));
 	open_spool(&c);

@@ -30,6 +30,7 @@ struct courier {
 	uint32_t nballast; /* balances gathered for one record */
 	struct pg_balance *ballast;
 
+	int64_t keep; /* months that are older are put away; 0: none */
 	int64_t backoff_ms;
 	monotime_t retry_at, look_at, said_at, seal_at;
 	struct buf in, out;

@@ -81,45 +81,34 @@ read_request(int fd, struct buf *line)
 /* ---- what it changes ----------------------------------------------------- */
 
 /* Where changes are published, in all hubs, they are published here, too. */
-static struct {
-	bool changed;
-	uint32_t cut; /* number of a key; 0: none */
-} fresh;
+static bool changed;
 
 static bool
 note_change_of_account(struct billing *b, const struct ledger_account *a)
 {
-	return (fresh.changed = true);
+	return (changed = true);
 }
 
 static bool
-note_change_of_key(struct billing *b, const struct ledger_key *k, bool cut)
+note_change_of_key(struct billing *b, const struct ledger_key *k)
 {
-	if (cut)
-		fresh.cut = k->number;
-	return (fresh.changed = true);
+	return (changed = true);
 }
 
 static bool
 note_change_of_agent(struct billing *b, const struct ledger_agent *a)
 {
-	return (fresh.changed = true);
+	return (changed = true);
 }
 
 /* What the store has is in force at this hub before its client hears of it. */
 static bool
 bring_into_force(struct billing *b)
 {
-	bool in_force;
-
-	if (!fresh.changed)
+	if (!changed || mirror_sync(b->self->socket, SYNC_MS) == 0)
 		return (true);
-	in_force = mirror_sync(b->self->socket, SYNC_MS) == 0;
-	if (!in_force)
-		log_warnx("a change is stored, but not in force here yet");
-	if (fresh.cut != 0)
-		(void)mirror_cut(b->self->socket, fresh.cut);
-	return (in_force);
+	log_warnx("a change is stored, but not in force here yet");
+	return (false);
 }
 
 static const struct publish_sink shared_sink = {note_change_of_account,

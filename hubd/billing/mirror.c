@@ -73,12 +73,10 @@ key_ok(const char *p, size_t n)
 {
 	struct ledger_key k;
 
-	if (!BOOL_OK(p, ledger_key, revoked))
-		return (false);
 	memcpy(&k, p, sizeof(k));
-	return (k.number != 0 && k.account != 0 && k.id[0] != '\0' &&
-		TEXT_OK(k.id) && TEXT_OK(k.name) && TEXT_OK(k.models) &&
-		k.tpm <= INT64_MAX);
+	return (k.number != 0 && k.account != 0 && k.revoked <= 2 &&
+		k.id[0] != '\0' && TEXT_OK(k.id) && TEXT_OK(k.name) &&
+		TEXT_OK(k.models) && k.tpm <= INT64_MAX);
 }
 
 static bool
@@ -180,12 +178,12 @@ store_ok(const char *p, size_t n)
 }
 
 static bool
-clock_ok(const char *p, size_t n)
+not_negative(const char *p, size_t n)
 {
-	int64_t clock;
+	int64_t v;
 
-	memcpy(&clock, p, sizeof(clock));
-	return (clock >= 0);
+	memcpy(&v, p, sizeof(v));
+	return (v >= 0);
 }
 
 /* size: exactly, or at most. ok: NULL if any content is. */
@@ -201,7 +199,7 @@ static const struct kind {
     [MIRROR_PRICE] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_OBJECT] = {sizeof(struct ledger_object), false, object_ok},
     [MIRROR_GONE] = {sizeof(struct ledger_object), false, object_ok},
-    [MIRROR_CLOCK] = {sizeof(int64_t), false, clock_ok},
+    [MIRROR_CLOCK] = {sizeof(int64_t), false, not_negative},
     [MIRROR_BALANCES_OF] = {MIRROR_BALANCES * sizeof(struct pg_balance), true,
 	balances_ok},
     [MIRROR_TAKEN] = {sizeof(struct mirror_taken), true, taken_ok},
@@ -209,10 +207,10 @@ static const struct kind {
     [MIRROR_SUSPENDED] = {sizeof(int64_t), false, NULL},
     [MIRROR_STATE] = {sizeof(struct mirror_state), false, NULL},
     [MIRROR_PRICED] = {sizeof(struct mirror_priced), false, priced_ok},
+    [MIRROR_KEEP] = {sizeof(int64_t), false, not_negative},
     [MIRROR_PRICES] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_PRICES_1] = {PRICE_BLOB_MAX, true, price_ok},
     [MIRROR_SYNCED] = {sizeof(uint32_t), false, NULL},
-    [MIRROR_CUT] = {sizeof(uint32_t), false, NULL},
     /* nothing is behind the head of the others */
 };
 
@@ -282,13 +280,13 @@ mirror_get_taken(const struct mirror_record *r, struct mirror_taken *t)
 /* ---- in an errand -------------------------------------------------------- */
 
 static int
-write_record(int fd, enum mirror_type type, const void *p, size_t n)
+write_sync(int fd)
 {
 	struct buf out = {0};
 	ssize_t done;
 	int rc = 0;
 
-	mirror_put(&out, type, 1, p, n);
+	mirror_put(&out, MIRROR_SYNC, 1, NULL, 0);
 	while (rc == 0 && buf_len(&out) > 0) {
 		done = write(fd, buf_ptr(&out), buf_len(&out));
 		if (done > 0)
@@ -345,13 +343,7 @@ mirror_sync(int fd, int timeout_ms)
 {
 	monotime_t deadline = monotime_add_ms(monotime_now(), timeout_ms);
 
-	if (write_record(fd, MIRROR_SYNC, NULL, 0) == -1)
+	if (write_sync(fd) == -1)
 		return (-1);
 	return (read_answer(fd, deadline));
-}
-
-int
-mirror_cut(int fd, uint32_t key)
-{
-	return (write_record(fd, MIRROR_CUT, &key, sizeof(key)));
 }

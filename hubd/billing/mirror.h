@@ -42,14 +42,13 @@ enum mirror_type {
 	/* billing to courier */
 	MIRROR_NUDGE,	 /* rows wait */
 	MIRROR_APPLIED,	 /* to TAKEN, REFUSED, SUSPENDED, with their token */
+	MIRROR_KEEP,	 /* int64_t: `ledger_keep` is that from now on */
 	MIRROR_PRICES,	 /* struct price_blob: make it a version */
 	MIRROR_PRICES_1, /* the same, unless there is one already */
 	/* errand to billing, billing to courier */
 	MIRROR_SYNC, /* fetch what has changed; wants SYNCED */
 	/* the other way round */
 	MIRROR_SYNCED, /* uint32_t: 1 it is in force here, 0 it is not */
-	/* errand to billing */
-	MIRROR_CUT, /* uint32_t: the key of that number is to be cut */
 	MIRROR_TYPES
 };
 
@@ -124,8 +123,5 @@ void mirror_get_taken(const struct mirror_record *, struct mirror_taken *);
  * within timeout_ms. socket is blocking.
  */
 int mirror_sync(int socket, int timeout_ms);
-/* Running requests of that key are to be cut, now that it is revoked (after
- * mirror_sync()). */
-int mirror_cut(int socket, uint32_t key_number);
 
 #endif

@@ -111,7 +111,7 @@ show_key(struct billing *b, const struct mirror_record *r)
 	struct ledger_key k;
 
 	mirror_get(r, &k);
-	if (!publish_key(b, &k, false))
+	if (!publish_key(b, &k))
 		no_room("key", k.id, "max_keys");
 	return (LEDGER_OK);
 }

@@ -155,31 +155,21 @@ fill_key(struct billing *b, const struct ledger_key *k, struct pub_key *p)
 	p->rpm = k->rpm;
 	p->concurrency = k->concurrency;
 	p->number = k->number;
+	p->revoked = k->revoked;
 	p->account_row = dir_row(&b->accounts, k->account);
 	snprintf(p->id, sizeof(p->id), "%s", k->id);
 	snprintf(p->name, sizeof(p->name), "%s", k->name);
 	snprintf(p->models, sizeof(p->models), "%s", k->models);
 }
 
-/* A cut stays one, though the store only knows that the key is revoked. */
-static uint32_t
-revocation(struct billing *b, uint32_t row, bool cut)
-{
-	struct pub_key old;
-
-	if (cut || (pub_key_read(b->shm, row, &old) && old.revoked == 2))
-		return (2);
-	return (1);
-}
-
 bool
-publish_key(struct billing *b, const struct ledger_key *k, bool cut)
+publish_key(struct billing *b, const struct ledger_key *k)
 {
 	struct pub_key p;
 	uint32_t row;
 
 	if (b->sink != NULL)
-		return (b->sink->key(b, k, cut));
+		return (b->sink->key(b, k));
 	if (!dir_put(&b->keys, k->number, k->id))
 		return (false);
 	/* A key revoked before this hub started needs no row. */
@@ -189,8 +179,6 @@ publish_key(struct billing *b, const struct ledger_key *k, bool cut)
 	if (p.account_row == DIR_NO_ROW ||
 	    (row = dir_take_row(&b->keys, k->number)) == DIR_NO_ROW)
 		return (false);
-	if (k->revoked)
-		p.revoked = revocation(b, row, cut);
 	/* first the row, which tells what of the index is stale */
 	pub_key_write(b->shm, row, &p);
 	return (
@@ -247,7 +235,7 @@ load_account(void *arg, const struct ledger_account *a)
 static void
 load_key(void *arg, const struct ledger_key *k)
 {
-	if (!publish_key(arg, k, false))
+	if (!publish_key(arg, k))
 		log_warnx("key %s has no room: raise max_keys", k->id);
 }
 

@@ -3,7 +3,7 @@
  * time, with pauses between in which calls are booked.
  */
 #include "common/log.h"
-#include "hubd/billing/billing.h"
+#include "hubd/billing/shared.h"
 
 #define SEAL_PAUSE_MS 10
 #define SEAL_LOOK_MS  60000   /* has a month come of age? */
@@ -58,4 +58,8 @@ seal_look(struct billing *b)
 {
 	if (b->seal_timer != NULL)
 		loop_timer_set_ms(b->seal_timer, 0);
+	/* what several hubs share is the courier's to put away */
+	if (b->shared != NULL)
+		(void)shared_send(b->shared, MIRROR_KEEP, 0,
+		    &b->conf->ledger_keep, sizeof(b->conf->ledger_keep));
 }

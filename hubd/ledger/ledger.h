@@ -58,7 +58,7 @@ struct ledger_key {
 	uint64_t tpm;
 	int64_t expires_ms; /* 0: never */
 	int64_t created_ms;
-	bool revoked;
+	uint8_t revoked;  /* as in struct pub_key: 2 also cuts its requests */
 	char models[192]; /* "a,b*" or "" for all */
 };
 
@@ -261,10 +261,26 @@ struct ledger_ops {
 	enum ledger_result (*each_account)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_account *), void *);
 
+	/*
+	 * In a store that others change, too: what key_get() and agent_get()
+	 * have read in between is changed by nobody else until the end, which
+	 * commits if rc is OK and says what has become of it all. Both NULL:
+	 * nobody else does. See ledger_change_key().
+	 */
+	enum ledger_result (*change_begin)(struct ledger *);
+	enum ledger_result (*change_end)(
+	    struct ledger *, enum ledger_result rc);
+
+	/* MISSING: there is none of that id. */
+	enum ledger_result (*key_get)(
+	    struct ledger *, const char *id, struct ledger_key *);
 	/* number is given by the store; inserts or replaces by id. */
 	enum ledger_result (*key_put)(struct ledger *, struct ledger_key *);
 	enum ledger_result (*each_key)(struct ledger *,
 	    void (*fn)(void *, const struct ledger_key *), void *);
+	/* MISSING: there is none of that name. */
+	enum ledger_result (*agent_get)(
+	    struct ledger *, const char *name, struct ledger_agent *);
 	/* id 0 inserts (CONFLICT if the name is taken), else replaces. */
 	enum ledger_result (*agent_put)(struct ledger *, struct ledger_agent *);
 	enum ledger_result (*each_agent)(struct ledger *,
@@ -281,6 +297,20 @@ struct ledger_ops {
 };
 
 extern const struct ledger_ops ledger_sqlite;
+
+/*
+ * Reads the key of that id, has fn change it and stores it, so that no change
+ * that others make meanwhile is lost; *k is as it is stored. MISSING: there is
+ * none. REFUSED, too, if fn returns false: nothing is stored.
+ */
+enum ledger_result ledger_change_key(const struct ledger_ops *, struct ledger *,
+    const char *id, bool (*fn)(void *, struct ledger_key *), void *arg,
+    struct ledger_key *k);
+/* The same with the agent of that name. */
+enum ledger_result ledger_change_agent(const struct ledger_ops *,
+    struct ledger *, const char *name,
+    bool (*fn)(void *, struct ledger_agent *), void *arg,
+    struct ledger_agent *a);
 
 /* The backend that a `store` value names, or NULL. */
 const struct ledger_ops *ledger_ops_of(const char *store);

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "hubd/ledger/pg_private.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define FETCH_ROWS     "500"
 /* Of the lock under which the schema is made: "hubd". */
 #define SCHEMA_LOCK "1752523364"
@@ -18,6 +18,7 @@
 /* Each brings the store from the version that is its place to the next. */
 static const char *const schemas[SCHEMA_VERSION] = {
     ledger_postgresql_schema,
+    ledger_postgresql_schema_2,
 };
 
 /* ---- schema -------------------------------------------------------------- */
@@ -363,8 +364,12 @@ const struct ledger_ops ledger_pg = {
     .account_set = pg_account_set,
     .account_get = pg_account_get,
     .each_account = pg_each_account,
+    .change_begin = pg_begin,
+    .change_end = pg_end,
+    .key_get = pg_key_get,
     .key_put = pg_key_put,
     .each_key = pg_each_key,
+    .agent_get = pg_agent_get,
     .agent_put = pg_agent_put,
     .each_agent = pg_each_agent,
     .price_put = pg_price_put,

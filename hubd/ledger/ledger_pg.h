@@ -1,6 +1,7 @@
 /*
  * The PostgreSQL store, which several hubs share. Calls block, each until a
- * deadline of its own (10 s; a long listing renews it with each row): they
+ * deadline of its own (10 s; a long listing renews it with each row; audits
+ * and checks wait up to 10 min for a sum, while the server answers): they
  * are for children of billing, never for billing itself. A connection that
  * is lost or was cut at a deadline is LEDGER_DOWN, and made anew by the next
  * call.

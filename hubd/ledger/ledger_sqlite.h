@@ -173,9 +173,13 @@ enum ledger_result sqlite_account_get(
     struct ledger *, uint32_t, struct ledger_account *);
 enum ledger_result sqlite_each_account(
     struct ledger *, void (*)(void *, const struct ledger_account *), void *);
+enum ledger_result sqlite_key_get(
+    struct ledger *, const char *, struct ledger_key *);
 enum ledger_result sqlite_key_put(struct ledger *, struct ledger_key *);
 enum ledger_result sqlite_each_key(
     struct ledger *, void (*)(void *, const struct ledger_key *), void *);
+enum ledger_result sqlite_agent_get(
+    struct ledger *, const char *, struct ledger_agent *);
 enum ledger_result sqlite_agent_put(struct ledger *, struct ledger_agent *);
 enum ledger_result sqlite_each_agent(
     struct ledger *, void (*)(void *, const struct ledger_agent *), void *);

@@ -83,9 +83,13 @@ enum ledger_result null_account_get(
     struct ledger *l, uint32_t id, struct ledger_account *out);
 enum ledger_result null_each_account(struct ledger *l,
     void (*fn)(void *, const struct ledger_account *), void *arg);
+enum ledger_result null_key_get(
+    struct ledger *l, const char *id, struct ledger_key *out);
 enum ledger_result null_key_put(struct ledger *l, struct ledger_key *k);
 enum ledger_result null_each_key(
     struct ledger *l, void (*fn)(void *, const struct ledger_key *), void *arg);
+enum ledger_result null_agent_get(
+    struct ledger *l, const char *name, struct ledger_agent *out);
 enum ledger_result null_agent_put(struct ledger *l, struct ledger_agent *a);
 enum ledger_result null_each_agent(struct ledger *l,
     void (*fn)(void *, const struct ledger_agent *), void *arg);

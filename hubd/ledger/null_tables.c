@@ -165,20 +165,43 @@ null_each_account(struct ledger *l,
 
 /* ---- keys and agents ----------------------------------------------------- */
 
+static struct ledger_key *
+find_key(struct ledger *l, const char *id)
+{
+	struct ledger_key *k;
+	size_t i;
+
+	for (i = 0; i < l->keys.n; i++) {
+		k = null_item(&l->keys, i);
+		if (strcmp(k->id, id) == 0)
+			return (k);
+	}
+	return (NULL);
+}
+
+enum ledger_result
+null_key_get(struct ledger *l, const char *id, struct ledger_key *out)
+{
+	const struct ledger_key *k = find_key(l, id);
+
+	if (l->down)
+		return (LEDGER_DOWN);
+	if (k == NULL)
+		return (LEDGER_MISSING);
+	*out = *k;
+	return (LEDGER_OK);
+}
+
 enum ledger_result
 null_key_put(struct ledger *l, struct ledger_key *k)
 {
-	struct ledger_key *old;
-	size_t i;
+	struct ledger_key *old = find_key(l, k->id);
 
 	if (l->down)
 		return (LEDGER_DOWN);
 	if (null_account(l, k->account) == NULL)
 		return (LEDGER_MISSING);
-	for (i = 0; i < l->keys.n; i++) {
-		old = null_item(&l->keys, i);
-		if (strcmp(old->id, k->id) != 0)
-			continue;
+	if (old != NULL) {
 		k->number = old->number;
 		*old = *k;
 		return (LEDGER_OK);
@@ -197,6 +220,22 @@ null_each_key(
 	for (i = 0; i < l->keys.n && !l->down; i++)
 		fn(arg, null_item(&l->keys, i));
 	return (l->down ? LEDGER_DOWN : LEDGER_OK);
+}
+
+enum ledger_result
+null_agent_get(struct ledger *l, const char *name, struct ledger_agent *out)
+{
+	const struct ledger_agent *a;
+	size_t i;
+
+	for (i = 0; i < l->agents.n && !l->down; i++) {
+		a = null_item(&l->agents, i);
+		if (strcmp(a->name, name) != 0)
+			continue;
+		*out = *a;
+		return (LEDGER_OK);
+	}
+	return (l->down ? LEDGER_DOWN : LEDGER_MISSING);
 }
 
 enum ledger_result

@@ -7,7 +7,7 @@
 #define KEY_COLUMNS                                                     \
 	"SELECT number, id, account, name, hash, old_hash, "            \
 	"old_until_ms, rpm, tpm, concurrency, expires_ms, created_ms, " \
-	"revoked, models FROM access_key "
+	"revoked, models, cut FROM access_key "
 #define AGENT_COLUMNS                                                \
 	"SELECT id, name, token_hash, models, providers, replicas, " \
 	"revoked, draining FROM agent "
@@ -39,8 +39,9 @@ add_key(struct pg_args *args, const struct ledger_key *k)
 	pg_add_int(args, k->concurrency);
 	pg_add_int(args, k->expires_ms);
 	pg_add_int(args, k->created_ms);
-	pg_add_bool(args, k->revoked);
+	pg_add_bool(args, k->revoked != 0);
 	pg_add_text(args, k->models);
+	pg_add_bool(args, k->revoked == 2);
 }
 
 /* Runs a statement that returns a number; 0: no row. */
@@ -57,8 +58,7 @@ number_of(struct ledger *l, const char *sql, const struct pg_args *args,
 	return (rc);
 }
 
-/* Not by one statement for both: that would use up a number each time. Who
- * has read the key before another revoked it does not undo that. */
+/* Not by one statement for both: that would use up a number each time. */
 enum ledger_result
 pg_key_put(struct ledger *l, struct ledger_key *k)
 {
@@ -70,16 +70,16 @@ pg_key_put(struct ledger *l, struct ledger_key *k)
 	    "UPDATE access_key SET account = $2, name = $3, hash = $4, "
 	    "old_hash = $5, old_until_ms = $6, rpm = $7, tpm = $8, "
 	    "concurrency = $9, expires_ms = $10, created_ms = $11, "
-	    "revoked = revoked OR $12, models = $13 WHERE id = $1 RETURNING "
-	    "number",
+	    "revoked = $12, models = $13, cut = $14 "
+	    "WHERE id = $1 RETURNING number",
 	    &args, &k->number);
 	if (rc != LEDGER_OK || k->number != 0)
 		return (rc);
 	return (number_of(l,
 	    "INSERT INTO access_key (id, account, name, hash, old_hash, "
 	    "old_until_ms, rpm, tpm, concurrency, expires_ms, created_ms, "
-	    "revoked, models) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-	    "$10, $11, $12, $13) RETURNING number",
+	    "revoked, models, cut) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
+	    "$9, $10, $11, $12, $13, $14) RETURNING number",
 	    &args, &k->number));
 }
 
@@ -101,6 +101,26 @@ read_key(const struct pg_rows *rows, size_t row, struct ledger_key *k)
 	k->created_ms = pg_int(rows, row, 11);
 	k->revoked = pg_bool(rows, row, 12);
 	pg_copy(rows, row, 13, k->models, sizeof(k->models));
+	if (pg_bool(rows, row, 14))
+		k->revoked = 2;
+}
+
+/* Locked as long as a change takes. */
+enum ledger_result
+pg_key_get(struct ledger *l, const char *id, struct ledger_key *k)
+{
+	struct pg_args args = {0};
+	enum ledger_result rc;
+	struct pg_rows *rows;
+
+	pg_add_text(&args, id);
+	rc = pg_run(l, KEY_COLUMNS "WHERE id = $1 FOR UPDATE", &args, &rows);
+	if (rc == LEDGER_OK && pg_count(rows) == 0)
+		rc = LEDGER_MISSING;
+	if (rc == LEDGER_OK)
+		read_key(rows, 0, k);
+	pg_rows_free(rows);
+	return (rc);
 }
 
 struct key_sink {
@@ -173,14 +193,46 @@ pg_agent_put(struct ledger *l, struct ledger_agent *a)
 		return (rc == LEDGER_OK && a->id == 0 ? LEDGER_CONFLICT : rc);
 	}
 	pg_add_int(&args, a->id);
-	/* it is good again only with another token */
 	rc = pg_do(l,
 	    "UPDATE agent SET name = $1, token_hash = $2, models = $3, "
 	    "providers = $4, replicas = $5, "
-	    "revoked = $6 OR (revoked AND token_hash = $2), draining = $7 "
+	    "revoked = $6, draining = $7 "
 	    "WHERE id = $8",
 	    &args, &changed);
 	return (rc == LEDGER_OK && changed == 0 ? LEDGER_MISSING : rc);
+}
+
+static void
+read_agent(const struct pg_rows *rows, size_t row, struct ledger_agent *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->id = (uint32_t)pg_int(rows, row, 0);
+	pg_copy(rows, row, 1, a->name, sizeof(a->name));
+	read_hash(rows, row, 2, a->token_hash);
+	pg_copy(rows, row, 3, a->models, sizeof(a->models));
+	pg_copy(rows, row, 4, a->providers, sizeof(a->providers));
+	a->replicas = (uint32_t)pg_int(rows, row, 5);
+	a->revoked = pg_bool(rows, row, 6);
+	a->draining = pg_bool(rows, row, 7);
+}
+
+/* Locked as long as a change takes. */
+enum ledger_result
+pg_agent_get(struct ledger *l, const char *name, struct ledger_agent *a)
+{
+	struct pg_args args = {0};
+	enum ledger_result rc;
+	struct pg_rows *rows;
+
+	pg_add_text(&args, name);
+	rc =
+	    pg_run(l, AGENT_COLUMNS "WHERE name = $1 FOR UPDATE", &args, &rows);
+	if (rc == LEDGER_OK && pg_count(rows) == 0)
+		rc = LEDGER_MISSING;
+	if (rc == LEDGER_OK)
+		read_agent(rows, 0, a);
+	pg_rows_free(rows);
+	return (rc);
 }
 
 struct agent_sink {
@@ -194,15 +246,7 @@ on_agent(void *arg, const struct pg_rows *rows, size_t row)
 	const struct agent_sink *to = arg;
 	struct ledger_agent a;
 
-	memset(&a, 0, sizeof(a));
-	a.id = (uint32_t)pg_int(rows, row, 0);
-	pg_copy(rows, row, 1, a.name, sizeof(a.name));
-	read_hash(rows, row, 2, a.token_hash);
-	pg_copy(rows, row, 3, a.models, sizeof(a.models));
-	pg_copy(rows, row, 4, a.providers, sizeof(a.providers));
-	a.replicas = (uint32_t)pg_int(rows, row, 5);
-	a.revoked = pg_bool(rows, row, 6);
-	a.draining = pg_bool(rows, row, 7);
+	read_agent(rows, row, &a);
 	to->fn(to->arg, &a);
 	return (true);
 }

@@ -37,17 +37,17 @@ static const struct table {
 	"INSERT INTO account (id, name, disabled, overdraft, seq, changed) "
 	"SELECT t.*, 1, n FROM change_clock, unnest($1::integer[], $2::text[], "
 	"$3::boolean[], $4::text[]) AS t"},
-    {offsetof(struct ledger_moved, keys), SOME, "itittxiiiiiibx",
+    {offsetof(struct ledger_moved, keys), SOME, "itittxiiiiiibbx",
 	"SELECT number, id, account, name, models, hash, old_until_ms, rpm, "
-	"tpm, concurrency, expires_ms, created_ms, revoked, old_hash "
-	"FROM access_key ORDER BY number",
+	"tpm, concurrency, expires_ms, created_ms, revoked, revoked = 2, "
+	"old_hash FROM access_key ORDER BY number",
 	"INSERT INTO access_key (number, id, account, name, models, hash, "
 	"old_until_ms, rpm, tpm, concurrency, expires_ms, created_ms, revoked, "
-	"old_hash, changed) SELECT t.*, n FROM change_clock, "
+	"cut, old_hash, changed) SELECT t.*, n FROM change_clock, "
 	"unnest($1::integer[], $2::text[], $3::integer[], $4::text[], "
 	"$5::text[], $6::bytea[], $7::bigint[], $8::bigint[], $9::bigint[], "
 	"$10::bigint[], $11::bigint[], $12::bigint[], $13::boolean[], "
-	"$14::bytea[]) AS t"},
+	"$14::boolean[], $15::bytea[]) AS t"},
     {offsetof(struct ledger_moved, agents), SOME, "itxttibb",
 	"SELECT id, name, token_hash, models, providers, replicas, revoked, "
 	"draining FROM agent ORDER BY id",

@@ -19,8 +19,9 @@
 /* For a sum over years of rows. */
 #define PG_LONG_PATIENCE_MS (600 * 1000)
 
-/* The text of etc/ledger_postgresql.sql. */
+/* The texts of etc/ledger_postgresql.sql and ledger_postgresql_2.sql. */
 extern const char ledger_postgresql_schema[];
+extern const char ledger_postgresql_schema_2[];
 
 struct ledger {
 	struct pgconn *conn;
@@ -171,9 +172,13 @@ enum ledger_result pg_account_get(
     struct ledger *, uint32_t, struct ledger_account *);
 enum ledger_result pg_each_account(
     struct ledger *, void (*)(void *, const struct ledger_account *), void *);
+enum ledger_result pg_key_get(
+    struct ledger *, const char *, struct ledger_key *);
 enum ledger_result pg_key_put(struct ledger *, struct ledger_key *);
 enum ledger_result pg_each_key(
     struct ledger *, void (*)(void *, const struct ledger_key *), void *);
+enum ledger_result pg_agent_get(
+    struct ledger *, const char *, struct ledger_agent *);
 enum ledger_result pg_agent_put(struct ledger *, struct ledger_agent *);
 enum ledger_result pg_each_agent(
     struct ledger *, void (*)(void *, const struct ledger_agent *), void *);

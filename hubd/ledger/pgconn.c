@@ -15,6 +15,7 @@
 #include <libpq-fe.h>
 
 #include "common/alloc.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/monotime.h"
 
@@ -164,21 +165,54 @@ failed(struct pgconn *c, const PGresult *res)
 
 /* ---- waiting ------------------------------------------------------------- */
 
-/* What the socket is ready for, 0 at the deadline. */
+static bool answers_others(const struct pgconn *);
+
+static int
+look_ms(void)
+{
+	return (FAILPOINT("pgconn.hurry") ? 1000 : PG_PATIENCE_MS);
+}
+
+/* What the socket is ready for, 0 at the deadline, not before it. */
 static short
 wait_for(PGconn *pg, short events, monotime_t deadline)
 {
 	struct pollfd p = {.fd = PQsocket(pg), .events = events};
-	int64_t left;
-	int n;
+	monotime_t now;
+	int n, ms;
 
 	if (p.fd == -1)
 		return (POLLERR);
 	do {
-		left = monotime_diff_ms(deadline, monotime_now());
-		n = poll(&p, 1, left > 0 ? (int)left : 0);
+		now = monotime_now();
+		ms = monotime_reached(deadline, now)
+			 ? 0
+			 : (int)monotime_diff_ms(deadline, now) + 1;
+		n = poll(&p, 1, ms);
 	} while (n == -1 && errno == EINTR);
 	return (n > 0 ? p.revents : 0);
+}
+
+/*
+ * As wait_for(), but also 0 when the server answers nobody any more: of who
+ * waits for a sum over years that alone tells one that is at work from one
+ * that hangs, for neither says anything.
+ */
+static short
+await(struct pgconn *c, short events, monotime_t deadline)
+{
+	monotime_t look;
+	short ready;
+
+	for (;;) {
+		look = monotime_add_ms(monotime_now(), look_ms());
+		if (monotime_reached(deadline, look))
+			return (wait_for(c->pg, events, deadline));
+		if ((ready = wait_for(c->pg, events, look)) != 0)
+			return (ready);
+		if (!answers_others(c))
+			return (wait_for(c->pg, events, monotime_now()));
+	}
 }
 
 /* Sends all of a statement, taking what the server says meanwhile. */
@@ -189,7 +223,7 @@ flush(struct pgconn *c, monotime_t deadline)
 	int left;
 
 	while ((left = PQflush(c->pg)) == 1) {
-		ready = wait_for(c->pg, POLLIN | POLLOUT, deadline);
+		ready = await(c, POLLIN | POLLOUT, deadline);
 		if (ready == 0)
 			return (lost(c, "no answer in time", false));
 		if ((ready & POLLIN) != 0 && PQconsumeInput(c->pg) == 0)
@@ -202,7 +236,7 @@ static enum ledger_result
 receive(struct pgconn *c, monotime_t deadline)
 {
 	while (PQisBusy(c->pg)) {
-		if (wait_for(c->pg, POLLIN, deadline) == 0)
+		if (await(c, POLLIN, deadline) == 0)
 			return (lost(c, "no answer in time", false));
 		if (PQconsumeInput(c->pg) == 0)
 			return (lost(c, PQerrorMessage(c->pg), true));
@@ -368,22 +402,40 @@ is_alive(struct pgconn *c)
 	return (PQstatus(c->pg) == CONNECTION_OK);
 }
 
-enum ledger_result
-pgconn_open(struct pgconn *c)
+static enum ledger_result
+connect_to(struct pgconn *c, monotime_t deadline)
 {
 	/* Later ones win: the URL may name the application, not the rest. */
 	const char *const names[] = {
 	    "application_name", "dbname", "client_encoding", NULL};
 	const char *const values[] = {"hubd", c->url, "UTF8", NULL};
 
-	if (c->pg != NULL && is_alive(c))
-		return (LEDGER_OK);
-	pgconn_close(c);
 	c->pg = PQconnectStartParams(names, values, 1);
 	if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD)
 		return (lost(c, PQerrorMessage(c->pg), false));
 	PQsetNoticeReceiver(c->pg, ignore_notice, NULL);
-	if (dial(c, monotime_add_ms(monotime_now(), c->patience_ms)) !=
+	return (dial(c, deadline));
+}
+
+/* Also that it refuses is an answer. */
+static bool
+answers_others(const struct pgconn *c)
+{
+	monotime_t deadline = monotime_add_ms(monotime_now(), look_ms());
+	struct pgconn other = {.url = c->url};
+
+	(void)connect_to(&other, deadline);
+	pgconn_close(&other);
+	return (!monotime_reached(deadline, monotime_now()));
+}
+
+enum ledger_result
+pgconn_open(struct pgconn *c)
+{
+	if (c->pg != NULL && is_alive(c))
+		return (LEDGER_OK);
+	pgconn_close(c);
+	if (connect_to(c, monotime_add_ms(monotime_now(), c->patience_ms)) !=
 	    LEDGER_OK)
 		return (LEDGER_DOWN);
 	if (PQsetnonblocking(c->pg, 1) == -1)

@@ -60,7 +60,9 @@ bool pgconn_is_open(const struct pgconn *);
 unsigned pgconn_generation(const struct pgconn *);
 /* To poll for reading; -1 while there is no connection. */
 int pgconn_socket(const struct pgconn *);
-/* How long statements may take from now on; 0: PG_PATIENCE_MS. */
+/* How long statements may take from now on; 0: PG_PATIENCE_MS. Who waits for
+ * longer than that ends when the server does not answer a connection beside
+ * it within the same time. */
 void pgconn_set_patience(struct pgconn *, int ms);
 
 /*

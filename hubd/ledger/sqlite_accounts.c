@@ -311,6 +311,8 @@ sqlite_key_put(struct ledger *l, struct ledger_key *k)
 static void
 key_read(struct query *q, struct ledger_key *k)
 {
+	int64_t revoked;
+
 	memset(k, 0, sizeof(*k));
 	k->number = (uint32_t)db_int(q);
 	db_text(q, k->id, sizeof(k->id));
@@ -324,8 +326,24 @@ key_read(struct query *q, struct ledger_key *k)
 	k->concurrency = (uint32_t)db_int(q);
 	k->expires_ms = db_int(q);
 	k->created_ms = db_int(q);
-	k->revoked = db_int(q) != 0;
+	revoked = db_int(q);
+	k->revoked = (uint8_t)((revoked != 0) + (revoked == 2));
 	db_text(q, k->models, sizeof(k->models));
+}
+
+enum ledger_result
+sqlite_key_get(struct ledger *l, const char *id, struct ledger_key *k)
+{
+	struct query q =
+	    db_query(l, "SELECT " KEY_COLUMNS " FROM access_key WHERE id = ?");
+	enum db_step step;
+
+	db_bind_text(&q, id);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		key_read(&q, k);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
 }
 
 enum ledger_result
@@ -400,6 +418,21 @@ agent_read(struct query *q, struct ledger_agent *a)
 	a->replicas = (uint32_t)db_int(q);
 	a->revoked = db_int(q) != 0;
 	a->draining = db_int(q) != 0;
+}
+
+enum ledger_result
+sqlite_agent_get(struct ledger *l, const char *name, struct ledger_agent *a)
+{
+	struct query q =
+	    db_query(l, "SELECT " AGENT_COLUMNS " FROM agent WHERE name = ?");
+	enum db_step step;
+
+	db_bind_text(&q, name);
+	step = db_step(&q);
+	if (step == DB_ROW)
+		agent_read(&q, a);
+	db_end(&q);
+	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));
 }
 
 enum ledger_result

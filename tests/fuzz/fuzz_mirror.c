@@ -146,7 +146,7 @@ use(const struct mirror_record *r)
 	} else if (r->type == MIRROR_KEY) {
 		ENDS(u.key.id);
 		ENDS(u.key.models);
-		MUST(u.key.revoked || !u.key.revoked);
+		MUST(u.key.revoked <= 2);
 	} else if (r->type == MIRROR_OBJECT) {
 		MUST(object_id_ok(span_str(u.object.id)));
 		MUST(u.object.billed || !u.object.billed);

@@ -465,7 +465,19 @@ def test_a_hub_goes_back_to_a_backup_with_its_months(own, tmp_path):
     old.check()
 
 
-def test_months_of_a_shared_store_are_put_aside(sites):
+def start_anew(hub):
+    hub.stop_here(signal.SIGTERM)
+    hub.rewrite_conf()
+    crash.relaunch(hub)
+
+
+def reload(hub):
+    hub.rewrite_conf()
+    hub.ctl("reload")
+
+
+@pytest.mark.parametrize("put_in_force", [start_anew, reload])
+def test_months_of_a_shared_store_are_put_aside(sites, put_in_force):
     """By whichever hub comes first; a call is made one of long ago."""
     site = sites(store=stores.Store("postgresql", "local"))
     account = site.account("10")
@@ -492,10 +504,8 @@ def test_months_of_a_shared_store_are_put_aside(sites):
     before = usage(site, "by", "day")
     assert before["total"]["requests"] == 2
     assert site.hub.ctl("audit", "full")["ok"]
-    site.hub.stop_here(signal.SIGTERM)
     site.hub.options["ledger_keep"] = "7d"
-    site.hub.rewrite_conf()
-    crash.relaunch(site.hub)
+    put_in_force(site.hub)
     # every audit adds up, also one during which it is put aside
     await_("the month to be sealed",
            lambda: site.hub.ctl("audit")["sealed_months"] == 1, 60)

@@ -76,7 +76,9 @@ class Tokens:
 
 class AzureAgent(Agent):
     def __init__(self, folder, hub, sim, tokens):
-        super().__init__(folder, hub, {}, options={"capacity": 2 * CALLS})
+        # one link: half of the calls go through the relay
+        super().__init__(folder, hub, {}, links=1,
+                         options={"capacity": 2 * CALLS})
         with open(self.conf, "a") as f:
             f.write('provider "azure" {\n' + procs.conf_text({
                 "type": "azure", "base_url": f"http://127.0.0.1:{sim.port}",
@@ -94,7 +96,7 @@ class Site:
         self.hub.start()
         self.agent = self.add(AzureAgent(folder / "agent", self.hub, self.sim,
                                          self.tokens))
-        self.agent.start().await_up(2)
+        self.agent.start().await_up(1)
         self.hub.await_ready()
         self.hub.account("acme")
         self.key = self.hub.key("acme")[0]

@@ -22,9 +22,10 @@ def refused(reply, status, code):
     return reply
 
 
-def open_stream(site, key, model=priced.LONG):
+def open_stream(site, key, model=priced.LONG, hub=None):
     """A stream under way; the caller closes it."""
-    c = http.client.HTTPConnection("127.0.0.1", site.hub.port, timeout=10)
+    port = (hub or site.hub).port
+    c = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     c.request("POST", "/v1/chat/completions", json.dumps({
         "model": model, "messages": [{"role": "user", "content": "x"}],
         "stream": True}), bearer(key))

@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import statistics
+import subprocess
 import threading
 import time
 
@@ -17,6 +18,9 @@ import priced
 import procs
 import stores
 from procs import await_
+from test_admin_now import Stream
+from test_errands import ctl
+from test_limits import open_stream
 
 MODEL = "sim-chat"
 PRICE = "0.00095"      # of one answer of it
@@ -162,6 +166,39 @@ def test_d16n_changes_are_in_force_at_all_hubs(shared, show):
           lambda: site.chat(made[1]["key"], hub=a)[0] == 403)
 
 
+def test_a_cut_is_one_at_all_hubs(shared, show):
+    site = shared(hubs=2)
+    a, b = site.hubs
+    key, key_id = a.key(site.account())
+    b.await_key(key)
+    streams = []
+    for hub in (a, b, b):
+        opened, error = open_stream(site, key, hub=hub)
+        assert error is None, error
+        streams.append(Stream(opened))
+    a.ctl("key", "revoke", key_id)
+    until("revocation", lambda: not known(b, key))
+    assert [len(h.ctl("show", "calls")["calls"]) for h in (a, b)] == [1, 2]
+    a.ctl("key", "revoke", key_id, "cut")
+    began = time.monotonic()
+    took = [s.until_cut() - began for s in streams]
+    for s in streams:
+        s.s.close()
+    show(f"cut at the other hub {1e3 * max(took):.0f} ms after its command")
+    assert max(took) < SOON
+    # told again, and at a hub that starts anew: nothing is left to be done
+    b.ctl("key", "revoke", key_id, "cut")
+    b.stop_here(signal.SIGTERM)
+    b.launch()
+    b.await_ready()
+    assert not known(b, key)
+    for hub in site.hubs:
+        hub.quiet()
+        flowed(hub)
+    assert site.store.sql("SELECT outcome, status FROM ledger") == [
+        ["cancelled", "200"]] * 3
+
+
 def test_d16n_prices_reloaded_at_one_hub_are_in_force_at_all(shared):
     site = shared(hubs=2)
     a, b = site.hubs
@@ -284,6 +321,54 @@ def test_a_store_that_fails_delays_nothing(pg, shared, hurt, show):
     flowed(site.hub)
     assert billing(site.hub)["spooled_since"] is None
     expect_books(site, ids + more + still)
+
+
+def test_an_audit_waits_for_a_server_only_while_it_answers(pg, shared, show):
+    """Whether it does is looked at every 10 s, every second here."""
+    site = shared(failpoints={"pgconn.hurry": "force\n"})
+    chats(site, site.key(), 1)
+    flowed(site.hub)
+    held = subprocess.Popen(
+        [postgresql.program("psql"), "-Xq", "-d", pg.url(site.store.database),
+         "-c", "BEGIN; LOCK TABLE sealed_sum; SELECT pg_sleep(600)"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def waiting():
+        return site.store.sql(
+            "SELECT 1 FROM pg_locks WHERE relation = 'sealed_sum'::regclass "
+            "AND NOT granted")
+
+    def sessions():
+        """How many there have been, these of ours too."""
+        return int(site.store.sql(
+            "SELECT sessions FROM pg_stat_database "
+            "WHERE datname = current_database()")[0][0])
+    try:
+        await_("the lock", lambda: site.store.sql(
+            "SELECT 1 FROM pg_locks WHERE relation = 'sealed_sum'::regclass "
+            "AND granted"))
+        audit = ctl(site, "audit")
+        await_("the audit to wait", waiting)
+        asked, before = 0, sessions()
+
+        def looked():
+            nonlocal asked
+            asked += 1
+            return sessions() - before >= asked + 3
+        await_("the server to be looked at", looked)
+        assert audit.poll() is None and waiting()
+        pg.pause()
+        began = time.monotonic()
+        try:
+            assert "the store is away" in audit.communicate(timeout=60)[1]
+        finally:
+            pg.resume()
+        assert audit.returncode == 1
+        show(f"an audit ended {time.monotonic() - began:.1f} s after "
+             f"PostgreSQL had stopped")
+    finally:
+        held.kill()
+        held.wait()
 
 
 def test_a_hub_starts_and_serves_while_the_store_is_away(pg, shared):

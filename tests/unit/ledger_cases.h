@@ -318,7 +318,7 @@ START_TEST(keys_are_put_and_replaced_by_their_id)
 	memset(k.old_hash, 7, sizeof(k.hash));
 	memset(k.hash, 8, sizeof(k.hash));
 	k.old_until_ms = 99;
-	k.revoked = true;
+	k.revoked = 2;
 	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
 	ck_assert_uint_eq(k.number, 1);
 	reopen();
@@ -343,6 +343,68 @@ keep_agent(void *arg, const struct ledger_agent *a)
 
 	*out = *a;
 }
+
+static inline bool
+rename_key(void *arg, struct ledger_key *k)
+{
+	strcpy(k->name, "renamed");
+	return (*(const bool *)arg);
+}
+
+START_TEST(a_key_is_changed_unless_it_is_thought_better_of)
+{
+	struct ledger_key k = {.id = "key_1", .account = alice, .rpm = 60};
+	struct ledger_key got;
+	bool yes = true, no = false;
+
+	ck_assert_int_eq(
+	    ledger_change_key(ops, l, "key_1", rename_key, &yes, &got),
+	    LEDGER_MISSING);
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	ck_assert_int_eq(
+	    ledger_change_key(ops, l, "key_1", rename_key, &no, &got),
+	    LEDGER_REFUSED);
+	ck_assert_int_eq(ops->key_get(l, "key_1", &got), LEDGER_OK);
+	ck_assert_mem_eq(&got, &k, sizeof(k));
+	ck_assert_int_eq(
+	    ledger_change_key(ops, l, "key_1", rename_key, &yes, &got),
+	    LEDGER_OK);
+	ck_assert_str_eq(got.name, "renamed");
+	ck_assert_int_eq(ops->key_get(l, "key_1", &k), LEDGER_OK);
+	ck_assert_mem_eq(&got, &k, sizeof(k));
+	ck_assert_uint_eq(k.rpm, 60);
+}
+END_TEST
+
+static inline bool
+drain_agent(void *arg, struct ledger_agent *a)
+{
+	a->draining = true;
+	return (*(const bool *)arg);
+}
+
+START_TEST(an_agent_is_changed_unless_it_is_thought_better_of)
+{
+	struct ledger_agent a = {.name = "a1", .models = "m"}, got;
+	bool yes = true, no = false;
+
+	ck_assert_int_eq(
+	    ledger_change_agent(ops, l, "a1", drain_agent, &yes, &got),
+	    LEDGER_MISSING);
+	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
+	ck_assert_int_eq(
+	    ledger_change_agent(ops, l, "a1", drain_agent, &no, &got),
+	    LEDGER_REFUSED);
+	ck_assert_int_eq(ops->agent_get(l, "a1", &got), LEDGER_OK);
+	ck_assert_mem_eq(&got, &a, sizeof(a));
+	ck_assert_int_eq(
+	    ledger_change_agent(ops, l, "a1", drain_agent, &yes, &got),
+	    LEDGER_OK);
+	ck_assert_int_eq(ops->agent_get(l, "a1", &a), LEDGER_OK);
+	ck_assert(a.draining);
+	ck_assert_mem_eq(&got, &a, sizeof(a));
+}
+END_TEST
 
 START_TEST(agents_are_inserted_once_and_replaced_by_id)
 {
@@ -417,6 +479,8 @@ add_store_cases(TCase *tc)
 	tcase_add_test(tc, accounts_keep_what_they_are_set_to);
 	tcase_add_test(tc, keys_are_put_and_replaced_by_their_id);
 	tcase_add_test(tc, agents_are_inserted_once_and_replaced_by_id);
+	tcase_add_test(tc, a_key_is_changed_unless_it_is_thought_better_of);
+	tcase_add_test(tc, an_agent_is_changed_unless_it_is_thought_better_of);
 	tcase_add_test(tc, the_same_prices_are_the_same_version);
 }
 

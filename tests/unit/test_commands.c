@@ -298,7 +298,7 @@ note_account(struct billing *b, const struct ledger_account *a)
 }
 
 static bool
-note_key(struct billing *b, const struct ledger_key *k, bool cut)
+note_key(struct billing *b, const struct ledger_key *k)
 {
 	return (true);
 }

@@ -183,8 +183,9 @@ pump(void)
 		;
 }
 
+/* Nobody has heard anything yet. */
 static void
-setup_with(const struct h2link_options *options)
+setup_unheard(const struct h2link_options *options)
 {
 	memset(&client, 0, sizeof(client));
 	memset(&server, 0, sizeof(server));
@@ -194,6 +195,12 @@ setup_with(const struct h2link_options *options)
 	client.streams = xcalloc(MAX_SEEN, sizeof(struct seen));
 	client.l = h2link_new(H2LINK_CLIENT, &handler, &client, options);
 	server.l = h2link_new(H2LINK_SERVER, &handler, &server, options);
+}
+
+static void
+setup_with(const struct h2link_options *options)
+{
+	setup_unheard(options);
 	pump();
 }
 
@@ -747,6 +754,42 @@ START_TEST(any_order_of_calls_is_safe_and_every_stream_closes_once)
 }
 END_TEST
 
+/* RFC 9113, 6.5.2: before the peer's SETTINGS there is no limit. */
+START_TEST(a_burst_before_the_settings_goes_out)
+{
+	int i;
+
+	teardown();
+	setup_unheard(NULL);
+	for (i = 0; i < 1000; i++)
+		request(false);
+	pump();
+	ck_assert_uint_eq(server.n, 1000);
+	ck_assert_uint_eq(h2link_room(client.l), LINK_MAX_STREAMS - 1000);
+}
+END_TEST
+
+START_TEST(of_a_burst_before_the_settings_what_is_too_much_is_refused)
+{
+	int i, refused = 0;
+
+	teardown();
+	setup_unheard(&(struct h2link_options){.max_streams = 8});
+	for (i = 0; i < 20; i++)
+		request(false);
+	pump();
+	ck_assert_uint_eq(server.n, 8);
+	ck_assert_uint_eq(h2link_room(client.l), 0);
+	for (i = 0; i < 20; i++)
+		if (client.streams[i].closes == 1) {
+			ck_assert_uint_eq(
+			    client.streams[i].code, H2_REFUSED_STREAM);
+			refused++;
+		}
+	ck_assert_int_eq(refused, 12);
+}
+END_TEST
+
 START_TEST(damaged_bytes_never_crash)
 {
 	struct buf *w = &client.wire;
@@ -830,6 +873,9 @@ main(void)
 	tcase_add_test(t, garbage_breaks_the_session_and_only_that);
 	tcase_add_loop_test(
 	    t, any_order_of_calls_is_safe_and_every_stream_closes_once, 0, 20);
+	tcase_add_test(t, a_burst_before_the_settings_goes_out);
+	tcase_add_test(
+	    t, of_a_burst_before_the_settings_what_is_too_much_is_refused);
 	tcase_add_loop_test(t, damaged_bytes_never_crash, 0, 100);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/monotime.h"
+#include "hubd/ledger/pg_private.h"
 #include "tests/unit/pg_fixture.h"
 
 #include "tests/unit/ledger_cases.h"
@@ -30,13 +31,48 @@ START_TEST(a_store_of_a_later_schema_is_left_alone)
 	tamper("UPDATE meta SET value = '99' WHERE name = 'schema'");
 	ck_assert_ptr_null(ops->open(url, error, sizeof(error)));
 	ck_assert_str_eq(
-	    error, "store: schema \"99\", this hubd knows only \"1\"");
+	    error, "store: schema \"99\", this hubd knows only \"2\"");
 	/* nor is one used that became one */
 	tamper("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 	       "WHERE pid <> pg_backend_pid() AND query LIKE '%account%'");
-	tamper("UPDATE meta SET value = '1' WHERE name = 'schema'");
+	tamper("UPDATE meta SET value = '2' WHERE name = 'schema'");
 	reopen();
 	ck_assert_ptr_eq(ledger_ops_of("postgresql://x"), &ledger_pg);
+}
+END_TEST
+
+static void
+forget_schema(void)
+{
+	tamper("DO $$DECLARE s TEXT := current_schema(); BEGIN "
+	       "EXECUTE 'DROP SCHEMA ' || s || ' CASCADE'; "
+	       "EXECUTE 'CREATE SCHEMA ' || s; END$$");
+}
+
+/* What a hub of that time has written. */
+START_TEST(a_store_of_an_older_hub_is_brought_up_to_date)
+{
+	struct ledger_key k;
+	struct ledger_check c;
+
+	forget_schema();
+	tamper(ledger_postgresql_schema);
+	tamper("INSERT INTO account (name) VALUES ('alice')");
+	tamper("INSERT INTO access_key (id, account, name, hash, old_hash, "
+	       "old_until_ms, rpm, tpm, concurrency, expires_ms, created_ms, "
+	       "revoked, models) VALUES ('key_1', 1, '', 'h', '', 0, 0, 0, 0, "
+	       "0, 5, true, '')");
+	reopen();
+	ck_assert_int_eq(ops->check(l, &c), LEDGER_OK);
+	ck_assert_str_eq(c.schema, "2");
+	ck_assert_str_eq(c.first, "");
+	ck_assert_int_eq(ops->each_key(l, keep_key, &k), LEDGER_OK);
+	ck_assert_str_eq(k.id, "key_1");
+	ck_assert_int_eq(k.revoked, 1);
+	k.revoked = 2;
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	ck_assert_int_eq(ops->each_key(l, keep_key, &k), LEDGER_OK);
+	ck_assert_int_eq(k.revoked, 2);
 }
 END_TEST
 
@@ -45,9 +81,7 @@ START_TEST(hubs_that_start_at_once_make_one_store)
 	char error[300], first[40];
 	int i, status;
 
-	tamper("DO $$DECLARE s TEXT := current_schema(); BEGIN "
-	       "EXECUTE 'DROP SCHEMA ' || s || ' CASCADE'; "
-	       "EXECUTE 'CREATE SCHEMA ' || s; END$$");
+	forget_schema();
 	for (i = 0; i < 4; i++) {
 		if (fork() == 0) {
 			l = ops->open(url, error, sizeof(error));
@@ -398,7 +432,7 @@ START_TEST(a_check_finds_what_is_broken)
 	ck_assert_int_eq(ops->check(l, &c), LEDGER_OK);
 	ck_assert_str_eq(c.first, "");
 	ck_assert_uint_eq(c.problems, 0);
-	ck_assert_str_eq(c.schema, "1");
+	ck_assert_str_eq(c.schema, "2");
 	tamper("ALTER TABLE access_key DISABLE TRIGGER stamp");
 	tamper("UPDATE ledger SET account = 77");
 	ck_assert_int_eq(ops->check(l, &c), LEDGER_OK);
@@ -608,6 +642,7 @@ main(void)
 	add_store_cases(tc);
 	add_object_cases(tc);
 	tcase_add_test(tc, a_store_of_a_later_schema_is_left_alone);
+	tcase_add_test(tc, a_store_of_an_older_hub_is_brought_up_to_date);
 	tcase_add_test(tc, hubs_that_start_at_once_make_one_store);
 	tcase_add_test(tc, what_is_wrong_with_a_url_is_said_without_it);
 	tcase_add_test(tc, a_store_that_takes_no_writing_is_down);

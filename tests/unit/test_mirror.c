@@ -116,7 +116,7 @@ make_key(uint32_t number, uint8_t hash)
 }
 
 static void
-say_key(uint32_t number, uint8_t hash, bool revoked)
+say_key(uint32_t number, uint8_t hash, uint8_t revoked)
 {
 	struct ledger_key k = make_key(number, hash);
 
@@ -160,22 +160,29 @@ first_load(void)
 {
 	say_store(STORE);
 	say_account(1, "acme", "5", 1);
-	say_key(1, 7, false);
+	say_key(1, 7, 0);
 	say_prices(1);
 	say_clock(3);
 	hear(APPLY_ALL);
 	ck_assert_uint_eq(buf_len(&in), 0);
 }
 
-static bool
-key_is_good(uint8_t byte)
+/* As it is published; -1: not at all. */
+static int
+revocation(uint8_t byte)
 {
 	uint8_t hash[32];
 	struct pub_key k;
 	uint32_t row;
 
 	memset(hash, byte, sizeof(hash));
-	return (pub_key_find(fixture, hash, 1, &row, &k) && k.revoked == 0);
+	return (pub_key_find(fixture, hash, 1, &row, &k) ? (int)k.revoked : -1);
+}
+
+static bool
+key_is_good(uint8_t byte)
+{
+	return (revocation(byte) == 0);
 }
 
 static struct pub_account
@@ -204,7 +211,7 @@ START_TEST(users_are_served_when_the_first_load_is_whole)
 	ck_assert_int_eq(billing.stage, STAGE_WHOLE);
 	say_store(STORE);
 	say_account(1, "acme", "5", 1);
-	say_key(1, 7, false);
+	say_key(1, 7, 0);
 	hear(APPLY_ALL);
 	ck_assert(key_is_good(7));
 	ck_assert_uint_eq(atomic_load(&ps->loaded), 0);
@@ -250,8 +257,8 @@ END_TEST
 START_TEST(changes_are_in_force_when_they_are_consumed)
 {
 	first_load();
-	say_key(2, 8, false);
-	say_key(1, 7, true);
+	say_key(2, 8, 0);
+	say_key(1, 7, 1);
 	say_account(1, "acme", "7.5", 2);
 	say_account(2, "other", "1", 1);
 	say_prices(2);
@@ -262,6 +269,24 @@ START_TEST(changes_are_in_force_when_they_are_consumed)
 	ck_assert_int_eq(available(1), INT64_C(7500000000));
 	ck_assert_int_eq(available(2), INT64_C(1000000000));
 	ck_assert_uint_eq(pub_prices(fixture)->version, 2);
+}
+END_TEST
+
+/* Whoever has said so; a hub that starts later has nothing to cut. */
+START_TEST(a_key_that_is_cut_anywhere_is_cut_here)
+{
+	first_load();
+	say_key(1, 7, 1);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(revocation(7), 1);
+	say_key(1, 7, 2);
+	say_key(2, 8, 2);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(revocation(7), 2);
+	ck_assert_int_eq(revocation(8), -1);
+	again();
+	ck_assert_int_eq(revocation(7), 2);
+	ck_assert_int_eq(revocation(8), -1);
 }
 END_TEST
 
@@ -297,7 +322,7 @@ START_TEST(what_does_not_fit_is_left_out)
 	first_load();
 	k.account = 99;
 	say(MIRROR_KEY, &k, sizeof(k));
-	say_key(6, 6, false);
+	say_key(6, 6, 0);
 	hear(APPLY_ALL);
 	ck_assert(!key_is_good(5));
 	ck_assert(key_is_good(6));
@@ -482,6 +507,7 @@ START_TEST(what_is_no_record_is_found_out)
 	expect_broken((enum mirror_type)0, NULL, 0);
 	expect_broken(MIRROR_TYPES, NULL, 0);
 	expect_broken(MIRROR_NUDGE, "x", 1);
+	expect_broken(MIRROR_KEEP, &(int64_t){-1}, sizeof(int64_t));
 	expect_broken(MIRROR_PRICE, "x", 1);
 	a.seq = -1;
 	expect_broken(MIRROR_ACCOUNT, &a, sizeof(a));
@@ -491,7 +517,7 @@ START_TEST(what_is_no_record_is_found_out)
 	expect_broken(MIRROR_ACCOUNT, &a, sizeof(a));
 	memset(&a.name, 'x', sizeof(a.name));
 	expect_broken(MIRROR_ACCOUNT, &a, sizeof(a));
-	memset((char *)&k + offsetof(struct ledger_key, revoked), 2, 1);
+	k.revoked = 3;
 	expect_broken(MIRROR_KEY, &k, sizeof(k));
 	strcpy(o.id, "../x");
 	expect_broken(MIRROR_OBJECT, &o, sizeof(o));
@@ -540,7 +566,7 @@ START_TEST(much_is_applied_bit_by_bit)
 
 	first_load();
 	for (i = 0; i < 30000; i++)
-		say_key(1 + i % 30, (uint8_t)(1 + i % 30), false);
+		say_key(1 + i % 30, (uint8_t)(1 + i % 30), 0);
 	do {
 		start = monotime_now();
 		result = mirror_apply(&billing, &in, &out);
@@ -570,6 +596,7 @@ main(void)
 	    tc, a_store_that_goes_away_at_the_first_prices_is_asked_again);
 	tcase_add_test(tc, users_are_served_when_the_first_load_is_whole);
 	tcase_add_test(tc, changes_are_in_force_when_they_are_consumed);
+	tcase_add_test(tc, a_key_that_is_cut_anywhere_is_cut_here);
 	tcase_add_test(tc, an_older_store_is_believed_what_accounts_have);
 	tcase_add_test(tc, what_does_not_fit_is_left_out);
 	tcase_add_test(tc, rows_wait_until_they_are_taken);

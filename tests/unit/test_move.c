@@ -91,7 +91,7 @@ fill(void)
 	    .models = "a,b*",
 	    .rpm = 7,
 	    .tpm = UINT64_C(1) << 40,
-	    .revoked = true};
+	    .revoked = 2};
 	struct ledger_agent agent = {
 	    .name = "a1", .providers = "openai", .replicas = 2};
 	struct ledger_suspense s;
@@ -198,7 +198,7 @@ START_TEST(everything_comes_along)
 	ck_assert_uint_eq(k.number, 1);
 	ck_assert_uint_eq(k.account, bob);
 	ck_assert_uint_eq(k.tpm, UINT64_C(1) << 40);
-	ck_assert(k.revoked && k.hash[31] == 0xa5 && k.old_hash[0] == 0);
+	ck_assert(k.revoked == 2 && k.hash[31] == 0xa5 && k.old_hash[0] == 0);
 	ck_assert_int_eq(ops->price_get(l, 1, &b), LEDGER_OK);
 	ck_assert_uint_eq(b->size, prices->size);
 	ck_assert_mem_eq(b, prices, b->size);

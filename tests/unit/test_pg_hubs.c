@@ -407,27 +407,115 @@ START_TEST(who_does_not_hear_any_more_is_told_so)
 }
 END_TEST
 
-/* Two hubs change the same, one of them after an old look. */
-START_TEST(what_is_revoked_stays_so)
+/* ---- two hubs change the same -------------------------------------------- */
+
+static bool
+limit_key(void *arg, struct ledger_key *k)
 {
-	struct ledger_key k = {.account = alice, .id = "key_1"};
-	struct ledger_agent a = {.name = "cloud", .replicas = 1};
+	k->rpm = 7;
+	return (true);
+}
+
+static bool
+revoke_agent(void *arg, struct ledger_agent *a)
+{
+	a->revoked = true;
+	return (true);
+}
+
+/* Another hub does both; it has done the first or waits to. */
+static pid_t
+let_another_change(void)
+{
+	struct pgconn *c;
+	struct ledger_key k;
+	struct ledger_agent a;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		l = open_store();
+		_exit(ledger_change_key(ops, l, "key_1", limit_key, NULL, &k) ==
+				  LEDGER_OK &&
+			      ledger_change_agent(ops, l, "edge", revoke_agent,
+				  NULL, &a) == LEDGER_OK
+			  ? 0
+			  : 1);
+	}
+	c = beside(url);
+	await_value(c,
+	    "SELECT (SELECT rpm = 7 FROM access_key) AND (SELECT revoked "
+	    "FROM agent) OR EXISTS (SELECT 1 FROM pg_stat_activity WHERE "
+	    "wait_event_type = 'Lock' AND datname = current_database())");
+	pgconn_free(c);
+	return (pid);
+}
+
+static void
+expect_changed(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	expect_value("SELECT rpm FROM access_key", "7");
+	expect_value("SELECT revoked FROM agent", "t");
+}
+
+static void
+make_key_and_agent(void)
+{
+	struct ledger_key k = {.account = alice, .id = "key_1", .rpm = 1};
+	struct ledger_agent a = {.name = "edge", .replicas = 1};
 
 	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
 	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	k.revoked = a.revoked = true;
-	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
-	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	k.revoked = a.revoked = false;
-	k.rpm = 7;
-	a.draining = true;
-	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
-	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	expect_value("SELECT revoked AND rpm = 7 FROM access_key", "t");
-	expect_value("SELECT revoked AND draining FROM agent", "t");
-	a.token_hash[0] = 1;
-	ck_assert_int_eq(ops->agent_put(l, &a), LEDGER_OK);
-	expect_value("SELECT revoked FROM agent", "f");
+}
+
+static bool
+rotate_slowly(void *arg, struct ledger_key *k)
+{
+	*(pid_t *)arg = let_another_change();
+	memset(k->hash, 9, sizeof(k->hash));
+	return (true);
+}
+
+START_TEST(no_change_of_a_key_is_lost)
+{
+	struct ledger_key k;
+	pid_t pid;
+
+	make_key_and_agent();
+	ck_assert_int_eq(
+	    ledger_change_key(ops, l, "key_1", rotate_slowly, &pid, &k),
+	    LEDGER_OK);
+	ck_assert_uint_eq(k.rpm, 1);
+	expect_changed(pid);
+	expect_value(
+	    "SELECT hash = decode(repeat('09', 32), 'hex') FROM access_key",
+	    "t");
+}
+END_TEST
+
+static bool
+drain_slowly(void *arg, struct ledger_agent *a)
+{
+	*(pid_t *)arg = let_another_change();
+	a->draining = true;
+	return (true);
+}
+
+START_TEST(no_change_of_an_agent_is_lost)
+{
+	struct ledger_agent a;
+	pid_t pid;
+
+	make_key_and_agent();
+	ck_assert_int_eq(
+	    ledger_change_agent(ops, l, "edge", drain_slowly, &pid, &a),
+	    LEDGER_OK);
+	ck_assert(!a.revoked);
+	expect_changed(pid);
+	expect_value("SELECT draining FROM agent", "t");
 }
 END_TEST
 
@@ -468,7 +556,8 @@ main(void)
 	tcase_add_test(tc, a_batch_of_many_accounts_is_told_in_pieces);
 	tcase_add_test(tc, changes_are_what_came_after_the_clock);
 	tcase_add_test(tc, a_change_that_takes_its_time_is_not_missed);
-	tcase_add_test(tc, what_is_revoked_stays_so);
+	tcase_add_test(tc, no_change_of_a_key_is_lost);
+	tcase_add_test(tc, no_change_of_an_agent_is_lost);
 	tcase_add_test(tc, who_does_not_hear_any_more_is_told_so);
 	tcase_add_test(tc, who_has_another_connection_must_listen_again);
 	suite_add_tcase(s, tc);

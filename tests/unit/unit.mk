@@ -7,7 +7,7 @@ LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
 	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
 	hubd/ledger/schema_postgresql.c
-UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_row.c \
+UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_change.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
@@ -146,7 +146,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/publish.c hubd/billing/reply.c hubd/billing/settle.c \
 	hubd/billing/shared.c hubd/billing/shared_prices.c \
 	hubd/billing/state.c hubd/billing/store.c hubd/billing/tidy.c hubd/billing/versions.c \
-	hubd/ctlproto.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
+	hubd/ctlproto.c hubd/ledger/ledger_change.c hubd/ledger/ledger_null.c hubd/ledger/ledger_row.c \
 	hubd/ledger/null_objects.c hubd/ledger/null_suspense.c \
 	hubd/ledger/null_tables.c $(UNIT_ledger) \
 	hubd/price/amount.c hubd/price/cost.c \
