@@ -14,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/monotime.h"
 #include "common/utf8.h"
 
 #define LOG_LINE_MAX 2048
+#define STAYS_MS     60000
 
 static struct {
 	char name[48];
@@ -200,6 +202,25 @@ DEFINE_LOG(log_warn, LOG_LEVEL_WARN, true)
 DEFINE_LOG(log_warnx, LOG_LEVEL_WARN, false)
 DEFINE_LOG(log_info, LOG_LEVEL_INFO, false)
 DEFINE_LOG(log_debug, LOG_LEVEL_DEBUG, false)
+
+void
+log_stays(const char *fmt, ...)
+{
+	static char said[LOG_LINE_MAX];
+	static monotime_t at;
+	char text[LOG_LINE_MAX];
+	monotime_t now = monotime_now();
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (strcmp(said, text) == 0 && monotime_diff_ms(now, at) < STAYS_MS)
+		return;
+	memcpy(said, text, sizeof(said));
+	at = now;
+	log_warnx("%s", text);
+}
 
 static void __attribute__((noreturn))
 vfatal(bool with_errno, const char *fmt, va_list ap)

@@ -37,6 +37,12 @@ void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * As log_warnx(), of what is tried again and again and fails alike each time:
+ * the same text is not logged again within a minute.
+ */
+void log_stays(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* For setting up only: the message, then exit(1). */
 void fatal(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));

@@ -58,16 +58,28 @@ hub_any_agent(const struct shm *shm)
 	return (false);
 }
 
-uint32_t
-hub_calls_open(const struct shm *shm)
+static uint32_t
+calls_in(const struct shm *shm, enum call_state state)
 {
 	struct call_row *rows = call_rows(shm);
 	uint32_t i, n = 0, used = call_rows_used(shm);
 
 	for (i = 0; i < used; i++)
 		n += call_word_state(atomic_load_explicit(
-			 &rows[i].word, memory_order_relaxed)) == CALL_OPEN;
+			 &rows[i].word, memory_order_relaxed)) == state;
 	return (n);
+}
+
+uint32_t
+hub_calls_open(const struct shm *shm)
+{
+	return (calls_in(shm, CALL_OPEN));
+}
+
+uint32_t
+hub_calls_pending(const struct shm *shm)
+{
+	return (calls_in(shm, CALL_FINAL));
 }
 
 static bool

@@ -18,6 +18,11 @@ uint32_t hub_agents_up(const struct shm *);
 bool hub_any_agent(const struct shm *);
 /* Calls that are open, over all workers. Reads every row. */
 uint32_t hub_calls_open(const struct shm *);
+/*
+ * Finished calls that are not booked yet. Billing is not asked: it may be
+ * what they wait for. Reads every row.
+ */
+uint32_t hub_calls_pending(const struct shm *);
 /* Live workers, and links to all of them. */
 uint32_t hub_workers(const struct shm *);
 uint64_t hub_links(const struct shm *);

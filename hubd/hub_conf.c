@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/log.h"
 #include "hubd/address.h"
+#include "hubd/ledger/pgconn.h"
 #include "hubd/limit/redis_url.h"
 
 #define RUN_DIR_MAX    80 /* the path of a socket below it has 107 bytes */
@@ -54,12 +55,20 @@ check_url(const char *p)
 static const char *
 check_store(const char *value)
 {
+	const char *why;
+
 	if (strcmp(value, "sqlite") == 0)
 		return (NULL);
-	if (strncmp(value, "postgresql://", 13) == 0 ||
-	    strncmp(value, "postgres://", 11) == 0)
-		return (check_url(value));
-	return ("must be \"sqlite\" or \"postgresql://...\"");
+	if (strncmp(value, "postgresql://", 13) != 0 &&
+	    strncmp(value, "postgres://", 11) != 0)
+		return ("must be \"sqlite\" or \"postgresql://...\"");
+	if ((why = check_url(value)) != NULL)
+		return (why);
+	if (!pgconn_url_ok(value))
+		return ("must be postgresql://user:password@host:port/database?"
+			"option=value as libpq takes it, with %40 and %2F for "
+			"@ and / in a password");
+	return (NULL);
 }
 
 static const char *

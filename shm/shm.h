@@ -137,7 +137,7 @@ struct run_state {
 				       0: nobody has kept it */
 	int64_t started_ms;
 	int64_t started_mono_ns;
-	_Atomic uint64_t pending; /* finished calls not booked: billing */
+	uint64_t unused; /* holds the place of a figure that is counted now */
 	_Atomic uint64_t old_rows_billed; /* from files of before */
 	_Atomic uint64_t old_rows_unread;
 };

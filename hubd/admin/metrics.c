@@ -110,7 +110,7 @@ put_gauges(struct buf *out, const struct shm *shm)
 	    (int64_t)hub_links(shm));
 	put_gauge(out, "hubd_calls", "Calls in flight.", hub_calls_open(shm));
 	put_gauge(out, "hubd_pending", "Finished calls not yet booked.",
-	    (int64_t)atomic_load(&run->pending));
+	    hub_calls_pending(shm));
 	put_gauge(out, "hubd_agents_up", "Agents that take requests.",
 	    hub_agents_up(shm));
 	put_gauge(out, "hubd_workers", "Live workers.", hub_workers(shm));

@@ -64,6 +64,9 @@ struct publish_sink {
 	bool (*account)(struct billing *, const struct ledger_account *);
 	bool (*key)(struct billing *, const struct ledger_key *);
 	bool (*agent)(struct billing *, const struct ledger_agent *);
+	/* Waits until all of that is in force at this hub; false: it is in
+	 * the store, but not in force here yet. */
+	bool (*settle)(struct billing *);
 };
 
 /* A reload that came before start-up was through; it follows it. */

@@ -150,6 +150,12 @@ command_run(struct billing *b, struct span line, struct buf *out,
 	else
 		dispatch(b, request, &r);
 	json_free(request);
+	if (b->sink != NULL && !b->sink->settle(b) && !r.refused) {
+		/* a new key's text is told all the same */
+		reply_refuse(&r,
+		    "the change is stored, but not in force at this hub yet");
+		r.keep_data = true;
+	}
 	reply_end(&r);
 	return (r.cookie);
 }

@@ -77,7 +77,8 @@ bool reply_store(
 bool check_name(struct reply *, const char *what, const char *name);
 /* 1 to 200 bytes; else refuses. NULL is fine. */
 bool check_text(struct reply *, const char *what, const char *text);
-/* A list of globs that fits into cap; else refuses. NULL is fine. */
+/* A list of globs, none of them empty, that fits into cap; else refuses. NULL
+ * is fine. */
 bool check_list(struct reply *, const char *what, const char *list, size_t cap);
 /* "a,b*" as ["a","b*"]. */
 void put_list(struct jout *, const char *key, const char *list);

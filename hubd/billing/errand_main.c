@@ -101,16 +101,18 @@ note_change_of_agent(struct billing *b, const struct ledger_agent *a)
 	return (changed = true);
 }
 
-static const struct publish_sink shared_sink = {
-    note_change_of_account, note_change_of_key, note_change_of_agent};
-
 /* What the store has is in force at this hub before its client hears of it. */
-static void
-bring_into_force(const struct billing *b)
+static bool
+bring_into_force(struct billing *b)
 {
-	if (changed && mirror_sync(b->self->socket, SYNC_MS) == -1)
-		log_warnx("a change is stored, but not in force here yet");
+	if (!changed || mirror_sync(b->self->socket, SYNC_MS) == 0)
+		return (true);
+	log_warnx("a change is stored, but not in force here yet");
+	return (false);
 }
+
+static const struct publish_sink shared_sink = {note_change_of_account,
+    note_change_of_key, note_change_of_agent, bring_into_force};
 
 /* ---- what it knows ------------------------------------------------------- */
 
@@ -191,7 +193,6 @@ errand_main(struct offspring_self *self)
 	set_up(&b, self);
 	(void)FAILPOINT("errand.ready");
 	command_run(&b, buf_span(&line), &out, send_out, self);
-	bring_into_force(&b);
 	send_out(self, &out);
 	/* billing has the client open, too */
 	shutdown(self->client, SHUT_WR);

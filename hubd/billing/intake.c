@@ -107,7 +107,6 @@ on_commit(void *arg)
 struct sweep {
 	bool *dead;	 /* by process row */
 	uint32_t *owned; /* rows that are not free, by process row */
-	uint64_t final;
 };
 
 static void
@@ -132,7 +131,6 @@ sweep_row(struct billing *b, struct sweep *s, uint32_t i, uint64_t word)
 
 	switch (call_word_state(word)) {
 	case CALL_FINAL:
-		s->final++;
 		if (due_push(&b->due, i))
 			counter_add(b->count, COUNT_swept, 1);
 		break;
@@ -187,7 +185,6 @@ intake_sweep(struct billing *b)
 		if (call_word_state(word) != CALL_FREE)
 			sweep_row(b, &s, i, word);
 	}
-	atomic_store(&shm_run_state(b->shm)->pending, s.final);
 	/* also while the store is away: what is left of them is BOOKED, and
 	 * that is published before it is said */
 	settle_dead(b, &s);

@@ -59,6 +59,17 @@ check_name(struct reply *r, const char *what, const char *name)
 	return (false);
 }
 
+/* Does a name of a list begin there, with nothing in it but plain text? */
+static bool
+is_name_at(const unsigned char *p)
+{
+	const unsigned char *end = p;
+
+	while (*end > ' ' && *end < 0x7f && *end != ',')
+		end++;
+	return (end > p && (*end == ',' || *end == '\0'));
+}
+
 bool
 check_list(struct reply *r, const char *what, const char *list, size_t cap)
 {
@@ -71,15 +82,14 @@ check_list(struct reply *r, const char *what, const char *list, size_t cap)
 		    r, "%s: longer than %zu characters", what, cap - 1);
 		return (false);
 	}
-	for (p = (const unsigned char *)list; *p != '\0'; p++)
-		if (*p <= ' ' || *p >= 0x7f) {
-			reply_refuse(r,
-			    "%s: names with commas between, "
-			    "without blanks",
-			    what);
-			return (false);
-		}
-	return (true);
+	/* A script whose variable is empty must not open what was closed. */
+	for (p = (const unsigned char *)list; is_name_at(p); p++) {
+		p += strcspn((const char *)p, ",");
+		if (*p == '\0')
+			return (true);
+	}
+	reply_refuse(r, "%s: names with commas between, without blanks", what);
+	return (false);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "common/monotime.h"
 #include "hubd/ctl/ctl.h"
 #include "hubd/ctl/out.h"
+#include "hubd/ctl/table.h"
 
 #define DEFAULT_CONF	"/etc/hubd/hubd.conf"
 #define DEFAULT_RUN_DIR "/run/hubd"
@@ -183,6 +184,18 @@ await_drain(const char *run_dir)
 	shm_detach(shm);
 }
 
+/* Why it was refused: the hub quotes names, which may be anybody's. */
+static int
+refuse(const char *why)
+{
+	struct buf text = {0};
+
+	table_text(&text, why);
+	warnx("%s", buf_cstr(&text));
+	buf_fini(&text);
+	return (CTL_EXIT_REFUSED);
+}
+
 static int
 run(const char *run_dir, const struct ctl_request *request,
     const struct output *o)
@@ -208,10 +221,7 @@ run(const char *run_dir, const struct ctl_request *request,
 		await_drain(run_dir);
 	r = data == NULL ? CTL_EXIT_DONE : print(o, request->command, data);
 	json_free(data);
-	if (error[0] == '\0')
-		return (r);
-	warnx("%s", error);
-	return (CTL_EXIT_REFUSED);
+	return (error[0] == '\0' ? r : refuse(error));
 }
 
 int

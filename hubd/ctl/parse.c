@@ -73,13 +73,14 @@ same_word(const struct ctl_command *a, const struct ctl_command *b, int k)
 
 /*
  * Leaves those candidates in whose k-th word is the one typed. false: none
- * is left, or several words begin like that.
+ * is left, or those of several words that begin like that are.
  */
 static bool
 narrow(bool in[CTL_COMMANDS], int k, const char *typed)
 {
 	const struct ctl_command *first = NULL;
 	enum fit fit, best = FIT_PREFIX;
+	bool several = false;
 	size_t i;
 
 	for (i = 0; i < CTL_COMMANDS; i++) {
@@ -94,9 +95,9 @@ narrow(bool in[CTL_COMMANDS], int k, const char *typed)
 		if (first == NULL)
 			first = &ctl_commands[i];
 		else if (!same_word(first, &ctl_commands[i], k))
-			return (false);
+			several = true;
 	}
-	return (first != NULL);
+	return (first != NULL && !several);
 }
 
 static const struct ctl_command *
@@ -143,9 +144,11 @@ find_command(struct parser *p)
 		if (k == p->argc)
 			return (refuse_words(p, in, "one of these is meant:"));
 		memcpy(before, in, sizeof(in));
-		if (!narrow(in, k, p->argv[k]))
-			return (refuse_words(
-			    p, before, "no such command; there are:"));
+		if (narrow(in, k, p->argv[k]))
+			continue;
+		if (first_of(in) != NULL)
+			return (refuse_words(p, in, "one of these is meant:"));
+		return (refuse_words(p, before, "no such command; there are:"));
 	}
 	p->argc -= k;
 	p->argv += k;

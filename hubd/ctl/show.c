@@ -158,12 +158,11 @@ static void
 put_billing(const struct shm *shm, struct jout *j)
 {
 	struct pub_state *pub = shm_pub_state(shm);
-	struct run_state *run = shm_run_state(shm);
 
 	jout_key(j, "billing");
 	jout_begin_object(j);
 	jout_kint(j, "pid", pid_of(shm, ROLE_BILLING));
-	jout_kuint(j, "pending", atomic_load(&run->pending));
+	jout_kuint(j, "pending", hub_calls_pending(shm));
 	show_text(j, "store", pub->store, sizeof(pub->store));
 	jout_kbool(j, "store_up", atomic_load(&pub->store_ok) != 0);
 	jout_kuint(j, "suspense", atomic_load(&pub->suspense));

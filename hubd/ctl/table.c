@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/utf8.h"
 #include "hubd/ctl/when.h"
 #include "shm/usage.h"
 
@@ -22,15 +23,34 @@ number_of(const struct json *v)
 	return (v->type == JSON_NUMBER ? strtoll(v->text, NULL, 10) : 0);
 }
 
-/* Control characters would be somebody's terminal escapes. */
-static void
-put_plain(struct buf *out, const char *s)
+/* Bytes of a character that a terminal just shows; 0: it does more, by
+ * controls of ASCII, those of 8 bits, or those of the writing's direction. */
+static size_t
+shown(const unsigned char *p, size_t left)
 {
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			buf_addf(out, "\\x%02x", (unsigned char)*s);
-		else
-			buf_add(out, s, 1);
+	size_t n;
+
+	if (*p < 0x80)
+		return (*p >= 0x20 && *p != 0x7f);
+	n = utf8_char(p, left);
+	return (n > 0 && !utf8_is_control(p, n) ? n : 0);
+}
+
+void
+table_text(struct buf *out, const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t left = strlen(s), n;
+
+	while (left > 0) {
+		if ((n = shown(p, left)) > 0)
+			buf_add(out, p, n);
+		else {
+			buf_addf(out, "\\x%02x", *p);
+			n = 1;
+		}
+		p += n;
+		left -= n;
 	}
 }
 
@@ -42,7 +62,7 @@ put_list(struct buf *out, const struct json *v)
 	if (v->type == JSON_ARRAY && v->first == NULL)
 		buf_addstr(out, "-");
 	for (e = v->first; e != NULL; e = e->next) {
-		put_plain(out, e->text == NULL ? "-" : e->text);
+		table_text(out, e->text == NULL ? "-" : e->text);
 		if (e->next != NULL)
 			buf_addstr(out, ",");
 	}
@@ -54,7 +74,7 @@ put_simple(struct buf *out, const struct json *v)
 	switch (v->type) {
 	case JSON_STRING:
 	case JSON_NUMBER:
-		put_plain(out, *v->text == '\0' ? "-" : v->text);
+		table_text(out, *v->text == '\0' ? "-" : v->text);
 		break;
 	case JSON_TRUE:
 		buf_addstr(out, "yes");
@@ -79,11 +99,11 @@ put_time(struct buf *out, const char *text)
 	const char *point = strchr(text, '.');
 
 	if (point == NULL) {
-		put_plain(out, text);
+		table_text(out, text);
 		return;
 	}
 	buf_add(out, text, (size_t)(point - text));
-	put_plain(out, point + strspn(point, ".0123456789"));
+	table_text(out, point + strspn(point, ".0123456789"));
 }
 
 /* Sum over one side of {"input":12,"output":3}. */

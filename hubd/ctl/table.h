@@ -42,6 +42,10 @@ void table_put(struct buf *out, const struct json *rows,
 /* The text of one value, as a cell of that kind shows it; appended. */
 void table_cell(struct buf *out, enum column_kind, const struct json *value);
 
+/* A text from anywhere, for a terminal: what would control that is written as
+ * \xNN. Appended. */
+void table_text(struct buf *out, const char *);
+
 /* Decimal text times 10^places, exactly; appended. */
 void decimal_shift(struct buf *out, const char *text, unsigned places);
 

@@ -162,7 +162,7 @@ pg_ready(struct ledger *l)
 		return (pgconn_is_open(l->conn) ? LEDGER_OK : LEDGER_DOWN);
 	if (make_ready(l, error, sizeof(error)) == 0)
 		return (LEDGER_OK);
-	log_warnx("%s", error);
+	log_stays("%s", error);
 	return (LEDGER_DOWN);
 }
 

@@ -117,7 +117,7 @@ failed(struct pgconn *c, const PGresult *res)
 	c->retry = rc == LEDGER_DOWN &&
 		   (worth_a_retry(state) || in_class(state, "23"));
 	if (rc == LEDGER_DOWN)
-		log_warnx("store: %s (%s)", c->error, c->sqlstate);
+		log_stays("store: %s (%s)", c->error, c->sqlstate);
 	/* Prepared statements of old plans go with the connection. */
 	if (PQstatus(c->pg) != CONNECTION_OK || strcmp(state, "0A000") == 0)
 		pgconn_close(c);
@@ -285,9 +285,8 @@ is_quotable(const PQconninfoOption *o)
 	return (true);
 }
 
-/* Is it a URL of libpq's? Its own complaint would quote from it. */
-static bool
-url_ok(const char *url)
+bool
+pgconn_url_ok(const char *url)
 {
 	PQconninfoOption *all = NULL, *o;
 	bool ok = false;
@@ -309,7 +308,7 @@ pgconn_new(const char *url, char *error, size_t cap)
 {
 	struct pgconn *c;
 
-	if (!url_ok(url)) {
+	if (!pgconn_url_ok(url)) {
 		snprintf(error, cap,
 		    "store: must be postgresql://user@host:port/database");
 		return (NULL);

@@ -39,6 +39,9 @@ void pg_add_bool(struct pg_args *, bool);
 /* n below 2^31 */
 void pg_add_bytes(struct pg_args *, const void *, size_t n);
 
+/* Is it a URL that libpq takes? It does not say what is wrong with one, for
+ * that would quote from it. */
+bool pgconn_url_ok(const char *url);
 /*
  * url: postgresql://user:password@host:port/db?sslmode=..., as libpq takes
  * it. NULL and error if it is none; neither error nor any log line ever

@@ -79,7 +79,7 @@ step_of(sqlite3 *db, int rc)
 	case SQLITE_MISMATCH:
 		return (DB_REFUSED);
 	default:
-		log_warnx("ledger: %s", sqlite3_errmsg(db));
+		log_stays("ledger: %s", sqlite3_errmsg(db));
 		return (DB_DOWN);
 	}
 }

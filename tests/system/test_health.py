@@ -36,6 +36,16 @@ def both(hub, which):
     return answers.pop()
 
 
+def linked(hub, token):
+    """The status that an agent with that token gets."""
+    return fetch(hub.port, "GET", "/agent/link", headers={
+        "Connection": "upgrade", "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": "hub-link.v1",
+        "Authorization": "Bearer " + token})[0]
+
+
 @pytest.fixture
 def hubs(tmp_path):
     made = []
@@ -54,10 +64,12 @@ def test_before_the_first_load(hubs):
     hub = hubs(workers=2, failpoints={"billing": "stop\n"})
     assert both(hub, "readyz") == (503, "loading")
     assert both(hub, "healthz") == (200, "loading")
+    assert linked(hub, "at-hub-" + 43 * "a") == 503     # nobody knows yet
     os.kill(children(hub)["billing"], signal.SIGCONT)
     for port in (hub.port, hub.admin_port):
         await_("the load", lambda: told(port, "readyz") == (503, "no agent"))
     assert both(hub, "healthz") == (200, "")
+    assert linked(hub, "at-hub-" + 43 * "a") == 401
 
 
 @pytest.mark.parametrize("workers", [1, 3])

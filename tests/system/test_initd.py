@@ -106,6 +106,17 @@ def test_a_life(service):
     await_("its end", lambda: not os.path.exists(f"/proc/{second}"))
 
 
+def test_the_hubs_secrets_are_in_its_defaults(hub, hubd):
+    """As the agent's, which its provider's key shows in every test here."""
+    with open(hub.conf, "a") as f:
+        f.write('default_route = "${SECRET_OF_DEFAULTS}"\n')
+    hubd.does("configtest", 1)
+    with open(hubd.defaults, "a") as f:
+        f.write("SECRET_OF_DEFAULTS=gpt\n")
+    for verb in ("configtest", "start", "reload", "restart"):
+        hubd.does(verb)
+
+
 @pytest.mark.parametrize("verb", ["reload", "force-reload"])
 def test_reload(service, verb):
     service.does(verb, 1)  # nothing runs
@@ -216,6 +227,7 @@ def test_units_let_a_drain_end(hub):
         u = unit(path)
         assert u["Type"] == "notify" and u["KillMode"] == "mixed"
         assert int(u["TimeoutStopSec"]) > 300  # the default drain
+        assert u["EnvironmentFile"] == f"-/etc/default/{path.stem}"
     assert unit(UNITS[1])["RuntimeDirectoryPreserve"] == "yes"
 
 

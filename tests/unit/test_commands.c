@@ -223,6 +223,29 @@ START_TEST(a_key_is_shown_once_and_published_with_its_limits)
 }
 END_TEST
 
+/* None of them is what says "all": that is to leave them out, or *. */
+START_TEST(lists_with_empty_names_are_refused)
+{
+	static const char *const lists[] = {"", ",", "a,", ",a", "a,,b", "a b"};
+	char request[128];
+	size_t i;
+
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		snprintf(request, sizeof(request),
+		    "{\"cmd\":\"key add\",\"args\":{\"account\":\"acme\","
+		    "\"models\":\"%s\"}}",
+		    lists[i]);
+		refused(request, "models: names");
+		snprintf(request, sizeof(request),
+		    "{\"cmd\":\"agent add\",\"args\":{\"name\":\"x\","
+		    "\"providers\":\"%s\"}}",
+		    lists[i]);
+		refused(request, "providers: names");
+	}
+	json_free(new_key(",\"models\":\"*\""));
+}
+END_TEST
+
 START_TEST(keys_are_listed_without_secrets)
 {
 	struct json *answer, *added = new_key(",\"models\":\"a,b\"");
@@ -265,6 +288,57 @@ START_TEST(a_rotated_key_keeps_its_id_and_its_old_self_for_the_grace)
 	json_free(first);
 	json_free(second);
 	json_free(third);
+}
+END_TEST
+
+static bool
+note_account(struct billing *b, const struct ledger_account *a)
+{
+	return (true);
+}
+
+static bool
+note_key(struct billing *b, const struct ledger_key *k)
+{
+	return (true);
+}
+
+static bool
+note_agent(struct billing *b, const struct ledger_agent *a)
+{
+	return (true);
+}
+
+static bool in_force;
+
+static bool
+is_in_force(struct billing *b)
+{
+	return (in_force);
+}
+
+/* A key that is revoked in the store may still be served here. */
+START_TEST(a_change_that_is_not_in_force_is_told_with_its_answer)
+{
+	static const struct publish_sink sink = {
+	    note_account, note_key, note_agent, is_in_force};
+	struct json *answer;
+
+	billing.sink = &sink;
+	in_force = false;
+	answer = new_key("");
+	ck_assert_int_eq(json_get_int(answer, "status", -1), 1);
+	ck_assert_ptr_nonnull(
+	    strstr(json_get_str(answer, "error"), "not in force"));
+	ck_assert_ptr_nonnull(json_get_str(json_get(answer, "data"), "key"));
+	json_free(answer);
+	refused("{\"cmd\":\"key revoke\",\"args\":{\"id\":\"key_x\"}}",
+	    "there is no key");
+	in_force = true;
+	answer = new_key("");
+	ck_assert_int_eq(json_get_int(answer, "status", -1), 0);
+	json_free(answer);
+	billing.sink = NULL;
 }
 END_TEST
 
@@ -580,9 +654,12 @@ add_tests(TCase *t)
 	tcase_add_test(t, held_is_what_workers_hold);
 	tcase_add_test(t, tables_that_are_full_refuse_clearly);
 	tcase_add_test(t, a_key_is_shown_once_and_published_with_its_limits);
+	tcase_add_test(t, lists_with_empty_names_are_refused);
 	tcase_add_test(t, keys_are_listed_without_secrets);
 	tcase_add_test(
 	    t, a_rotated_key_keeps_its_id_and_its_old_self_for_the_grace);
+	tcase_add_test(
+	    t, a_change_that_is_not_in_force_is_told_with_its_answer);
 	tcase_add_test(t, revocation_is_published_and_final);
 	tcase_add_test(
 	    t, an_agent_gets_a_token_that_is_known_until_it_is_revoked);

@@ -150,7 +150,10 @@ START_TEST(words_may_be_shortened_while_they_are_unique)
 	expect("sh acc", CTL_CMD_show_accounts, "{}");
 	expect("expl gpt-4o", CTL_CMD_explain, "{\"model\":\"gpt-4o\"}");
 	expect_refusal("a add x", "hubctl audit");
-	expect_refusal("show s", "show suspense");
+	expect_refusal("show s",
+	    "one of these is meant:\n       hubctl show status\n"
+	    "       hubctl show suspense [all]");
+	expect_refusal("show z", "no such command");
 }
 END_TEST
 

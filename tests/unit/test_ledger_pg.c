@@ -238,6 +238,42 @@ START_TEST(results_say_whether_to_try_again)
 }
 END_TEST
 
+/* How often the statement is complained of by so many attempts. */
+static int
+complaints(const char *sql, int attempts)
+{
+	char path[] = "/tmp/complaints.XXXXXX", text[4096];
+	int fd = mkstemp(path), n = 0, i;
+	struct pgconn *c;
+	const char *p;
+	ssize_t size;
+
+	ck_assert_int_ne(fd, -1);
+	unlink(path);
+	log_use_fd(fd);
+	for (i = 0; i < attempts; i++) {
+		c = beside(url);
+		ck_assert_int_eq(pgconn_script(c, sql), LEDGER_DOWN);
+		pgconn_free(c);
+	}
+	log_use_fd(STDERR_FILENO);
+	size = pread(fd, text, sizeof(text) - 1, 0);
+	ck_assert_int_ge(size, 0);
+	text[size] = '\0';
+	for (p = text; (p = strchr(p, '\n')) != NULL; p++)
+		n++;
+	close(fd);
+	return (n);
+}
+
+START_TEST(a_failure_that_stays_is_not_logged_each_time)
+{
+	ck_assert_int_eq(complaints("SELECT nothing", 3), 1);
+	ck_assert_int_eq(complaints("SELECT nobody", 2), 1);
+	ck_assert_int_eq(complaints("SELECT nobody", 2), 0);
+}
+END_TEST
+
 START_TEST(a_store_goes_away_and_comes_back)
 {
 	struct ledger_row r;
@@ -613,6 +649,7 @@ main(void)
 	tcase_add_test(tc, a_server_that_hangs_is_given_up_at_the_deadline);
 	tcase_add_test(tc, a_statement_too_large_for_the_socket_is_sent_whole);
 	tcase_add_test(tc, results_say_whether_to_try_again);
+	tcase_add_test(tc, a_failure_that_stays_is_not_logged_each_time);
 	tcase_add_test(tc, a_store_goes_away_and_comes_back);
 	tcase_add_test(
 	    tc, a_row_refused_by_its_content_is_found_among_the_others);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "tests/unit/clock_fake.h"
 
 static int ends[2];
 
@@ -74,6 +75,35 @@ START_TEST(what_is_not_utf8_is_escaped)
 }
 END_TEST
 
+/* Lines that so many attempts with that failure make. */
+static int
+lines_of(const char *failure, int attempts)
+{
+	char text[4096];
+	ssize_t n, i;
+	int lines = 0;
+
+	while (attempts-- > 0)
+		log_stays("it fails: %s", failure);
+	log_warnx("end");
+	ck_assert_int_gt(n = read(ends[0], text, sizeof(text)), 0);
+	for (i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return (lines - 1);
+}
+
+START_TEST(a_failure_that_stays_is_logged_once_a_minute)
+{
+	ck_assert_int_eq(lines_of("full", 3), 1);
+	ck_assert_int_eq(lines_of("broken", 2), 1);
+	ck_assert_int_eq(lines_of("broken", 2), 0);
+	ck_assert_int_eq(lines_of("full", 1), 1);
+	clock_ahead_ms = 61000;
+	ck_assert_int_eq(lines_of("full", 2), 1);
+	clock_ahead_ms = 0;
+}
+END_TEST
+
 START_TEST(long_message_is_cut_to_one_line)
 {
 	char text[10000];
@@ -96,6 +126,7 @@ log_suite(void)
 	tcase_add_test(tc, d11_nothing_looks_escaped_that_is_not);
 	tcase_add_test(tc, utf8_stays_readable);
 	tcase_add_test(tc, what_is_not_utf8_is_escaped);
+	tcase_add_test(tc, a_failure_that_stays_is_logged_once_a_minute);
 	tcase_add_test(tc, long_message_is_cut_to_one_line);
 	suite_add_tcase(s, tc);
 	return (s);

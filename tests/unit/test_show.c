@@ -3,6 +3,7 @@
 
 #include "hubd/admin/admin.h"
 #include "hubd/ctl/ctl.h"
+#include "hubd/gauges.h"
 #include "hubd/price/price.h"
 #include "shm/call.h"
 #include "shm/cells.h"
@@ -248,6 +249,41 @@ START_TEST(limits_tell_what_is_left)
 }
 END_TEST
 
+/* Neither has a cell that counts them: only concurrency has. */
+START_TEST(limits_tell_calls_of_accounts_and_of_keys_with_rates_alone)
+{
+	struct json *s;
+
+	hub();
+	s = document(show_limits);
+	ck_assert_int_eq(json_get_int(nth(s, "keys", 0), "calls", -1), 1);
+	ck_assert_int_eq(json_get_int(nth(s, "accounts", 0), "calls", -1), 1);
+	json_free(s);
+}
+END_TEST
+
+/* Whatever billing does: nobody but the rows themselves is asked. */
+START_TEST(finished_calls_are_pending_until_they_are_booked)
+{
+	struct call_progress p = {.outcome = OUTCOME_COMPLETE};
+	struct call_row *row;
+	call_ref_t ref = {0};
+	struct json *s;
+
+	hub();
+	row = &call_rows(fixture)[0];
+	ref.generation = call_word_generation(atomic_load(&row->word));
+	call_final(row, &p);
+	s = document(show_status);
+	ck_assert_int_eq(
+	    json_get_int(json_get(s, "billing"), "pending", -1), 1);
+	json_free(s);
+	ck_assert_uint_eq(hub_calls_pending(fixture), 1);
+	ck_assert(call_book(fixture, ref));
+	ck_assert_uint_eq(hub_calls_pending(fixture), 0);
+}
+END_TEST
+
 START_TEST(workers_show_the_dead_until_they_are_settled)
 {
 	process_ref_t w = hub();
@@ -309,6 +345,9 @@ add(TCase *tc)
 	tcase_add_test(tc, calls_are_shown_while_they_live);
 	tcase_add_test(tc, models_are_priced_and_served);
 	tcase_add_test(tc, limits_tell_what_is_left);
+	tcase_add_test(
+	    tc, limits_tell_calls_of_accounts_and_of_keys_with_rates_alone);
+	tcase_add_test(tc, finished_calls_are_pending_until_they_are_booked);
 	tcase_add_test(tc, workers_show_the_dead_until_they_are_settled);
 	tcase_add_test(
 	    tc, metrics_sum_over_processes_and_count_seconds_exactly);
