@@ -72,7 +72,8 @@ $(O)/obj/hubd/ledger/schema_postgresql.o \
 $(O)/test/obj/hubd/ledger/schema_postgresql.o: \
 	$(wildcard etc/ledger_postgresql*.sql)
 
-$(O)/obj/hubd/ledger/pgconn.o $(O)/test/obj/hubd/ledger/pgconn.o: \
+$(foreach d,$(O)/obj $(O)/test/obj,$(d)/hubd/ledger/pgconn.o \
+    $(d)/hubd/ledger/pgconn_values.o): \
 	CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
 
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))

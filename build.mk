@@ -17,6 +17,7 @@ COMMON_SRCS = \
 	common/eventstream.c \
 	common/failpoint.c \
 	common/h2link.c \
+	common/h2link_send.c \
 	common/h2stream.c \
 	common/http1_body.c \
 	common/http1_field.c \
@@ -25,6 +26,7 @@ COMMON_SRCS = \
 	common/httpdate.c \
 	common/ids.c \
 	common/jscan.c \
+	common/jscan_chars.c \
 	common/json.c \
 	common/json_write.c \
 	common/log.c \
@@ -103,6 +105,7 @@ API_SRCS = \
 ROUTE_SRCS = \
 	hubd/route/cooldown.c \
 	hubd/route/explain.c \
+	hubd/route/match.c \
 	hubd/route/pick.c \
 	hubd/route/plan.c \
 	hubd/route/route.c \
@@ -155,6 +158,7 @@ LEDGER_SRCS = \
 	hubd/ledger/pg_sealed.c \
 	hubd/ledger/pg_suspense.c \
 	hubd/ledger/pgconn.c \
+	hubd/ledger/pgconn_values.c \
 	hubd/ledger/recompute.c \
 	hubd/ledger/schema_postgresql.c \
 	hubd/ledger/schema_sqlite.c \
@@ -163,16 +167,21 @@ LEDGER_SRCS = \
 	hubd/ledger/sqlite_accounts.c \
 	hubd/ledger/sqlite_audit.c \
 	hubd/ledger/sqlite_audit_months.c \
+	hubd/ledger/sqlite_backup.c \
 	hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_dump.c \
 	hubd/ledger/sqlite_list.c \
+	hubd/ledger/sqlite_log.c \
 	hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_objects.c \
+	hubd/ledger/sqlite_open.c \
 	hubd/ledger/sqlite_prices.c \
 	hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_seal.c \
+	hubd/ledger/sqlite_seal_copy.c \
+	hubd/ledger/sqlite_seal_remove.c \
+	hubd/ledger/sqlite_stmt.c \
 	hubd/ledger/sqlite_suspense.c \
-
 
 # what hubd's processes share
 HUB_SRCS = \
@@ -215,6 +224,8 @@ WORKER_SRCS = \
 	hubd/worker/answer.c \
 	hubd/worker/attempt.c \
 	hubd/worker/client.c \
+	hubd/worker/client_head.c \
+	hubd/worker/deliver.c \
 	hubd/worker/finish.c \
 	hubd/worker/handshake.c \
 	hubd/worker/learn.c \
@@ -224,6 +235,8 @@ WORKER_SRCS = \
 	hubd/worker/pace.c \
 	hubd/worker/pipe.c \
 	hubd/worker/redis.c \
+	hubd/worker/redis_flight.c \
+	hubd/worker/redis_io.c \
 	hubd/worker/relay.c \
 	hubd/worker/reply.c \
 	hubd/worker/request.c \
@@ -305,7 +318,8 @@ HUBD_SRCS = $(COMMON_SRCS) $(TLS_SRCS) $(SHM_SRCS) $(HUB_SRCS) $(API_SRCS) $(ROU
 	$(AUTH_SRCS) $(LIMIT_SRCS) $(PRICE_SRCS) $(LEDGER_SRCS) \
 	$(MASTER_SRCS) $(WORKER_SRCS) $(BILLING_SRCS) $(ADMIN_SRCS)
 
-HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(PRICE_SRCS) $(CTL_SRCS)
+HUBCTL_SRCS = $(COMMON_SRCS) $(SHM_SRCS) $(AUTH_SRCS) $(PRICE_SRCS) $(CTL_SRCS) \
+	hubd/route/match.c
 
 AGENTD_SRCS = $(COMMON_SRCS) \
 	common/rsa.c \
@@ -316,9 +330,11 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/answer_head.c \
 	agentd/aws_keys.c \
 	agentd/aws_metadata.c \
+	agentd/aws_url.c \
 	agentd/azure_url.c \
 	agentd/base_url.c \
 	agentd/call.c \
+	agentd/call_answer.c \
 	agentd/call_want.c \
 	agentd/curl_loop.c \
 	agentd/dial.c \
@@ -355,6 +371,7 @@ PROVSIM_SRCS = \
 	common/http1_head.c \
 	common/http1_write.c \
 	common/jscan.c \
+	common/jscan_chars.c \
 	common/json.c \
 	common/json_write.c \
 	common/log.c \

@@ -1,6 +1,6 @@
 /*
- * What the two halves of a session share: h2link.c, the session, and
- * h2stream.c, its streams. Nobody else knows nghttp2.
+ * What the parts of a session share: h2link.c, the session, h2link_send.c,
+ * what it sends, and h2stream.c, its streams. Nobody else knows nghttp2.
  */
 #ifndef COMMON_H2LINK_PRIVATE_H
 #define COMMON_H2LINK_PRIVATE_H
@@ -75,8 +75,13 @@ struct h2link {
 	char error[128];
 };
 
-/* ---- h2link.c --------------------------------------------------------------
- */
+static inline struct h2stream *
+stream_by_id(struct h2link *l, int32_t id)
+{
+	return (nghttp2_session_get_stream_user_data(l->ng, id));
+}
+
+/* ---- h2link.c ------------------------------------------------------------ */
 
 /* There may be something to send, unless a call of ours is under way. */
 void h2_wake(struct h2link *);
@@ -84,12 +89,17 @@ void h2_wake(struct h2link *);
 void h2_set_error(struct h2link *, const char *what, const char *detail);
 /* Submitting fails only for want of memory or after the session's end. */
 void h2_check(struct h2link *, int rv);
-/* The library's callback for the next of a stream's bytes. */
+
+/* ---- h2link_send.c ------------------------------------------------------- */
+
+/* The library's callbacks for the next of a stream's bytes: how many there
+ * are, and their frame. */
 ssize_t h2_read(nghttp2_session *, int32_t id, uint8_t *out, size_t max,
     uint32_t *flags, nghttp2_data_source *, void *arg);
+int h2_send_data(nghttp2_session *, nghttp2_frame *, const uint8_t *frame_head,
+    size_t n, nghttp2_data_source *, void *arg);
 
-/* ---- h2stream.c ------------------------------------------------------------
- */
+/* ---- h2stream.c ---------------------------------------------------------- */
 
 struct h2stream *h2_stream_new(struct h2link *, int32_t id, void *arg);
 /* The one end of a stream, whoever brings it about; safe to call twice. It

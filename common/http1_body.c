@@ -1,6 +1,8 @@
 /* Bodies of HTTP/1.1 messages: by length, in chunks, or to the end. */
 #include "common/http1.h"
 
+#include "common/hex.h"
+
 #define MAX_TRAILERS	8192 /* bytes, all of them */
 #define MAX_SIZE_DIGITS 15   /* so that a size fits with room to spare */
 
@@ -31,18 +33,6 @@ http1_body_init(
 		b->left = length;
 	b->done = mode == HTTP1_BODY_NONE ||
 		  (mode == HTTP1_BODY_LENGTH && length == 0);
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (c - 'a' + 10);
-	if (c >= 'A' && c <= 'F')
-		return (c - 'A' + 10);
-	return (-1);
 }
 
 static bool

@@ -1,6 +1,8 @@
 /* Writing HTTP/1.1: heads, chunks, and the reverse of percent-encoding. */
 #include "common/http1.h"
 
+#include "common/hex.h"
+
 static const char *const reasons[] = {
     [100] = "Continue",
     [101] = "Switching Protocols",
@@ -136,18 +138,6 @@ http1_put_chunk(struct buf *out, const void *p, size_t n)
 	buf_add(out, at, (size_t)(line + sizeof(line) - at));
 	buf_add(out, p, n);
 	buf_addspan(out, SPAN("\r\n"));
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (c - 'a' + 10);
-	if (c >= 'A' && c <= 'F')
-		return (c - 'A' + 10);
-	return (-1);
 }
 
 int

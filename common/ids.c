@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "common/alloc.h"
+#include "common/hex.h"
 #include "common/log.h"
 #include "common/monotime.h"
 
@@ -80,6 +81,17 @@ id_next(struct id_source *s)
 	return (id);
 }
 
+int64_t
+req_id_ms(req_id_t id)
+{
+	int64_t ms = 0;
+	int i;
+
+	for (i = 0; i < 6; i++)
+		ms = ms << 8 | id.b[i];
+	return (ms);
+}
+
 void
 req_id_format(req_id_t id, char out[REQ_ID_TEXT])
 {
@@ -95,18 +107,6 @@ req_id_format(req_id_t id, char out[REQ_ID_TEXT])
 	*out = '\0';
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (c - 'a' + 10);
-	if (c >= 'A' && c <= 'F')
-		return (c - 'A' + 10);
-	return (-1);
-}
-
 bool
 req_id_parse(const char *s, req_id_t *out)
 {
@@ -114,8 +114,8 @@ req_id_parse(const char *s, req_id_t *out)
 	size_t i;
 
 	for (i = 0; i < sizeof(out->b); i++) {
-		if ((high = hex_value(s[0])) == -1 ||
-		    (low = hex_value(s[1])) == -1)
+		if ((high = hex_digit(s[0])) == -1 ||
+		    (low = hex_digit(s[1])) == -1)
 			return (false);
 		out->b[i] = (uint8_t)(high << 4 | low);
 		s += 2;

@@ -23,6 +23,8 @@ void id_source_free(struct id_source *);
 req_id_t id_next(struct id_source *);
 
 void req_id_format(req_id_t, char out[REQ_ID_TEXT]);
+/* When it was made, if it is one of ours: milliseconds since 1970. */
+int64_t req_id_ms(req_id_t);
 /* false unless s is the 36 characters of a UUID. */
 bool req_id_parse(const char *s, req_id_t *out);
 

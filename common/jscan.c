@@ -3,32 +3,8 @@
 
 #include <assert.h>
 
+#include "common/jscan_private.h"
 #include "common/plain.h"
-
-enum state {
-	ST_VALUE,	 /* a value must follow */
-	ST_VALUE_OR_END, /* behind '[' */
-	ST_KEY,		 /* behind ',' in an object */
-	ST_KEY_OR_END,	 /* behind '{' */
-	ST_COLON,
-	ST_AFTER, /* behind a value inside of something */
-	ST_STRING,
-	ST_UTF8, /* inside of a multi-byte character */
-	ST_ESCAPE,
-	ST_HEX,
-	ST_LOW_BACKSLASH, /* the second half of a surrogate pair */
-	ST_LOW_U,
-	ST_LITERAL,
-	ST_MINUS,
-	ST_ZERO,
-	ST_INT,
-	ST_POINT,
-	ST_FRACTION,
-	ST_EXP,
-	ST_EXP_SIGN,
-	ST_EXP_DIGITS,
-	ST_END,
-};
 
 static const char *const literals[] = {"true", "false", "null"};
 
@@ -68,13 +44,6 @@ jscan_index(const struct jscan *s)
 	return (0);
 }
 
-static const char *
-bad(struct jscan *s, const char *p)
-{
-	s->result = JSCAN_BAD;
-	return (p);
-}
-
 static uint64_t
 offset_of(const struct jscan *s, const char *p)
 {
@@ -89,30 +58,6 @@ text_start(struct jscan *s, const char *p)
 	s->text_len = 0;
 	s->cut = s->escaped = false;
 	s->high = 0;
-}
-
-static inline void
-text_keep(struct jscan *s, const char *p, size_t n)
-{
-	size_t room = JSCAN_TEXT - s->text_len;
-
-	s->size += n;
-	if (n > room) {
-		s->cut = true;
-		n = room;
-	}
-	memcpy(s->text + s->text_len, p, n);
-	s->text_len += n;
-}
-
-/* Bytes of a string. */
-static inline void
-text_add(struct jscan *s, const char *p, size_t n)
-{
-	if (s->handler != NULL && s->handler->on_text != NULL && !s->is_key &&
-	    n > 0)
-		s->handler->on_text(s, s->arg, span_of(p, n));
-	text_keep(s, p, n);
 }
 
 static void
@@ -158,7 +103,7 @@ static const char *
 open_container(struct jscan *s, const char *p)
 {
 	if (s->depth == JSCAN_DEPTH)
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	text_start(s, p);
 	if (!report(s, *p == '{' ? JSCAN_OBJECT : JSCAN_ARRAY, 0))
 		return (p + 1);
@@ -216,7 +161,7 @@ static const char *
 number_start(struct jscan *s, const char *p)
 {
 	text_start(s, p);
-	text_keep(s, p, 1);
+	jscan_keep(s, p, 1);
 	s->state = *p == '-' ? ST_MINUS : *p == '0' ? ST_ZERO : ST_INT;
 	return (p + 1);
 }
@@ -237,7 +182,7 @@ literal_step(struct jscan *s, const char *p)
 	const char *word = literals[s->literal];
 
 	if (*p != word[s->nhex])
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	if (word[++s->nhex] == '\0')
 		scalar(s, JSCAN_TRUE + s->literal, offset_of(s, p) + 1);
 	return (p + 1);
@@ -262,17 +207,17 @@ value_start(struct jscan *s, const char *p)
 	case ']':
 		if (s->state == ST_VALUE_OR_END)
 			return (close_container(s, p));
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	default:
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	}
 }
 
 /* ---- numbers ------------------------------------------------------------ */
 
 /* The state behind a character of a number; ST_END if it ends there. */
-static enum state
-number_next(enum state state, char c)
+static enum jscan_state
+number_next(enum jscan_state state, char c)
 {
 	bool digit = c >= '0' && c <= '9';
 
@@ -296,7 +241,7 @@ number_next(enum state state, char c)
 }
 
 static bool
-number_whole(enum state state)
+number_whole(enum jscan_state state)
 {
 	return (state == ST_ZERO || state == ST_INT || state == ST_FRACTION ||
 		state == ST_EXP_DIGITS);
@@ -306,231 +251,44 @@ static const char *
 number_step(struct jscan *s, const char *p, const char *end)
 {
 	const char *from = p;
-	enum state next = s->state;
+	enum jscan_state next = s->state;
 
 	while (p < end && (next = number_next(s->state, *p)) != ST_END) {
 		s->state = next;
 		p++;
 	}
-	text_keep(s, from, (size_t)(p - from));
+	jscan_keep(s, from, (size_t)(p - from));
 	if (next != ST_END)
 		return (p);
 	if (!number_whole(s->state))
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	scalar(s, JSCAN_NUMBER, offset_of(s, p));
 	return (p);
 }
 
 /* ---- strings ------------------------------------------------------------ */
 
-/*
- * What may follow a leading byte: how many bytes, and the range of the
- * first of them (Unicode table 3-7), packed as count, low, high. 0: it is
- * no leading byte.
- */
-static uint32_t
-utf8_lead(unsigned char c)
-{
-	if (c >= 0xc2 && c <= 0xdf)
-		return (1 | 0x80 << 8 | 0xbf << 16);
-	if (c == 0xe0)
-		return (2 | 0xa0 << 8 | 0xbf << 16);
-	if (c == 0xed)
-		return (2 | 0x80 << 8 | 0x9f << 16);
-	if (c >= 0xe1 && c <= 0xef)
-		return (2 | 0x80 << 8 | 0xbf << 16);
-	if (c == 0xf0)
-		return (3 | 0x90 << 8 | 0xbf << 16);
-	if (c == 0xf4)
-		return (3 | 0x80 << 8 | 0x8f << 16);
-	if (c >= 0xf1 && c <= 0xf3)
-		return (3 | 0x80 << 8 | 0xbf << 16);
-	return (0);
-}
-
-/* Reads on in a multi-byte character; false if it is not UTF-8. */
-static inline bool
-utf8_take(uint32_t *utf8, unsigned char c)
-{
-	uint32_t left = *utf8 & 0xff;
-
-	if (c < (*utf8 >> 8 & 0xff) || c > (*utf8 >> 16))
-		return (false);
-	*utf8 = --left == 0 ? 0 : (left | 0x80 << 8 | 0xbf << 16);
-	return (true);
-}
-
-/* Takes bytes beyond ASCII whatever they are. */
-static const char *
-odd_run(struct jscan *s, const char *p, const char *end)
-{
-	const char *from = p;
-
-	while (p < end && (unsigned char)*p >= 0x80)
-		p++;
-	text_add(s, from, (size_t)(p - from));
-	return (p);
-}
-
-/* Takes characters beyond ASCII until another byte comes. */
-static const char *
-utf8_run(struct jscan *s, const char *p, const char *end)
-{
-	const char *from = p;
-	uint32_t utf8 = s->utf8;
-	bool good = true;
-
-	if (s->lenient)
-		return (odd_run(s, p, end));
-	while (p < end && good) {
-		if (utf8 != 0)
-			good = utf8_take(&utf8, (unsigned char)*p);
-		else if ((unsigned char)*p < 0x80)
-			break;
-		else
-			good = (utf8 = utf8_lead((unsigned char)*p)) != 0;
-		p += good;
-	}
-	text_add(s, from, (size_t)(p - from));
-	s->utf8 = utf8;
-	s->state = utf8 != 0 ? ST_UTF8 : ST_STRING;
-	return (good ? p : bad(s, p));
-}
-
 static const char *
 string_step(struct jscan *s, const char *p, const char *end)
 {
 	const char *run = plain_run(p, end);
 
-	text_add(s, p, (size_t)(run - p));
+	jscan_add(s, p, (size_t)(run - p));
 	if (run == end)
 		return (run);
 	if (*run == '"')
 		return (string_end(s, run));
 	if ((unsigned char)*run >= 0x80)
-		return (utf8_run(s, run, end));
+		return (jscan_utf8_run(s, run, end));
 	if (*run == '\\') {
 		s->escaped = true;
 		s->state = ST_ESCAPE;
 		return (run + 1);
 	}
 	if (*run != 0x7f && !s->lenient)
-		return (bad(s, run));
-	text_add(s, run, 1);
+		return (jscan_bad(s, run));
+	jscan_add(s, run, 1);
 	return (run + 1);
-}
-
-static const char *
-escape_step(struct jscan *s, const char *p)
-{
-	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-	const char *at;
-
-	if (*p == 'u') {
-		s->nhex = 0;
-		s->code = 0;
-		s->state = ST_HEX;
-		return (p + 1);
-	}
-	at = *p == '\0' ? NULL : strchr(from, *p);
-	if (at == NULL)
-		return (bad(s, p));
-	text_add(s, to + (at - from), 1);
-	s->state = ST_STRING;
-	return (p + 1);
-}
-
-static void
-text_add_code(struct jscan *s, uint32_t c)
-{
-	char b[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-	size_t i;
-
-	for (i = n; i-- > 1; c >>= 6)
-		b[i] = (char)(0x80 | (c & 0x3f));
-	b[0] = (char)(lead[n] | c);
-	text_add(s, b, n);
-}
-
-static void
-lone_surrogate(struct jscan *s)
-{
-	s->high = 0;
-	text_add_code(s, 0xfffd);
-}
-
-/* Four hex digits are read; both halves of a surrogate pair must come. */
-static bool
-code_done(struct jscan *s)
-{
-	bool is_high = s->code >= 0xd800 && s->code <= 0xdbff;
-	bool is_low = s->code >= 0xdc00 && s->code <= 0xdfff;
-
-	if (s->high != 0 && !is_low && s->lenient)
-		lone_surrogate(s);
-	if (is_low != (s->high != 0)) {
-		if (!s->lenient)
-			return (false);
-		lone_surrogate(s);
-		s->state = ST_STRING;
-		return (true);
-	}
-	if (is_high) {
-		s->high = s->code;
-		s->state = ST_LOW_BACKSLASH;
-		return (true);
-	}
-	if (is_low)
-		s->code =
-		    0x10000 + ((s->high - 0xd800) << 10) + (s->code - 0xdc00);
-	s->high = 0;
-	text_add_code(s, s->code);
-	s->state = ST_STRING;
-	return (true);
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (c - '0');
-	if (c >= 'a' && c <= 'f')
-		return (c - 'a' + 10);
-	if (c >= 'A' && c <= 'F')
-		return (c - 'A' + 10);
-	return (-1);
-}
-
-static const char *
-hex_step(struct jscan *s, const char *p)
-{
-	int digit = hex_digit(*p);
-
-	if (digit < 0)
-		return (bad(s, p));
-	s->code = s->code << 4 | (uint32_t)digit;
-	if (++s->nhex == 4 && !code_done(s))
-		return (bad(s, p));
-	return (p + 1);
-}
-
-/* "\u" between the halves of a surrogate pair. */
-static const char *
-low_step(struct jscan *s, const char *p)
-{
-	if (*p != (s->state == ST_LOW_BACKSLASH ? '\\' : 'u')) {
-		if (!s->lenient)
-			return (bad(s, p));
-		lone_surrogate(s);
-		s->state = s->state == ST_LOW_BACKSLASH ? ST_STRING : ST_ESCAPE;
-		return (p);
-	}
-	s->nhex = 0;
-	s->code = 0;
-	s->state = s->state == ST_LOW_BACKSLASH ? ST_LOW_U : ST_HEX;
-	return (p + 1);
 }
 
 /* ---- structure ---------------------------------------------------------- */
@@ -543,7 +301,7 @@ after_step(struct jscan *s, const char *p)
 	if (*p == (object ? '}' : ']'))
 		return (close_container(s, p));
 	if (*p != ',')
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	s->index[s->depth]++;
 	s->state = object ? ST_KEY : ST_VALUE;
 	return (p + 1);
@@ -556,14 +314,14 @@ key_step(struct jscan *s, const char *p)
 		return (string_start(s, p, true));
 	if (*p == '}' && s->state == ST_KEY_OR_END)
 		return (close_container(s, p));
-	return (bad(s, p));
+	return (jscan_bad(s, p));
 }
 
 static const char *
 colon_step(struct jscan *s, const char *p)
 {
 	if (*p != ':')
-		return (bad(s, p));
+		return (jscan_bad(s, p));
 	s->state = ST_VALUE;
 	return (p + 1);
 }
@@ -577,18 +335,16 @@ is_blank(char c)
 static inline const char *
 step(struct jscan *s, const char *p, const char *end)
 {
-	switch ((enum state)s->state) {
+	switch ((enum jscan_state)s->state) {
 	case ST_STRING:
 		return (string_step(s, p, end));
 	case ST_UTF8:
-		return (utf8_run(s, p, end));
+		return (jscan_utf8_run(s, p, end));
 	case ST_ESCAPE:
-		return (escape_step(s, p));
 	case ST_HEX:
-		return (hex_step(s, p));
 	case ST_LOW_BACKSLASH:
 	case ST_LOW_U:
-		return (low_step(s, p));
+		return (jscan_escape_step(s, p));
 	case ST_LITERAL:
 		return (literal_step(s, p));
 	case ST_MINUS:
@@ -613,7 +369,7 @@ step(struct jscan *s, const char *p, const char *end)
 	case ST_END:
 		break;
 	}
-	return (is_blank(*p) ? p + 1 : bad(s, p));
+	return (is_blank(*p) ? p + 1 : jscan_bad(s, p));
 }
 
 enum jscan_result

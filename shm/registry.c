@@ -217,3 +217,24 @@ registry_latency(const struct shm *shm, uint32_t agent_row, uint32_t provider)
 	}
 	return (least);
 }
+
+const char *
+registry_next_glob(const struct registry_announce *a,
+    const struct registry_provider *p, struct registry_walk *w)
+{
+	const char *glob;
+	size_t n, room;
+
+	if (w->n == 0)
+		w->at = p->globs_at;
+	if (w->n >= p->nglobs || w->at >= sizeof(a->globs))
+		return (NULL);
+	glob = a->globs + w->at;
+	room = sizeof(a->globs) - w->at;
+	n = strnlen(glob, room);
+	if (n == room)
+		return (NULL);
+	w->n++;
+	w->at += (uint32_t)n + 1;
+	return (glob);
+}

@@ -92,6 +92,14 @@ void registry_clear(const struct shm *, uint32_t process_row);
 /* Is the row of a live process, with links that take requests? */
 bool registry_usable(
     const struct shm *, uint32_t process_row, uint32_t agent_row);
+/* A walk over a provider's patterns, in an announcement that was read: zeroed
+ * to begin with. The next one; NULL: it was the last, or what follows is
+ * broken. */
+struct registry_walk {
+	uint32_t n, at;
+};
+const char *registry_next_glob(const struct registry_announce *,
+    const struct registry_provider *, struct registry_walk *);
 /* A consistent copy; false if there is none. */
 bool registry_read(const struct shm *, uint32_t process_row, uint32_t agent_row,
     struct registry_announce *);

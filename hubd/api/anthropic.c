@@ -91,19 +91,16 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "event: error\ndata: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\n\n");
-}
-
 /* ---- a provider's errors ------------------------------------------------- */
 
-static void
-put_error(struct jout *o, const struct json *error)
+static bool
+put_error(struct jout *o, const struct json *doc)
 {
+	const struct json *error = json_get(doc, "error");
+
+	if (json_get_str(error, "message") == NULL ||
+	    json_get_str(error, "type") == NULL)
+		return (false);
 	jout_begin_object(o);
 	jout_kstr(o, "type", "error");
 	jout_key(o, "error");
@@ -112,22 +109,7 @@ put_error(struct jout *o, const struct json *error)
 	scrub_message(o, error, "message");
 	jout_end_object(o);
 	jout_end_object(o);
-}
-
-static bool
-error_scrub(struct buf *out, struct span body)
-{
-	struct json *doc = scrub_parse(body);
-	const struct json *error = json_get(doc, "error");
-	bool good = json_get_str(error, "message") != NULL &&
-		    json_get_str(error, "type") != NULL;
-	struct jout o;
-
-	jout_init(&o, out);
-	if (good)
-		put_error(&o, error);
-	json_free(doc);
-	return (good);
+	return (true);
 }
 
 static const char *const forwards[] = {
@@ -146,6 +128,7 @@ const struct dialect_ops dialect_anthropic = {
     .inspect = anthropic_inspect,
     .prepare = anthropic_prepare,
     .error_body = error_body,
-    .error_event = error_event,
-    .error_scrub = error_scrub,
+    .event_begin = "event: error\ndata: ",
+    .event_end = "\n\n",
+    .put_error = put_error,
 };

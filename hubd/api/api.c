@@ -112,10 +112,26 @@ api_error_event(struct buf *out, enum dialect d, enum meter_frame frame,
 {
 	const struct dialect_ops *ops = dialect_ops(d);
 
-	if (frame == FRAME_EVENTS && ops->error_event != NULL)
-		ops->error_event(out, e, request_id);
-	else if (joint != JOINT_NONE && ops->error_joined != NULL)
+	if (frame == FRAME_EVENTS && ops->event_begin != NULL) {
+		buf_addstr(out, ops->event_begin);
+		ops->error_body(out, e, NULL, request_id);
+		buf_addstr(out, ops->event_end);
+	} else if (joint != JOINT_NONE && ops->error_joined != NULL) {
 		ops->error_joined(out, joint, e, request_id);
+	}
+}
+
+static bool
+scrub_error(struct buf *out, enum dialect d, struct span provider_body)
+{
+	struct json *doc = scrub_parse(provider_body);
+	struct jout o;
+	bool good;
+
+	jout_init(&o, out);
+	good = dialect_ops(d)->put_error(&o, doc);
+	json_free(doc);
+	return (good);
 }
 
 bool
@@ -128,7 +144,7 @@ api_error_scrub(
 	case 413:
 	case 422:
 	case 429:
-		return (dialect_ops(d)->error_scrub(out, provider_body));
+		return (scrub_error(out, d, provider_body));
 	default:
 		return (false);
 	}

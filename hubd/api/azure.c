@@ -26,14 +26,6 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "data: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\n\n");
-}
-
 /* ---- a provider's errors ------------------------------------------------- */
 
 /* A category of what was filtered: {"filtered":true,"severity":"high"}. */
@@ -71,11 +63,14 @@ put_inner(struct jout *o, const struct json *inner)
 	jout_end_object(o);
 }
 
-static void
-put_error(struct jout *o, const struct json *error)
+static bool
+put_error(struct jout *o, const struct json *doc)
 {
+	const struct json *error = json_get(doc, "error");
 	const struct json *inner = json_get(error, "innererror");
 
+	if (json_get_str(error, "message") == NULL)
+		return (false);
 	jout_begin_object(o);
 	jout_key(o, "error");
 	jout_begin_object(o);
@@ -87,21 +82,7 @@ put_error(struct jout *o, const struct json *error)
 		put_inner(o, inner);
 	jout_end_object(o);
 	jout_end_object(o);
-}
-
-static bool
-error_scrub(struct buf *out, struct span body)
-{
-	struct json *doc = scrub_parse(body);
-	const struct json *error = json_get(doc, "error");
-	bool good = json_get_str(error, "message") != NULL;
-	struct jout o;
-
-	jout_init(&o, out);
-	if (good)
-		put_error(&o, error);
-	json_free(doc);
-	return (good);
+	return (true);
 }
 
 const struct dialect_ops dialect_azure = {
@@ -116,6 +97,7 @@ const struct dialect_ops dialect_azure = {
     .inspect_form = openai_inspect_form,
     .prepare = openai_prepare,
     .error_body = error_body,
-    .error_event = error_event,
-    .error_scrub = error_scrub,
+    .event_begin = "data: ",
+    .event_end = "\n\n",
+    .put_error = put_error,
 };

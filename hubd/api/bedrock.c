@@ -231,22 +231,17 @@ scrub_amazon(struct buf *out, struct span message, bool wrapped)
 
 /* "Message" is what some of AWS's front ends write. */
 static bool
-error_scrub(struct buf *out, struct span body)
+put_error(struct jout *o, const struct json *doc)
 {
-	struct json *doc = scrub_parse(body);
 	const char *name =
 	    json_get_str(doc, "message") != NULL ? "message" : "Message";
-	bool good = json_get_str(doc, name) != NULL;
-	struct jout o;
 
-	if (good) {
-		jout_init(&o, out);
-		jout_begin_object(&o);
-		scrub_message(&o, doc, name);
-		jout_end_object(&o);
-	}
-	json_free(doc);
-	return (good);
+	if (json_get_str(doc, name) == NULL)
+		return (false);
+	jout_begin_object(o);
+	scrub_message(o, doc, name);
+	jout_end_object(o);
+	return (true);
 }
 
 /* The name of an exception; where it is from follows a colon. */
@@ -276,5 +271,5 @@ const struct dialect_ops dialect_bedrock = {
     .error_body = error_body,
     .error_fields = error_fields,
     .error_joined = error_joined,
-    .error_scrub = error_scrub,
+    .put_error = put_error,
 };

@@ -36,14 +36,16 @@ struct dialect_ops {
 	    const char *request_id);
 	/* Lines of the head of one of our errors; NULL: none. */
 	void (*error_fields)(struct buf *, enum api_error);
-	/* The event that tells of an error in mid-stream; NULL: there are no
-	 * streams of events. */
-	void (*error_event)(
-	    struct buf *, enum api_error, const char *request_id);
+	/* Around the body, an event that tells of an error in mid-stream;
+	 * NULL: there are no streams of events. */
+	const char *event_begin, *event_end;
 	/* The same in the dialect's other kind of streams; NULL: none. */
 	void (*error_joined)(struct buf *, enum meter_joint, enum api_error,
 	    const char *request_id);
-	bool (*error_scrub)(struct buf *, struct span provider_body);
+	/* Writes what a user may see of a provider's error; doc is NULL if it
+	 * is no JSON. false: it has not the dialect's shape, and nothing is
+	 * written. */
+	bool (*put_error)(struct jout *, const struct json *doc);
 };
 
 extern const struct dialect_ops dialect_openai, dialect_azure,
@@ -103,6 +105,9 @@ void scrub_text(struct buf *, struct span text);
 
 /* The body of a refusal, NULL if it is too large or no JSON. */
 struct json *scrub_parse(struct span body);
+/* The error in it: its member, or that of the first of an array; NULL if there
+ * is none with a message. doc may be NULL. */
+const struct json *scrub_error_of(const struct json *doc);
 /*
  * The member of that name as a member of what is being written: as a text,
  * scrubbed, or null if it is none; or as a short word or number that goes on

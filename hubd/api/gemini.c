@@ -111,14 +111,6 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "data: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\r\n\r\n");
-}
-
 /* The last element of an array. */
 static void
 error_joined(struct buf *out, enum meter_joint joint, enum api_error e,
@@ -161,28 +153,6 @@ put_detail(struct jout *o, const struct json *d)
 	}
 }
 
-static void
-put_error(struct jout *o, const struct json *error)
-{
-	const struct json *d = json_get(error, "details");
-
-	jout_begin_object(o);
-	jout_key(o, "error");
-	jout_begin_object(o);
-	scrub_word(o, error, "code");
-	scrub_message(o, error, "message");
-	scrub_word(o, error, "status");
-	if (d != NULL && d->type == JSON_ARRAY) {
-		jout_key(o, "details");
-		jout_begin_array(o);
-		for (d = d->first; d != NULL; d = d->next)
-			put_detail(o, d);
-		jout_end_array(o);
-	}
-	jout_end_object(o);
-	jout_end_object(o);
-}
-
 /* A bad key of the agent's is 400 here, and not the user's affair. */
 static bool
 is_ours(const struct json *error)
@@ -200,22 +170,29 @@ is_ours(const struct json *error)
 
 /* Streams that are arrays have their errors in one. */
 static bool
-error_scrub(struct buf *out, struct span body)
+put_error(struct jout *o, const struct json *doc)
 {
-	struct json *doc = scrub_parse(body);
-	const struct json *error = doc;
-	bool good;
-	struct jout o;
+	const struct json *error = scrub_error_of(doc);
+	const struct json *d = json_get(error, "details");
 
-	if (error != NULL && error->type == JSON_ARRAY)
-		error = error->first;
-	error = json_get(error, "error");
-	good = json_get_str(error, "message") != NULL && !is_ours(error);
-	jout_init(&o, out);
-	if (good)
-		put_error(&o, error);
-	json_free(doc);
-	return (good);
+	if (error == NULL || is_ours(error))
+		return (false);
+	jout_begin_object(o);
+	jout_key(o, "error");
+	jout_begin_object(o);
+	scrub_word(o, error, "code");
+	scrub_message(o, error, "message");
+	scrub_word(o, error, "status");
+	if (d != NULL && d->type == JSON_ARRAY) {
+		jout_key(o, "details");
+		jout_begin_array(o);
+		for (d = d->first; d != NULL; d = d->next)
+			put_detail(o, d);
+		jout_end_array(o);
+	}
+	jout_end_object(o);
+	jout_end_object(o);
+	return (true);
 }
 
 static const char *const forwards[] = {"x-server-timeout", NULL};
@@ -230,7 +207,8 @@ const struct dialect_ops dialect_gemini = {
     .inspect = gemini_inspect,
     .prepare = gemini_prepare,
     .error_body = error_body,
-    .error_event = error_event,
+    .event_begin = "data: ",
+    .event_end = "\r\n\r\n",
     .error_joined = error_joined,
-    .error_scrub = error_scrub,
+    .put_error = put_error,
 };

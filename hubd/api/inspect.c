@@ -123,8 +123,8 @@ inspect_model(struct api_request *req, const struct jscan_value *v,
 	return (NULL);
 }
 
-static bool
-take_count(struct inspector *in, const struct jscan_value *v, uint64_t *out)
+bool
+inspect_count(const struct jscan_value *v, uint64_t *out)
 {
 	uint64_t n;
 
@@ -132,20 +132,26 @@ take_count(struct inspector *in, const struct jscan_value *v, uint64_t *out)
 		return (true);
 	if (v->type != JSCAN_NUMBER || v->cut || !jscan_count(v->text, &n) ||
 	    n > USAGE_MAX_COUNT)
-		return (refuse(in, in->field->type));
+		return (false);
 	if (n > *out)
 		*out = n;
 	return (true);
 }
 
-static bool
-take_stream(struct inspector *in, const struct jscan_value *v)
+bool
+inspect_bool(const struct jscan_value *v, bool *out)
 {
 	if (v->type != JSCAN_TRUE && v->type != JSCAN_FALSE &&
 	    v->type != JSCAN_NULL)
-		return (refuse(in, in->field->type));
-	in->req->stream = v->type == JSCAN_TRUE;
+		return (false);
+	*out = v->type == JSCAN_TRUE;
 	return (true);
+}
+
+static bool
+take_count(struct inspector *in, const struct jscan_value *v, uint64_t *out)
+{
+	return (inspect_count(v, out) || refuse(in, in->field->type));
 }
 
 static bool
@@ -168,7 +174,8 @@ take_field(struct inspector *in, const struct jscan_value *v)
 		in->why = inspect_model(in->req, v, in->field->type);
 		return (in->why == NULL);
 	case ASK_STREAM:
-		return (take_stream(in, v));
+		return (inspect_bool(v, &in->req->stream) ||
+			refuse(in, in->field->type));
 	case ASK_TIER:
 		return (take_tier(in, v));
 	case ASK_MAX:

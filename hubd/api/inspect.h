@@ -54,6 +54,10 @@ enum api_error inspect_json(const struct ask_shape *, struct span body,
 /* Takes the value of the body's model; NULL or why not. */
 const char *inspect_model(
     struct api_request *, const struct jscan_value *, const char *wrong_type);
+/* Takes a field's value; false: it is of a wrong type. Null is no count, and
+ * false; of several counts the largest counts. */
+bool inspect_count(const struct jscan_value *, uint64_t *out);
+bool inspect_bool(const struct jscan_value *, bool *out);
 /* Puts the model's name into its place in the body, or into the gap. */
 void splice_model(
     const struct api_request *, struct buf *body, struct span model);

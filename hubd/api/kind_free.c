@@ -12,15 +12,15 @@ one_request(
 	bound->n[USAGE_requests] = 1;
 }
 
-static void
-nothing(
+void
+reader_no_bound(
     const struct learnt *l, const struct api_request *req, struct usage *bound)
 {
 	(void)l, (void)req, (void)bound;
 }
 
-static const char *
-free_of_charge(const struct learnt *l, const struct api_request *req,
+const char *
+reader_free_of_charge(const struct learnt *l, const struct api_request *req,
     const struct meter_report *rep, struct usage *u)
 {
 	(void)l, (void)req, (void)rep, (void)u;
@@ -39,8 +39,8 @@ by_request(const struct learnt *l, const struct api_request *req,
 const struct kind kind_count = {
     .never_read = true,
     .read_at_once = true,
-    .estimate = free_of_charge,
-    .bound = nothing,
+    .estimate = reader_free_of_charge,
+    .bound = reader_no_bound,
 };
 const struct kind kind_moderation = {
     .never_read = true,

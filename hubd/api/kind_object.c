@@ -19,27 +19,12 @@ static const struct member batch[] = {
     {{NULL, 0}, 0},
 };
 
-static void
-nothing(
-    const struct learnt *l, const struct api_request *req, struct usage *bound)
-{
-	(void)l, (void)req, (void)bound;
-}
-
-static const char *
-free_of_charge(const struct learnt *l, const struct api_request *req,
-    const struct meter_report *rep, struct usage *u)
-{
-	(void)l, (void)req, (void)rep, (void)u;
-	return ("");
-}
-
 const struct kind kind_object = {
     .members = {[N_TOP] = object},
     .no_sniff = true,
     .read_at_once = true,
-    .estimate = free_of_charge,
-    .bound = nothing,
+    .estimate = reader_free_of_charge,
+    .bound = reader_no_bound,
 };
 const struct kind kind_batch = {
     .members =
@@ -51,13 +36,13 @@ const struct kind kind_batch = {
 	},
     .no_sniff = true,
     .read_at_once = true,
-    .estimate = free_of_charge,
-    .bound = nothing,
+    .estimate = reader_free_of_charge,
+    .bound = reader_no_bound,
 };
 const struct kind kind_raw = {
     .never_read = true,
     .no_sniff = true,
     .read_at_once = true,
-    .estimate = free_of_charge,
-    .bound = nothing,
+    .estimate = reader_free_of_charge,
+    .bound = reader_no_bound,
 };

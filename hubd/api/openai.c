@@ -51,20 +51,16 @@ error_body(struct buf *out, enum api_error e, const char *detail,
 	jout_end_object(&o);
 }
 
-/* No [DONE] follows: clients must not take the answer for a whole one. */
-static void
-error_event(struct buf *out, enum api_error e, const char *request_id)
-{
-	buf_addstr(out, "data: ");
-	error_body(out, e, NULL, request_id);
-	buf_addstr(out, "\n\n");
-}
-
 /* ---- a provider's errors ------------------------------------------------ */
 
-static void
-put_error(struct jout *o, const struct json *error)
+/* Gemini's OpenAI endpoint wraps it in an array. */
+static bool
+put_error(struct jout *o, const struct json *doc)
 {
+	const struct json *error = scrub_error_of(doc);
+
+	if (error == NULL)
+		return (false);
 	jout_begin_object(o);
 	jout_key(o, "error");
 	jout_begin_object(o);
@@ -74,26 +70,7 @@ put_error(struct jout *o, const struct json *error)
 	scrub_word(o, error, "code");
 	jout_end_object(o);
 	jout_end_object(o);
-}
-
-static bool
-error_scrub(struct buf *out, struct span body)
-{
-	struct json *doc = scrub_parse(body);
-	const struct json *error = doc;
-	struct jout o;
-	bool good;
-
-	/* Gemini's OpenAI endpoint wraps it in an array. */
-	if (error != NULL && error->type == JSON_ARRAY)
-		error = error->first;
-	error = json_get(error, "error");
-	good = json_get_str(error, "message") != NULL;
-	jout_init(&o, out);
-	if (good)
-		put_error(&o, error);
-	json_free(doc);
-	return (good);
+	return (true);
 }
 
 const char *const openai_forwards[] = {"openai-beta", NULL};
@@ -113,6 +90,8 @@ const struct dialect_ops dialect_openai = {
     .inspect_form = openai_inspect_form,
     .prepare = openai_prepare,
     .error_body = error_body,
-    .error_event = error_event,
-    .error_scrub = error_scrub,
+    /* No [DONE] follows: clients must not take the answer for a whole one. */
+    .event_begin = "data: ",
+    .event_end = "\n\n",
+    .put_error = put_error,
 };

@@ -215,30 +215,9 @@ on_key(struct jscan *s, void *arg, unsigned depth, struct span key, bool cut,
 }
 
 static bool
-take_bool(
-    struct inspector *in, enum field f, const struct jscan_value *v, bool *out)
-{
-	if (v->type != JSCAN_TRUE && v->type != JSCAN_FALSE &&
-	    v->type != JSCAN_NULL)
-		return (refuse(in, routing[f].type));
-	*out = v->type == JSCAN_TRUE;
-	return (true);
-}
-
-/* The larger one counts if two fields name it. */
-static bool
 take_count(struct inspector *in, const struct jscan_value *v, uint64_t *out)
 {
-	uint64_t n;
-
-	if (v->type == JSCAN_NULL)
-		return (true);
-	if (v->type != JSCAN_NUMBER || v->cut || !jscan_count(v->text, &n) ||
-	    n > USAGE_MAX_COUNT)
-		return (refuse(in, routing[in->field].type));
-	if (n > *out)
-		*out = n;
-	return (true);
+	return (inspect_count(v, out) || refuse(in, routing[in->field].type));
 }
 
 static bool
@@ -324,8 +303,8 @@ take_background(struct inspector *in, const struct jscan_value *v)
 {
 	bool background = false;
 
-	if (!take_bool(in, F_BACKGROUND, v, &background))
-		return (false);
+	if (!inspect_bool(v, &background))
+		return (refuse(in, routing[F_BACKGROUND].type));
 	return (!background ||
 		refuse(in, "Responses in the background are not offered."));
 }
@@ -340,7 +319,8 @@ top_value(struct inspector *in, const struct jscan_value *v)
 		in->why = inspect_model(in->req, v, routing[F_MODEL].type);
 		return (in->why == NULL);
 	case F_STREAM:
-		return (take_bool(in, F_STREAM, v, &req->stream));
+		return (inspect_bool(v, &req->stream) ||
+			refuse(in, routing[F_STREAM].type));
 	case F_OPTIONS:
 		return (take_options(in, v));
 	case F_MAX_COMPLETION:
@@ -408,7 +388,8 @@ on_value(
 		in->req->no_store = v->type == JSCAN_FALSE;
 	if (depth == 2 && in->inner == F_INCLUDE) {
 		in->req->include_at = (struct api_place){v->begin, v->end};
-		return (take_bool(in, F_INCLUDE, v, &in->req->asked_usage));
+		return (inspect_bool(v, &in->req->asked_usage) ||
+			refuse(in, routing[F_INCLUDE].type));
 	}
 	if (in->meter == METER_SPEECH && in->field == F_PROMPT && depth == 1 &&
 	    v->type == JSCAN_STRING)

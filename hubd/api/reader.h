@@ -165,6 +165,12 @@ extern const struct kind kind_chat, kind_completion, kind_embedding,
     kind_gemini_embed, kind_converse, kind_invoke, kind_object, kind_batch,
     kind_raw;
 
+/* Of kinds that cost nothing: estimate and bound (kind_free.c). */
+const char *reader_free_of_charge(const struct learnt *,
+    const struct api_request *, const struct meter_report *, struct usage *);
+void reader_no_bound(
+    const struct learnt *, const struct api_request *, struct usage *);
+
 /* Tables that kinds share. */
 extern const struct member reader_io_usage[]; /* input_tokens and its kin */
 extern const struct member reader_prompt_details[];

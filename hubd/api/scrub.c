@@ -178,37 +178,39 @@ is_host_port(struct span word, size_t colon)
 		span_eq(port, SPAN("443")) || has_any(name, "."));
 }
 
+static bool
+is_address(int family, const char *p, size_t n)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr a; /* room for either */
+
+	if (n >= sizeof(text))
+		return (false);
+	memcpy(text, p, n);
+	text[n] = '\0';
+	return (inet_pton(family, text, &a) == 1);
+}
+
 /* Does an IPv4 address begin at at? The byte before is no part of it. */
 static bool
 ipv4_at(struct span s, size_t at)
 {
 	size_t n = run_of(s, at, DIGIT ".");
-	char text[INET_ADDRSTRLEN];
-	struct in_addr a;
 
 	while (n > 0 && s.p[at + n - 1] == '.')
 		n--;
-	if (n >= sizeof(text) || n < 7)
-		return (false);
-	memcpy(text, s.p + at, n);
-	text[n] = '\0';
-	return (inet_pton(AF_INET, text, &a) == 1);
+	return (n >= 7 && is_address(AF_INET, s.p + at, n));
 }
 
 static bool
 ipv6_at(struct span s, size_t at)
 {
 	size_t n = run_of(s, at, HEXDIG ":.");
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr a;
 
 	while (n > 2 && s.p[at + n - 1] == '.')
 		n--;
-	if (n >= sizeof(text) || n < 3 || run_of(s, at + n, ALNUM "_") != 0)
-		return (false);
-	memcpy(text, s.p + at, n);
-	text[n] = '\0';
-	return (inet_pton(AF_INET6, text, &a) == 1);
+	return (n >= 3 && run_of(s, at + n, ALNUM "_") == 0 &&
+		is_address(AF_INET6, s.p + at, n));
 }
 
 static bool

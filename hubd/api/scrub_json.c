@@ -13,6 +13,17 @@ scrub_parse(struct span body)
 	return (body.n <= BODY_MAX ? json_parse(body, NULL, 0) : NULL);
 }
 
+const struct json *
+scrub_error_of(const struct json *doc)
+{
+	const struct json *error;
+
+	if (doc != NULL && doc->type == JSON_ARRAY)
+		doc = doc->first;
+	error = json_get(doc, "error");
+	return (json_get_str(error, "message") != NULL ? error : NULL);
+}
+
 void
 scrub_message(struct jout *o, const struct json *obj, const char *name)
 {

@@ -31,13 +31,10 @@ static void
 put_rate(struct jout *j, const char *key, const struct price_entry *e,
     enum usage_kind kind)
 {
-	struct unit_price price;
 	char text[AMOUNT_TEXT_MAX];
 
-	if (e == NULL || !price_rate_of(e, kind, TIER_DEFAULT, 0, &price))
-		return;
-	unit_price_format(price, text);
-	jout_kstr(j, key, text);
+	if (price_rate_text(e, kind, text))
+		jout_kstr(j, key, text);
 }
 
 static void

@@ -31,8 +31,4 @@ void show_agent_name(const struct shm *, uint32_t id, char out[PUB_NAME_MAX]);
 /* Who admits calls: "local", "redis", or "share" while Redis is away. */
 const char *show_limits_state(const struct shm *);
 
-/* Model patterns of one provider section: start with NULL; NULL at the end. */
-const char *show_next_glob(
-    const struct registry_announce *, uint32_t provider, const char *last);
-
 #endif

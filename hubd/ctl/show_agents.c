@@ -111,11 +111,14 @@ put_providers(struct jout *j, const struct registry_announce *a)
 static void
 put_globs(struct jout *j, const struct registry_announce *a)
 {
-	const char *glob = NULL;
+	const char *glob;
 	uint32_t i;
 
 	for (i = 0; i < a->nproviders; i++) {
-		while ((glob = show_next_glob(a, i, glob)) != NULL)
+		struct registry_walk walk = {0};
+
+		while ((glob = registry_next_glob(
+			    a, &a->providers[i], &walk)) != NULL)
 			jout_str(j, glob);
 	}
 }

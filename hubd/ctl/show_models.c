@@ -1,5 +1,4 @@
 /* Documents made of shared memory: models, their prices, who serves them. */
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,62 +7,7 @@
 #include "hubd/ctl/ctl.h"
 #include "hubd/ctl/show.h"
 #include "hubd/price/price.h"
-
-const char *
-show_next_glob(
-    const struct registry_announce *a, uint32_t provider, const char *last)
-{
-	const struct registry_provider *p = &a->providers[provider];
-	const char *end = a->globs + sizeof(a->globs), *glob = a->globs;
-	uint32_t i;
-
-	if (p->globs_at >= sizeof(a->globs))
-		return (NULL);
-	glob += p->globs_at;
-	for (i = 0; i < p->nglobs; i++) {
-		if (memchr(glob, '\0', (size_t)(end - glob)) == NULL)
-			return (NULL);
-		if (last == NULL)
-			return (glob);
-		if (glob == last)
-			last = NULL;
-		glob += strlen(glob) + 1;
-		if (glob == end)
-			return (NULL);
-	}
-	return (NULL);
-}
-
-static bool
-announces(
-    const struct registry_announce *a, uint32_t provider, const char *model)
-{
-	const char *glob = NULL;
-
-	while ((glob = show_next_glob(a, provider, glob)) != NULL) {
-		if (fnmatch(glob, model, 0) == 0)
-			return (true);
-	}
-	return (false);
-}
-
-/* A right is a list of globs with commas; an empty one allows all. */
-static bool
-allows(const char *list, const char *name)
-{
-	char glob[192];
-	size_t n;
-
-	if (*list == '\0')
-		return (true);
-	for (; *list != '\0'; list += n + (list[n] == ',')) {
-		n = strcspn(list, ",");
-		snprintf(glob, sizeof(glob), "%.*s", (int)n, list);
-		if (fnmatch(glob, name, 0) == 0)
-			return (true);
-	}
-	return (false);
-}
+#include "hubd/route/match.h"
 
 /* ---- one provider of one agent ------------------------------------------ */
 
@@ -79,37 +23,15 @@ provider_of(const struct place *p)
 	return (&p->agent->announce.providers[p->provider]);
 }
 
-static const struct price_entry *
-entry_of(const struct place *p, const char *model)
-{
-	const struct registry_provider *r = provider_of(p);
-
-	if (p->prices == NULL)
-		return (NULL);
-	return (price_find(p->prices,
-	    span_of(r->name, strnlen(r->name, sizeof(r->name))),
-	    span_of(r->type, strnlen(r->type, sizeof(r->type))),
-	    span_str(model)));
-}
-
-/* Why this place does not serve the model; NULL if it does. */
-static const char *
-why_not(const struct place *p, const char *model)
+static bool
+serves(const struct place *p, const char *model)
 {
 	const struct agent_view *v = p->agent;
 
-	if (!announces(&v->announce, p->provider, model))
-		return ("not announced");
-	if (!allows(v->pub.models, model) ||
-	    !allows(v->pub.providers, provider_of(p)->name))
-		return ("not allowed to this agent");
-	if (strcmp(show_agent_state(v), "up") != 0)
-		return (show_agent_state(v));
-	if (entry_of(p, model) == NULL)
-		return ("no price");
-	if (v->announce.capacity > 0 && v->calls >= v->announce.capacity)
-		return ("full");
-	return (NULL);
+	return (route_provider_serves(&v->announce, provider_of(p), model) &&
+		route_rights_allow(&v->pub, provider_of(p)->name, model) &&
+		strcmp(show_agent_state(v), "up") == 0 &&
+		(v->announce.capacity == 0 || v->calls < v->announce.capacity));
 }
 
 /* Agents that have announced themselves, and the prices in force. */
@@ -160,13 +82,10 @@ static void
 put_rate(struct jout *j, const char *key, const struct price_entry *e,
     enum usage_kind kind)
 {
-	struct unit_price price;
 	char text[AMOUNT_TEXT_MAX];
 
-	if (e == NULL || !price_rate_of(e, kind, TIER_DEFAULT, 0, &price))
-		return;
-	unit_price_format(price, text);
-	jout_kstr(j, key, text);
+	if (price_rate_text(e, kind, text))
+		jout_kstr(j, key, text);
 }
 
 /* ---- show models -------------------------------------------------------- */
@@ -180,20 +99,15 @@ struct offer {
 	char model[PRICE_NAME_MAX];
 };
 
-/* "openai/gpt-4o" is the model gpt-4o at openai. */
+/* What the provider knows the entry's model as. */
 static const char *
 model_at(const struct price_entry *e, const struct registry_provider *r)
 {
-	const char *slash = strchr(e->name, '/');
-	struct span prefix;
+	const char *own = route_behind_prefix(e->name, r->name);
 
-	if (slash == NULL)
-		return (e->name);
-	prefix = span_of(e->name, (size_t)(slash - e->name));
-	if (span_eq(prefix, span_str(r->name)) ||
-	    span_eq(prefix, span_str(r->type)))
-		return (slash + 1);
-	return (e->name);
+	if (own == NULL)
+		own = route_behind_prefix(e->name, r->type);
+	return (own != NULL ? own : e->name);
 }
 
 static void
@@ -203,7 +117,7 @@ offer_place(void *arg, const struct place *p)
 	const struct registry_provider *r = provider_of(p);
 	const char *model = model_at(o->entry, r);
 
-	if (entry_of(p, model) != o->entry || why_not(p, model) != NULL)
+	if (route_price(p->prices, r, model) != o->entry || !serves(p, model))
 		return;
 	if (p->agent->pub.id == o->last_agent)
 		return;

@@ -1,7 +1,7 @@
 /*
  * Private to the SQLite backend: statements and transactions for the files
  * that hold its operations. SQLite's own header is included in
- * ledger_sqlite.c alone.
+ * sqlite_handle.h alone.
  */
 #ifndef HUBD_LEDGER_LEDGER_SQLITE_H
 #define HUBD_LEDGER_LEDGER_SQLITE_H
@@ -186,6 +186,8 @@ enum ledger_result sqlite_each_agent(
 enum ledger_result sqlite_price_put(struct ledger *, struct price_blob *);
 enum ledger_result sqlite_price_get(
     struct ledger *, uint64_t, struct price_blob **);
+enum ledger_result sqlite_backup(
+    struct ledger *, const char *path, char *error, size_t cap);
 
 /* A call is booked or suspended: its checkpoint goes. DB_DONE or DB_DOWN. */
 enum db_step checkpoint_forget(struct ledger *, const char *id);

@@ -14,14 +14,6 @@ struct audit {
 	struct recompute recompute;
 };
 
-static void
-first_bad(struct audit *a, const char *what, const char *which)
-{
-	if (a->out->first_bad[0] == '\0')
-		snprintf(a->out->first_bad, sizeof(a->out->first_bad), "%s %s",
-		    what, which);
-}
-
 /* ---- counts and sums ----------------------------------------------------- */
 
 /* Runs a query over rows that no sealed sum has, in the place of %s. */
@@ -85,7 +77,7 @@ on_bad_account(void *arg, const struct pg_rows *rows, size_t row)
 	struct audit *a = arg;
 
 	a->out->bad_accounts++;
-	first_bad(a, "account", pg_text(rows, row, 0));
+	audit_bad(a->out, "account %s", pg_text(rows, row, 0));
 	return (true);
 }
 
@@ -109,7 +101,7 @@ on_bad_charge(void *arg, const struct pg_rows *rows, size_t row)
 	struct audit *a = arg;
 
 	a->out->bad_rows++;
-	first_bad(a, "charge", pg_text(rows, row, 0));
+	audit_bad(a->out, "charge %s", pg_text(rows, row, 0));
 	return (true);
 }
 
@@ -144,25 +136,9 @@ on_row(void *arg, const struct pg_rows *rows, size_t i)
 {
 	struct audit *a = arg;
 	struct ledger_row r;
-	char id[REQ_ID_TEXT];
 
 	pg_row_read(rows, i, &r);
-	switch (recompute_row(&a->recompute, &r)) {
-	case LEDGER_OK:
-		break;
-	case LEDGER_CONFLICT:
-	case LEDGER_MISSING:
-		a->out->bad_rows++;
-		req_id_format(r.id, id);
-		first_bad(a, "row", id);
-		break;
-	case LEDGER_REFUSED:
-		a->out->unchecked++;
-		break;
-	case LEDGER_DOWN:
-		return (false);
-	}
-	return (true);
+	return (audit_verdict(a->out, &r, recompute_row(&a->recompute, &r)));
 }
 
 static enum ledger_result
@@ -202,7 +178,7 @@ on_sealed(void *arg, const struct sealed *s)
 		return (false);
 	if (!same) {
 		a->out->bad_rows++;
-		first_bad(a, "month", s->month);
+		audit_bad(a->out, "month %s", s->month);
 	}
 	return (true);
 }

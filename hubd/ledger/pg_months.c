@@ -12,17 +12,6 @@
 #define DAY_MS	 (24 * 3600 * INT64_C(1000))
 #define PART_MAX 32 /* "ledger_2026_01" */
 
-static int64_t
-id_time_ms(req_id_t id)
-{
-	int64_t ms = 0;
-	int i;
-
-	for (i = 0; i < 6; i++)
-		ms = ms << 8 | id.b[i];
-	return (ms);
-}
-
 /* Months since the year 0. 48 bits of milliseconds end in the year 10889. */
 static int32_t
 month_of(int64_t ms)
@@ -68,7 +57,7 @@ pg_month_text(int64_t ms, char out[16])
 void
 pg_month_of_id(req_id_t id, char out[16])
 {
-	pg_month_text(id_time_ms(id), out);
+	pg_month_text(req_id_ms(id), out);
 }
 
 /* ---- making them --------------------------------------------------------- */
@@ -131,13 +120,13 @@ month_make(struct ledger *l, int32_t month)
 bool
 pg_month_is_late(const struct ledger *l, req_id_t id)
 {
-	return (month_of(id_time_ms(id)) <= l->sealed_until);
+	return (month_of(req_id_ms(id)) <= l->sealed_until);
 }
 
 enum ledger_result
 pg_month_make_late(struct ledger *l, req_id_t id)
 {
-	return (month_make(l, month_of(id_time_ms(id))));
+	return (month_make(l, month_of(req_id_ms(id))));
 }
 
 enum ledger_result
@@ -153,7 +142,7 @@ pg_months_make(struct ledger *l, const struct ledger_row *rows, size_t n)
 		rc = month_make(l, month_of(now + 28 * DAY_MS));
 	for (i = 0; i < n && rc == LEDGER_OK; i++) {
 		if (!pg_month_is_late(l, rows[i].id))
-			rc = month_make(l, month_of(id_time_ms(rows[i].id)));
+			rc = month_make(l, month_of(req_id_ms(rows[i].id)));
 	}
 	return (rc);
 }

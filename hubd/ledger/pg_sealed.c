@@ -85,15 +85,23 @@ add_source(void *arg, const struct sealed *s)
 	return (true);
 }
 
-enum ledger_result
-pg_months_source(struct ledger *l, struct buf *sql)
+/* Appends a select of the ledger and what add() appends of sealed months. */
+static enum ledger_result
+put_source(struct ledger *l, struct buf *sql, const char *columns,
+    bool (*add)(void *, const struct sealed *))
 {
 	enum ledger_result rc;
 
-	buf_addstr(sql, "(SELECT " PG_ROW_NAMES " FROM ledger");
-	rc = pg_each_sealed(l, add_source, sql);
+	buf_addf(sql, "(SELECT %s FROM ledger", columns);
+	rc = pg_each_sealed(l, add, sql);
 	buf_addstr(sql, ")");
 	return (rc);
+}
+
+enum ledger_result
+pg_months_source(struct ledger *l, struct buf *sql)
+{
+	return (put_source(l, sql, PG_ROW_NAMES, add_source));
 }
 
 static bool
@@ -112,12 +120,7 @@ add_live(void *arg, const struct sealed *s)
 enum ledger_result
 pg_months_live(struct ledger *l, struct buf *sql)
 {
-	enum ledger_result rc;
-
-	buf_addstr(sql, "(SELECT " PG_ROW_NAMES ", charge FROM ledger");
-	rc = pg_each_sealed(l, add_live, sql);
-	buf_addstr(sql, ")");
-	return (rc);
+	return (put_source(l, sql, PG_ROW_NAMES ", charge", add_live));
 }
 
 enum ledger_result

@@ -1,23 +1,21 @@
 /*
  * The connection to PostgreSQL: libpq without blocking, under deadlines of
- * our own. The only file that knows libpq.
+ * our own.
  */
 #include "hubd/ledger/pgconn.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <libpq-fe.h>
-
 #include "common/alloc.h"
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/monotime.h"
+#include "hubd/ledger/pgconn_private.h"
 
 #define KEPT_MAX 96 /* statements that stay prepared */
 
@@ -42,43 +40,6 @@ struct pgconn {
 	char sqlstate[6];
 	char error[256];
 };
-
-struct pg_rows {
-	PGresult *res;
-};
-
-/* ---- arguments ----------------------------------------------------------- */
-
-void
-pg_add_text(struct pg_args *a, const char *s)
-{
-	assert(a->n < PG_ARGS_MAX);
-	a->format[a->n] = 0;
-	a->value[a->n++] = s;
-}
-
-void
-pg_add_int(struct pg_args *a, int64_t v)
-{
-	assert(a->n < PG_ARGS_MAX);
-	snprintf(a->digits[a->n], sizeof(a->digits[0]), "%" PRId64, v);
-	pg_add_text(a, a->digits[a->n]);
-}
-
-void
-pg_add_bool(struct pg_args *a, bool v)
-{
-	pg_add_text(a, v ? "t" : "f");
-}
-
-void
-pg_add_bytes(struct pg_args *a, const void *p, size_t n)
-{
-	assert(a->n < PG_ARGS_MAX && n <= INT32_MAX);
-	a->format[a->n] = 1;
-	a->size[a->n] = (int)n;
-	a->value[a->n++] = n == 0 ? "" : p;
-}
 
 /* ---- failures ------------------------------------------------------------ */
 
@@ -589,67 +550,4 @@ pgconn_notices(
 		PQfreemem(n);
 	}
 	return (LEDGER_OK);
-}
-
-/* ---- answers ------------------------------------------------------------- */
-
-size_t
-pg_count(const struct pg_rows *r)
-{
-	return ((size_t)PQntuples(r->res));
-}
-
-uint64_t
-pg_changed(const struct pg_rows *r)
-{
-	return (strtoull(PQcmdTuples(r->res), NULL, 10));
-}
-
-const char *
-pg_text(const struct pg_rows *r, size_t row, int column)
-{
-	return (PQgetvalue(r->res, (int)row, column));
-}
-
-void
-pg_copy(const struct pg_rows *r, size_t row, int column, char *out, size_t cap)
-{
-	snprintf(out, cap, "%s", pg_text(r, row, column));
-}
-
-int64_t
-pg_int(const struct pg_rows *r, size_t row, int column)
-{
-	return (strtoll(pg_text(r, row, column), NULL, 10));
-}
-
-bool
-pg_bool(const struct pg_rows *r, size_t row, int column)
-{
-	return (pg_text(r, row, column)[0] == 't');
-}
-
-void *
-pg_bytes(const struct pg_rows *r, size_t row, int column, size_t *n)
-{
-	const char *text = pg_text(r, row, column);
-	unsigned char *p;
-	void *copy;
-
-	p = PQunescapeBytea((const unsigned char *)text, n);
-	if (p == NULL)
-		fatalx("out of memory");
-	copy = xmalloc(*n + 1);
-	memcpy(copy, p, *n);
-	PQfreemem(p);
-	return (copy);
-}
-
-void
-pg_rows_free(struct pg_rows *r)
-{
-	if (r == NULL)
-		return;
-	PQclear(r->res);
-	free(r);
 }

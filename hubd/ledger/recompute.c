@@ -1,6 +1,8 @@
-/* Amounts made again from usage and price version, for audits. */
+/* Amounts made again from usage and price version, and how audits count. */
 #include "hubd/ledger/recompute.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,4 +92,40 @@ recompute_row(struct recompute *c, const struct ledger_row *r)
 	good = equals(r->amount, cost);
 	amount_free(cost);
 	return (good ? LEDGER_OK : LEDGER_CONFLICT);
+}
+
+void
+audit_bad(struct ledger_audit *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (out->first_bad[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(out->first_bad, sizeof(out->first_bad), fmt, ap);
+	va_end(ap);
+}
+
+bool
+audit_verdict(struct ledger_audit *out, const struct ledger_row *r,
+    enum ledger_result verdict)
+{
+	char id[REQ_ID_TEXT];
+
+	switch (verdict) {
+	case LEDGER_OK:
+		break;
+	case LEDGER_CONFLICT:
+	case LEDGER_MISSING:
+		out->bad_rows++;
+		req_id_format(r->id, id);
+		audit_bad(out, "row %s", id);
+		break;
+	case LEDGER_REFUSED:
+		out->unchecked++;
+		break;
+	case LEDGER_DOWN:
+		return (false);
+	}
+	return (true);
 }

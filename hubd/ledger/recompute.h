@@ -1,4 +1,5 @@
-/* Is a row's amount what its usage and its price version say? */
+/* What the audits of all stores share: is a row's amount what its usage and its
+ * price version say, and what becomes of that. */
 #ifndef HUBD_LEDGER_RECOMPUTE_H
 #define HUBD_LEDGER_RECOMPUTE_H
 
@@ -20,5 +21,12 @@ void recompute_init(
 void recompute_fini(struct recompute *);
 /* OK, CONFLICT: it is not, REFUSED: nobody here can say, DOWN. */
 enum ledger_result recompute_row(struct recompute *, const struct ledger_row *);
+
+/* Notes what is bad, if it is the first that is. */
+void audit_bad(struct ledger_audit *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Counts a row by what recompute_row() said of it. false: the store is away. */
+bool audit_verdict(
+    struct ledger_audit *, const struct ledger_row *, enum ledger_result);
 
 #endif

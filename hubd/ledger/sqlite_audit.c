@@ -5,25 +5,11 @@
 #include "hubd/ledger/ledger_sqlite.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "hubd/ledger/sqlite_audit.h"
-
-void
-audit_bad(struct audit *a, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (a->out->first_bad[0] != '\0')
-		return;
-	va_start(ap, fmt);
-	vsnprintf(a->out->first_bad, sizeof(a->out->first_bad), fmt, ap);
-	va_end(ap);
-}
 
 bool
 audit_amount(amount_t *a, const char *text)
@@ -109,7 +95,7 @@ sum_changes(struct audit *a)
 		charge = db_int(&q) != 0;
 		db_text(&q, text, sizeof(text));
 		if (!audit_amount(a->scratch, text))
-			audit_bad(a, "balance change %" PRId64, id);
+			audit_bad(a->out, "balance change %" PRId64, id);
 		add_change(a, account, charge);
 		a->out->changes++;
 	}
@@ -130,7 +116,7 @@ judge_accounts(struct audit *a)
 		    audit_equals(a, t->account.spent, t->charges))
 			continue;
 		a->out->bad_accounts++;
-		audit_bad(a, "account %s", t->account.name);
+		audit_bad(a->out, "account %s", t->account.name);
 	}
 }
 
@@ -173,25 +159,8 @@ judge_row(
 bool
 audit_row(struct audit *a, const struct ledger_row *r, const char *charge)
 {
-	char id[REQ_ID_TEXT];
-
 	a->out->rows++;
-	switch (judge_row(a, r, charge, a->full)) {
-	case LEDGER_OK:
-		break;
-	case LEDGER_CONFLICT:
-	case LEDGER_MISSING:
-		a->out->bad_rows++;
-		req_id_format(r->id, id);
-		audit_bad(a, "row %s", id);
-		break;
-	case LEDGER_REFUSED:
-		a->out->unchecked++;
-		break;
-	case LEDGER_DOWN:
-		return (false);
-	}
-	return (true);
+	return (audit_verdict(a->out, r, judge_row(a, r, charge, a->full)));
 }
 
 static enum ledger_result
@@ -233,7 +202,7 @@ audit_strays(struct audit *a)
 	while ((step = db_step(&q)) == DB_ROW) {
 		db_text(&q, ref, sizeof(ref));
 		a->out->bad_rows++;
-		audit_bad(a, "charge %s", ref);
+		audit_bad(a->out, "charge %s", ref);
 	}
 	db_end(&q);
 	return (db_result(step));

@@ -24,9 +24,6 @@ struct audit {
 	amount_t *scratch, *ledger_sum, *charges_sum;
 };
 
-/* Notes what is bad, if it is the first that is. */
-void audit_bad(struct audit *, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
 /* False and zero if the text is no amount. */
 bool audit_amount(amount_t *, const char *text);
 /* Is that the text's amount? Uses scratch. */

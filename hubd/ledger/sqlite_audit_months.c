@@ -63,6 +63,19 @@ add_recorded(struct audit *a, struct tally *t, const char *text)
 	amount_add(a->charges_sum, a->scratch);
 }
 
+/* What a month's file has of an account was compared, and is done with. */
+static void
+judge_file(struct audit *a, const struct month *m, struct tally *t, bool same)
+{
+	if (!same) {
+		a->out->bad_rows++;
+		audit_bad(a->out, "sealed month %s, account %s", m->name,
+		    t->account.name);
+	}
+	amount_zero(t->sealed);
+	t->nsealed = 0;
+}
+
 /* Of a month whose file is here: is that what is in it? Else it stands for
  * the rows. */
 static void
@@ -75,13 +88,8 @@ compare_recorded(struct audit *a, const struct month *m, bool here,
 		a->out->rows += rows;
 		return;
 	}
-	if (rows != t->nsealed || !audit_equals(a, text, t->sealed)) {
-		a->out->bad_rows++;
-		audit_bad(
-		    a, "sealed month %s, account %s", m->name, t->account.name);
-	}
-	amount_zero(t->sealed);
-	t->nsealed = 0;
+	judge_file(
+	    a, m, t, rows == t->nsealed && audit_equals(a, text, t->sealed));
 }
 
 static enum ledger_result
@@ -117,13 +125,8 @@ judge_rest(struct audit *a, const struct month *m)
 	for (i = 0; i < a->n; i++) {
 		struct tally *t = &a->tallies[i];
 
-		if (t->nsealed == 0)
-			continue;
-		a->out->bad_rows++;
-		audit_bad(
-		    a, "sealed month %s, account %s", m->name, t->account.name);
-		amount_zero(t->sealed);
-		t->nsealed = 0;
+		if (t->nsealed > 0)
+			judge_file(a, m, t, false);
 	}
 }
 

@@ -219,23 +219,11 @@ find_at(struct ledger *l, int64_t ms, const struct ledger_row *r,
 	return (DB_DOWN);
 }
 
-/* When the id was made, if it is a UUIDv7. */
-static int64_t
-id_ms(req_id_t id)
-{
-	int64_t ms = 0;
-	size_t i;
-
-	for (i = 0; i < 6; i++)
-		ms = ms << 8 | id.b[i];
-	return (ms);
-}
-
 enum db_step
 months_find(struct ledger *l, const struct ledger_row *r, struct row_texts *t)
 {
 	enum db_step step = find_at(l, r->time_ms, r, t);
 
 	/* One that says another time may be known by its id all the same. */
-	return (step == DB_DONE ? find_at(l, id_ms(r->id), r, t) : step);
+	return (step == DB_DONE ? find_at(l, req_id_ms(r->id), r, t) : step);
 }

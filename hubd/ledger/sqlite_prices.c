@@ -84,19 +84,16 @@ sqlite_price_put(struct ledger *l, struct price_blob *b)
 {
 	struct price_blob *latest;
 	enum ledger_result rc;
+	bool kept;
 
 	/* One writer: nothing comes between the look and the insertion. */
 	rc = sqlite_price_get(l, 0, &latest);
 	if (rc == LEDGER_DOWN)
 		return (rc);
-	if (latest != NULL && price_blob_same(latest, b)) {
-		b->version = latest->version;
-		b->time_ms = latest->time_ms;
-		price_blob_seal(b);
-		free(latest);
-		return (LEDGER_OK);
-	}
+	kept = price_blob_keep(b, latest);
 	free(latest);
+	if (kept)
+		return (LEDGER_OK);
 	if ((rc = next_version(l, &b->version)) != LEDGER_OK)
 		return (rc);
 	price_blob_seal(b);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/hex.h"
 #include "common/span.h"
 
 static const struct {
@@ -23,15 +24,6 @@ redis_url_is(const char *text)
 {
 	return (
 	    strncmp(text, "redis", 5) == 0 || strncmp(text, "unix:", 5) == 0);
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return (c - '0');
-	c = (char)tolower((unsigned char)c);
-	return (c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1);
 }
 
 /* Takes %XX back; no byte may be a control character. */

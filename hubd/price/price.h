@@ -26,8 +26,9 @@ int price_load(const char *const *paths, size_t npaths,
     struct price_blob **blob, char *error, size_t cap);
 /* After changing version or time: computes the CRC anew. */
 void price_blob_seal(struct price_blob *);
-/* The same prices, whenever they came into force? */
-bool price_blob_same(const struct price_blob *, const struct price_blob *);
+/* The same prices keep their version: if b has those of latest, it becomes
+ * latest. latest may be NULL. */
+bool price_blob_keep(struct price_blob *b, const struct price_blob *latest);
 
 /*
  * What changed from one version to another, a call of fn for each entry that
@@ -89,6 +90,10 @@ bool price_cost(const struct price_entry *, const struct usage *,
  */
 bool price_rate_of(const struct price_entry *, enum usage_kind,
     enum service_tier, uint64_t prompt, struct unit_price *);
+/* As text, for shows: that of the default tier for the shortest prompts. The
+ * entry may be NULL. false if there is none. */
+bool price_rate_text(
+    const struct price_entry *, enum usage_kind, char out[AMOUNT_TEXT_MAX]);
 /* Bit i: the entry has a price for kind i itself, not by a parent's. */
 uint32_t price_kinds(const struct price_entry *);
 /*

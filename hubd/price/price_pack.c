@@ -168,11 +168,23 @@ price_blob_seal(struct price_blob *b)
 	b->crc = price_blob_crc(b);
 }
 
-bool
-price_blob_same(const struct price_blob *a, const struct price_blob *b)
+/* Whenever they came into force. */
+static bool
+same_prices(const struct price_blob *a, const struct price_blob *b)
 {
 	return (a->size == b->size && a->nentries == b->nentries &&
 		a->nbuckets == b->nbuckets && a->buckets_at == b->buckets_at &&
 		a->entries_at == b->entries_at &&
 		memcmp(a + 1, b + 1, a->size - sizeof(*a)) == 0);
+}
+
+bool
+price_blob_keep(struct price_blob *b, const struct price_blob *latest)
+{
+	if (latest == NULL || !same_prices(latest, b))
+		return (false);
+	b->version = latest->version;
+	b->time_ms = latest->time_ms;
+	price_blob_seal(b);
+	return (true);
 }

@@ -1,6 +1,7 @@
 /* Why a request would go where it goes: for people. */
 #include <string.h>
 
+#include "hubd/route/match.h"
 #include "hubd/route/plan.h"
 #include "hubd/route/route.h"
 
@@ -77,14 +78,9 @@ why_not(
 }
 
 static const struct price_entry *
-entry_of(const struct explainer *x, const char *model)
+price_at(const struct explainer *x, const char *model)
 {
-	const struct price_blob *blob = pub_prices(x->shm);
-	const struct registry_provider *p = x->place.provider;
-
-	return (blob == NULL ? NULL
-			     : price_find(blob, span_str(p->name),
-				   span_str(p->type), span_str(model)));
+	return (route_price(pub_prices(x->shm), x->place.provider, model));
 }
 
 /* The name under which this provider would serve the target. */
@@ -94,7 +90,7 @@ name_at(const struct explainer *x, const struct registry_announce *a)
 	const struct registry_provider *p = x->place.provider;
 	const char *whole = x->place.target, *own;
 
-	if (route_provider_serves(a, p, whole) && entry_of(x, whole) != NULL)
+	if (route_provider_serves(a, p, whole) && price_at(x, whole) != NULL)
 		return (whole);
 	if ((own = route_behind_prefix(whole, p->name)) == NULL)
 		own = route_behind_prefix(whole, p->type);
@@ -117,7 +113,7 @@ tell_provider(struct explainer *x, uint32_t row,
 		place->entry = NULL;
 		place->why = "not announced";
 	} else {
-		place->entry = entry_of(x, place->model);
+		place->entry = price_at(x, place->model);
 		place->calls = registry_load(x->shm, row);
 		place->latency_us = registry_latency(x->shm, row, i);
 		ms = monotime_diff_ms(

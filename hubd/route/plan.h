@@ -39,15 +39,4 @@ void plan_make(struct plan *, const struct hub_route *routes, size_t nroutes,
 void plan_append(struct plan *, const struct hub_route *routes, size_t nroutes,
     const char *name);
 
-/* ---- route.c: what route.c and explain.c both ask ---------------------------
- */
-
-bool route_provider_serves(const struct registry_announce *,
-    const struct registry_provider *, const char *model);
-bool route_rights_allow(
-    const struct pub_agent *, const char *provider, const char *model);
-/* "openai/gpt-4o" is gpt-4o, of providers of that name or type alone: what is
- * behind the prefix, or NULL. */
-const char *route_behind_prefix(const char *model, const char *prefix);
-
 #endif

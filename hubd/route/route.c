@@ -2,13 +2,13 @@
 #include "hubd/route/route.h"
 
 #include <assert.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/alloc.h"
 #include "hubd/auth/auth.h"
+#include "hubd/route/match.h"
 #include "hubd/route/plan.h"
 
 #define ROUTER_SLOTS 1024 /* cached routes; a clash replaces */
@@ -70,41 +70,6 @@ route_unref(struct route *route)
 	for (uint32_t i = 0; i < route->nentries; i++)
 		free(route->entries[i]);
 	free(route);
-}
-
-/* Walks a provider's globs until one of them, but for skip, fits. */
-static bool
-glob_fits(const struct registry_announce *a, const struct registry_provider *p,
-    const char *model, const char *skip)
-{
-	uint32_t at = p->globs_at;
-
-	for (uint32_t i = 0; i < p->nglobs && at < sizeof(a->globs); i++) {
-		const char *glob = a->globs + at;
-		size_t n = strnlen(glob, sizeof(a->globs) - at);
-
-		if (n == sizeof(a->globs) - at)
-			return (false);
-		if (strcmp(glob, skip) != 0 && fnmatch(glob, model, 0) == 0)
-			return (true);
-		at += (uint32_t)n + 1;
-	}
-	return (false);
-}
-
-bool
-route_provider_serves(const struct registry_announce *a,
-    const struct registry_provider *p, const char *model)
-{
-	return (glob_fits(a, p, model, ""));
-}
-
-bool
-route_rights_allow(
-    const struct pub_agent *agent, const char *provider, const char *model)
-{
-	return (auth_list_allows(agent->models, model) &&
-		auth_list_allows(agent->providers, provider));
 }
 
 /* Our own copy of an entry, shared by candidates of the same price. */
@@ -185,8 +150,7 @@ add_candidate(const struct collect *col, uint32_t row,
     const struct registry_announce *a, const struct registry_provider *p,
     const char *model)
 {
-	const struct price_blob *blob = col->blob;
-	const struct price_entry *entry = NULL;
+	const struct price_entry *entry;
 	struct route *route = col->route;
 	struct candidate *c;
 
@@ -194,9 +158,7 @@ add_candidate(const struct collect *col, uint32_t row,
 		return (true);
 	if (route->n == ROUTE_CANDIDATES)
 		return (false);
-	if (blob != NULL)
-		entry = price_find(blob, span_str(p->name), span_str(p->type),
-		    span_str(model));
+	entry = route_price(col->blob, p, model);
 	if (entry == NULL && !col->router->rules.free_unpriced)
 		return (false);
 	c = put_candidate(route, row, a, p);
@@ -206,7 +168,7 @@ add_candidate(const struct collect *col, uint32_t row,
 	if (entry != NULL) {
 		c->entry = pin_entry(route, entry);
 		c->price_at =
-		    (uint32_t)((const char *)entry - (const char *)blob);
+		    (uint32_t)((const char *)entry - (const char *)col->blob);
 	}
 	return (true);
 }
@@ -236,16 +198,6 @@ each_provider(const struct shm *shm, void *arg,
 	}
 }
 
-const char *
-route_behind_prefix(const char *model, const char *prefix)
-{
-	size_t n = strlen(prefix);
-
-	return (n > 0 && strncmp(model, prefix, n) == 0 && model[n] == '/'
-		    ? model + n + 1
-		    : NULL);
-}
-
 /* One provider under one name of the model: true, it is a candidate. */
 static bool
 collect_name(struct collect *c, uint32_t row, const struct pub_agent *agent,
@@ -255,8 +207,7 @@ collect_name(struct collect *c, uint32_t row, const struct pub_agent *agent,
 	if (model == NULL || !route_provider_serves(a, p, model) ||
 	    !route_rights_allow(agent, p->name, model))
 		return (false);
-	/* Who takes everything has not said that there is such a model. */
-	if (glob_fits(a, p, model, "*"))
+	if (route_provider_names(a, p, model))
 		c->route->known = true;
 	if (!route_speaks(p->type, c->route->dialect)) {
 		c->deaf = true;
@@ -439,14 +390,12 @@ offer_one(void *arg, uint32_t row, const struct pub_agent *agent,
     const struct registry_announce *a, const struct registry_provider *p)
 {
 	struct offer *o = arg;
-	struct span model = span_str(o->entry->name);
 
 	if (o->dialect != DIALECT_COUNT && !route_speaks(p->type, o->dialect))
 		return;
 	if (!o->found && route_rights_allow(agent, p->name, o->entry->name) &&
 	    route_provider_serves(a, p, o->entry->name) &&
-	    price_find(o->blob, span_str(p->name), span_str(p->type), model) ==
-		o->entry)
+	    route_price(o->blob, p, o->entry->name) == o->entry)
 		o->found = true;
 }
 

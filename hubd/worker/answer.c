@@ -1,183 +1,15 @@
-/* The provider's answer on its way to the user. */
-#include <assert.h>
+/* The provider's answer as the agent tells it: judged, metered, passed on. */
 #include <string.h>
 
 #include "common/failpoint.h"
-#include "hubd/worker/access.h"
+#include "hubd/worker/deliver.h"
 #include "hubd/worker/worker.h"
 
 #define HOLD_MAX    (256 * 1024) /* of a plain answer, to know its cost */
 #define REFUSAL_MAX 65536	 /* of a provider's refusal */
-#define BOOK_MS	    3000	 /* that a reply waits for its row */
 #define CARRIED_MAX 256		 /* of a field that goes on to the user */
 
-/* ---- towards the user ------------------------------------------------------
- */
-
-static void
-note_first_byte(struct request *r)
-{
-	int64_t us = (monotime_now().ns - r->t_body.ns) / 1000;
-
-	histogram_add(r->w->count, HIST_first_byte, us);
-	if (r->upstream_us >= 0 && us >= r->upstream_us)
-		histogram_add(r->w->count, HIST_added, us - r->upstream_us);
-}
-
-static void
-put_common(struct request *r, struct buf *out)
-{
-	http1_put_field(out, "content-type", span_str(r->content_type));
-	if (r->retry_after[0] != '\0')
-		http1_put_field(out, "retry-after", span_str(r->retry_after));
-	buf_addspan(out, buf_span(&r->carried));
-	buf_addspan(out, buf_span(client_fields(r->client)));
-	if (client_will_close(r->client))
-		http1_put_field(out, "connection", SPAN("close"));
-}
-
-static void
-send_stream_head(struct request *r)
-{
-	struct buf *out = conn_out(client_conn(r->client));
-
-	reply_head(r->w, out, r->dialect, r->status, r->id_text);
-	put_common(r, out);
-	if (r->frame == FRAME_EVENTS)
-		http1_put_field(out, "cache-control", SPAN("no-cache"));
-	http1_put_field(out, "transfer-encoding", SPAN("chunked"));
-	http1_put_end(out);
-	r->head_sent = true;
-	r->user_status = r->status;
-	r->state = REQUEST_STREAM;
-	request_body_done(r);
-	note_first_byte(r);
-}
-
-/* Sends what the meter let through as one chunk. */
-static void
-send_chunk(struct request *r, struct span bytes)
-{
-	struct conn *conn = client_conn(r->client);
-
-	if (bytes.n == 0)
-		return;
-	http1_put_chunk(conn_out(conn), bytes.p, bytes.n);
-	conn_flush_later(conn);
-	access_sent(r->access, bytes.n);
-	counter_add(r->w->count, COUNT_bytes_out, bytes.n);
-}
-
-static void
-send_whole(struct request *r, const char *cost)
-{
-	struct conn *conn = client_conn(r->client);
-	struct buf *out = conn_out(conn);
-
-	reply_head(r->w, out, r->dialect, r->status, r->id_text);
-	put_common(r, out);
-	if (cost != NULL)
-		http1_put_field(out, "x-hub-cost", span_str(cost));
-	http1_put_length(out, buf_len(&r->held));
-	http1_put_end(out);
-	buf_addspan(out, buf_span(&r->held));
-	conn_flush_later(conn);
-	counter_add(r->w->count, COUNT_bytes_out, buf_len(&r->held));
-	access_sent(r->access, buf_len(&r->held));
-	note_first_byte(r);
-}
-
-/* The row is FINAL and the reply written: the end of the request. */
-static void
-conclude(struct request *r, bool keep)
-{
-	struct client *c = r->client;
-
-	if (c != NULL)
-		client_done(c, keep);
-	request_free(r);
-}
-
-static void
-end_chunks(struct request *r)
-{
-	struct conn *conn = client_conn(r->client);
-
-	http1_put_chunk(conn_out(conn), NULL, 0);
-	conn_flush_later(conn);
-}
-
-/* The end of a reply whose call is FINAL; cost NULL: it is not told. */
-static void
-send_end(struct request *r, const char *cost)
-{
-	if (r->client != NULL && r->head_sent) {
-		send_chunk(r, buf_span(&r->held));
-		end_chunks(r);
-	} else if (r->client != NULL) {
-		send_whole(r, cost);
-	}
-	conclude(r, true);
-}
-
-void
-request_booked(struct request *r)
-{
-	assert(r->state == REQUEST_BOOKING);
-	finals_unwatch(r->w->finals, r);
-	send_end(r, r->cost[0] != '\0' ? r->cost : NULL);
-}
-
-/* What was made is good when the user hears of it, what was deleted gone. */
-static void
-finish_reply(struct request *r, enum call_outcome outcome, bool tell_cost)
-{
-	char cost[AMOUNT_TEXT_MAX];
-
-	request_finish(r, outcome, cost);
-	if (!r->object_event || r->client == NULL) {
-		send_end(r, tell_cost ? cost : NULL);
-		return;
-	}
-	if (tell_cost)
-		memcpy(r->cost, cost, sizeof(cost));
-	r->state = REQUEST_BOOKING;
-	finals_watch(r->w->finals, r);
-	loop_timer_set_ms(r->timer, BOOK_MS);
-}
-
-void
-request_break(
-    struct request *r, enum api_error error, enum call_outcome outcome)
-{
-	struct client *c = r->client;
-	char cost[AMOUNT_TEXT_MAX];
-	struct buf event = {0};
-
-	if (c != NULL && r->head_sent) {
-		send_chunk(r, buf_span(&r->held));
-		/* The event for those who look, the missing end of the body
-		 * for those who do not. */
-		api_error_event(&event, r->dialect, r->frame,
-		    meter_joint(r->meter), error, r->id_text);
-		send_chunk(r, buf_span(&event));
-		buf_fini(&event);
-	}
-	if (c != NULL && !r->head_sent)
-		r->user_status = api_error_status(error);
-	access_broken(r->access, error);
-	request_finish(r, outcome, cost);
-	if (c != NULL && !r->head_sent) {
-		reply_error(r->w, c, r->dialect, error, NULL, r->id_text,
-		    api_error_status(error) == 503 ? 1000 : -1, false);
-		request_free(r);
-		return;
-	}
-	conclude(r, false);
-}
-
-/* ---- from the agent: the head -----------------------------------------------
- */
+/* ---- the head ------------------------------------------------------------ */
 
 struct head {
 	int status;
@@ -294,7 +126,7 @@ begin_body(struct request *r, enum meter_frame frame)
 	if (frame == FRAME_WHOLE)
 		r->state = REQUEST_HOLD;
 	else if (r->client != NULL)
-		send_stream_head(r);
+		deliver_head(r);
 	else
 		r->state = REQUEST_STREAM;
 }
@@ -368,8 +200,7 @@ on_head(struct upstream *up, const struct h2_field *f, size_t n)
 	}
 }
 
-/* ---- from the agent: the body
- * ------------------------------------------------ */
+/* ---- the body ------------------------------------------------------------ */
 
 /* The answer's pace, as its agent's link delivers it. */
 static void
@@ -393,7 +224,7 @@ take_stream(struct request *r, struct span bytes)
 	if (objects_holds(r))
 		buf_addspan(&r->held, buf_span(scratch));
 	else
-		send_chunk(r, buf_span(scratch));
+		deliver_chunk(r, buf_span(scratch));
 }
 
 static void
@@ -408,8 +239,8 @@ take_held(struct request *r, struct span bytes)
 	if (buf_len(&r->held) <= HOLD_MAX &&
 	    r->w->buffered <= r->w->conf->buffer_memory)
 		return;
-	send_stream_head(r);
-	send_chunk(r, buf_span(&r->held));
+	deliver_head(r);
+	deliver_chunk(r, buf_span(&r->held));
 	buf_fini(&r->held);
 }
 
@@ -456,8 +287,7 @@ on_data(struct upstream *up, struct span bytes)
 	requests_cut_fattest(r->w);
 }
 
-/* ---- from the agent: the end
- * ------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------- */
 
 static void
 end_stream(struct request *r)
@@ -467,7 +297,7 @@ end_stream(struct request *r)
 	meter_finish(r->meter, &r->held);
 	objects_note(r);
 	failed = meter_get(r->meter)->failed;
-	finish_reply(r,
+	deliver_end(r,
 	    r->user_left ? OUTCOME_CANCELLED
 	    : failed	 ? OUTCOME_FAILED
 			 : OUTCOME_COMPLETE,
@@ -483,7 +313,7 @@ end_held(struct request *r)
 		api_answer_scrub(&r->held, r->dialect);
 	if (r->client != NULL)
 		r->user_status = r->status;
-	finish_reply(
+	deliver_end(
 	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, true);
 }
 
@@ -516,7 +346,7 @@ end_refusal(struct request *r)
 	str_copy(r->content_type, sizeof(r->content_type), "application/json");
 	if (r->client != NULL)
 		r->user_status = r->status;
-	finish_reply(
+	deliver_end(
 	    r, r->user_left ? OUTCOME_CANCELLED : OUTCOME_COMPLETE, false);
 }
 

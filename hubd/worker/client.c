@@ -1,51 +1,19 @@
 /* A user's connection: heads, bodies, one request at a time. */
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/alloc.h"
-#include "common/failpoint.h"
 #include "hubd/worker/access.h"
-#include "hubd/worker/worker.h"
+#include "hubd/worker/client_private.h"
 
 #define CLIENT_MAGIC 0x434c4e54u
 #define UNREAD_HIGH  65536 /* of answers not read: no further request */
 #define HEADS_A_TURN 16	   /* of one connection */
 
-enum client_state {
-	CLIENT_HEAD,	/* waiting for, or reading, a head */
-	CLIENT_BODY,	/* reading the request's body */
-	CLIENT_BUSY,	/* a request is being answered */
-	CLIENT_CLOSING, /* gone: freed after the turn */
-};
-
-struct client {
-	unsigned magic;
-	struct worker *w;
-	struct conn *conn;
-	LIST_ENTRY(client) entry;
-	enum client_state state;
-	struct request *request;
-	size_t scanned; /* of the head under way */
-	bool started;	/* a byte of the head is here */
-	bool close;	/* after this reply */
-	bool waits;	/* for the next turn, to begin another request */
-	unsigned heads; /* begun in this turn */
-	monotime_t turn;
-	bool head_only; /* HEAD: replies have no body */
-	struct http1_body body;
-	struct buf fields;     /* more of them, for the reply */
-	struct access *access; /* until there is a request */
-	uint64_t body_bytes;
-	struct loop_timer *timer;
-	monotime_t since; /* of this state */
-	struct loop_work again;
-};
-
 static void on_again(void *);
 
-static void
-change_state(struct client *c, enum client_state next)
+void
+client_change_state(struct client *c, enum client_state next)
 {
 	assert(c->state != CLIENT_CLOSING);
 	c->state = next;
@@ -102,7 +70,7 @@ end(struct client *c)
 
 	if (c->state == CLIENT_CLOSING)
 		return;
-	change_state(c, CLIENT_CLOSING);
+	client_change_state(c, CLIENT_CLOSING);
 	c->request = NULL;
 	LIST_REMOVE(c, entry);
 	c->w->nclients--;
@@ -143,8 +111,7 @@ client_detach(struct client *c)
 	return (conn);
 }
 
-/* ---- deadlines -------------------------------------------------------------
- */
+/* ---- deadlines ----------------------------------------------------------- */
 
 static monotime_t
 body_deadline(const struct client *c)
@@ -178,24 +145,22 @@ deadline(const struct client *c)
 	    monotime_add_ms(c->since, c->started ? t->header : t->keepalive));
 }
 
-/* An error to a head that has no request yet, under an id of its own. */
-static void
-refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
+void
+client_refuse_head(struct client *c, enum api_error error, int64_t retry_ms)
 {
 	req_id_t id = id_next(c->w->ids);
 	char text[REQ_ID_TEXT];
 
 	req_id_format(id, text);
-	change_state(c, CLIENT_BUSY);
+	client_change_state(c, CLIENT_BUSY);
 	if (c->access == NULL)
 		c->access = access_begin(c->w, conn_peer(c->conn), NULL, text);
 	counter_add(c->w->count, COUNT_refused, 1);
 	reply_error(c->w, c, DIALECT_OPENAI, error, NULL, text, retry_ms, true);
 }
 
-/* close: a body is on its way that nobody will read. */
-static void
-refuse(struct client *c, enum dialect d, enum api_error error,
+void
+client_refuse(struct client *c, enum dialect d, enum api_error error,
     const char *detail, const char *id, bool close)
 {
 	counter_add(c->w->count, COUNT_refused, 1);
@@ -212,11 +177,11 @@ timed_out(struct client *c)
 	} else if (c->state == CLIENT_HEAD && buf_len(conn_in(c->conn)) == 0) {
 		close_client(c, CONN_CLOSE_NOW);
 	} else if (c->request != NULL) {
-		change_state(c, CLIENT_BUSY);
-		refuse(c, c->request->dialect, API_ERR_request_timeout, NULL,
-		    c->request->id_text, true);
+		client_change_state(c, CLIENT_BUSY);
+		client_refuse(c, c->request->dialect, API_ERR_request_timeout,
+		    NULL, c->request->id_text, true);
 	} else {
-		refuse_head(c, API_ERR_request_timeout, -1);
+		client_refuse_head(c, API_ERR_request_timeout, -1);
 	}
 }
 
@@ -252,8 +217,7 @@ on_timer(void *arg)
 		arm(c);
 }
 
-/* ---- reading ---------------------------------------------------------------
- */
+/* ---- reading ------------------------------------------------------------- */
 
 static enum api_error
 head_error(enum http1_error e)
@@ -273,159 +237,6 @@ head_error(enum http1_error e)
 		break;
 	}
 	return (API_ERR_invalid_request);
-}
-
-/* The type goes to the provider as it is, so it must fit there. */
-static bool
-has_form_type(const struct http1_head *h)
-{
-	const struct http1_field *type = http1_find(h, "content-type");
-	struct span boundary;
-
-	return (type != NULL && type->value.n < REQUEST_TYPE_MAX &&
-		api_form_type(type->value, &boundary) == API_OK);
-}
-
-static void
-note_type(struct request *r, const struct http1_head *h)
-{
-	struct span type = SPAN("application/json");
-
-	if (r->endpoint->form)
-		type = http1_find(h, "content-type")->value;
-	else if (r->endpoint->bodiless)
-		type = SPAN("");
-	assert(type.n < sizeof(r->type));
-	memcpy(r->type, type.p, type.n);
-	r->type[type.n] = '\0';
-}
-
-/* What the head alone decides about the body. */
-static enum api_error
-body_error(const struct client *c, const struct http1_head *h,
-    const struct endpoint *e)
-{
-	const struct http1_field *encoding = http1_find(h, "content-encoding");
-
-	if (e->local)
-		return (h->chunked || h->length > 0 ? API_ERR_invalid_request
-						    : API_OK);
-	if (encoding != NULL && !span_ieq(encoding->value, SPAN("identity")))
-		return (API_ERR_unsupported_encoding);
-	if (e->form && !has_form_type(h))
-		return (API_ERR_unsupported_encoding);
-	if (!h->chunked && !h->has_length && !e->bodiless)
-		return (API_ERR_length_required);
-	if (h->has_length && h->length > c->w->conf->max_body)
-		return (API_ERR_body_too_large);
-	return (API_OK);
-}
-
-/*
- * Key, account, endpoint: in this order, whatever the path, so that nobody
- * without a key learns what there is.
- */
-static enum api_error
-head_check(struct client *c, const struct http1_head *h, struct api_target *t,
-    struct identity *who)
-{
-	enum api_error error;
-
-	if (!atomic_load(&shm_pub_state(c->w->shm)->loaded))
-		return (API_ERR_overloaded);
-	error = auth_key(c->w->shm, api_key_of(t, h), walltime_ms(), who);
-	if (error != API_ERR_invalid_api_key)
-		access_who(c->access, who);
-	if (error != API_OK)
-		return (error);
-	if (t->error == API_OK)
-		return (body_error(c, h, t->endpoint));
-	if (t->error == API_ERR_method_not_allowed) {
-		buf_addstr(&c->fields, "allow: ");
-		api_target_methods(h, c->w->conf->objects, &c->fields);
-		buf_addstr(&c->fields, "\r\n");
-	}
-	return (t->error);
-}
-
-static void
-begin_body(struct client *c, const struct http1_head *h)
-{
-	http1_body_init(&c->body,
-	    h->chunked ? HTTP1_BODY_CHUNKED : HTTP1_BODY_LENGTH, h->length);
-	c->body_bytes = 0;
-	change_state(c, CLIENT_BODY);
-	if (h->expect_continue && buf_len(conn_in(c->conn)) == h->size)
-		conn_write(c->conn, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-}
-
-static void
-answer_local(struct client *c, const struct identity *who,
-    const struct api_target *t, const struct api_list *list, const char *id)
-{
-	if (t->endpoint->use == USE_LIST)
-		objects_list(c->w, c, who, t, list, id);
-	else
-		local_models(c->w, c, who, t, id);
-}
-
-static void
-on_head(struct client *c, const struct http1_head *h)
-{
-	struct worker *w = c->w;
-	struct api_target target;
-	struct api_list list = {.limit = 0};
-	struct identity who;
-	enum api_error error;
-	req_id_t id = id_next(w->ids);
-	char text[REQ_ID_TEXT];
-
-	req_id_format(id, text);
-	counter_add(w->count, COUNT_requests, 1);
-	c->close = h->close || w->retiring;
-	c->head_only = span_eq(h->method, SPAN("HEAD"));
-	change_state(c, CLIENT_BUSY);
-	c->access = access_begin(w, conn_peer(c->conn), h, text);
-	(void)FAILPOINT("worker.head_read");
-	if (local_health(w, c, h, text))
-		return;
-	if (w->draining) {
-		refuse_head(c, API_ERR_overloaded, 1000);
-		return;
-	}
-	if (span_eq(h->path, SPAN(LINK_PATH))) {
-		link_accept(w, c, h, text);
-		return;
-	}
-	api_target(h, w->conf->objects, &target);
-	error = head_check(c, h, &target, &who);
-	if (error != API_OK) {
-		refuse(c, target.dialect, error,
-		    error == target.error ? target.why : NULL, text,
-		    h->chunked || h->length > 0);
-		return;
-	}
-	if (target.endpoint->use != USE_NONE &&
-	    !api_list_query(h->query, &list)) {
-		refuse(c, target.dialect, API_ERR_invalid_request,
-		    "The query has a wrong value.", text,
-		    h->chunked || h->length > 0);
-		return;
-	}
-	if (target.endpoint->local) {
-		answer_local(c, &who, &target, &list, text);
-		return;
-	}
-	c->request = request_new(c, &target, &who, id, c->access);
-	c->request->list = list;
-	c->access = NULL;
-	if (!request_take_fields(c->request, h)) {
-		refuse(c, target.dialect, API_ERR_headers_too_large, NULL, text,
-		    true);
-		return;
-	}
-	note_type(c->request, h);
-	begin_body(c, h);
 }
 
 /* false: nothing more can be done with the bytes that are here. */
@@ -449,12 +260,12 @@ read_head(struct client *c)
 	if (e != HTTP1_OK) {
 		log_debug("client %s: bad head: %s", conn_peer(c->conn),
 		    head.why != NULL ? head.why : "");
-		refuse_head(c, head_error(e), -1);
+		client_refuse_head(c, head_error(e), -1);
 		return (false);
 	}
 	/* The spans of head live until the buffer is touched. If the client
 	 * ended, the buffer is gone or a link's. */
-	on_head(c, &head);
+	client_head(c, &head);
 	if (buf_len(in) >= head.size)
 		buf_consume(in, head.size);
 	return (true);
@@ -471,7 +282,7 @@ read_body(struct client *c)
 	while (!c->body.done && buf_len(in) > 0) {
 		used = http1_body_take(&c->body, buf_span(in), &data);
 		if (used == -1) {
-			refuse(c, r->dialect, API_ERR_invalid_request,
+			client_refuse(c, r->dialect, API_ERR_invalid_request,
 			    "The body's framing is broken.", r->id_text, true);
 			return (false);
 		}
@@ -481,19 +292,19 @@ read_body(struct client *c)
 		if (used == 0 && data.n == 0)
 			break;
 		if (buf_len(&r->body) > c->w->conf->max_body) {
-			refuse(c, r->dialect, API_ERR_body_too_large, NULL,
-			    r->id_text, true);
+			client_refuse(c, r->dialect, API_ERR_body_too_large,
+			    NULL, r->id_text, true);
 			return (false);
 		}
 		if (!request_count_body(r)) {
-			refuse(c, r->dialect, API_ERR_overloaded, NULL,
+			client_refuse(c, r->dialect, API_ERR_overloaded, NULL,
 			    r->id_text, true);
 			return (false);
 		}
 	}
 	if (!c->body.done)
 		return (false);
-	change_state(c, CLIENT_BUSY);
+	client_change_state(c, CLIENT_BUSY);
 	request_start(r);
 	return (true);
 }
@@ -624,7 +435,7 @@ client_done(struct client *c, bool keep)
 		close_client(c, CONN_CLOSE_LINGER);
 		return;
 	}
-	change_state(c, CLIENT_HEAD);
+	client_change_state(c, CLIENT_HEAD);
 	c->started = c->head_only = false;
 	c->scanned = 0;
 	buf_reset(&c->fields, 512);
@@ -662,5 +473,5 @@ client_new(struct worker *w, int fd, struct tls *tls)
 	atomic_store(&w->row->clients, w->nclients);
 	arm(c);
 	if (w->nclients > w->max_clients)
-		refuse_head(c, API_ERR_overloaded, 1000);
+		client_refuse_head(c, API_ERR_overloaded, 1000);
 }

@@ -2,7 +2,7 @@
  * The worker's connection to Redis, and the limiter that goes by it. One
  * connection, no waiting: if Redis is silent for limit_timeout while commands
  * wait, the connection ends, all that wait on it hear so, and a new one is
- * tried after a pause. redis.c alone includes hiredis.
+ * tried after a pause. redis_private.h alone includes hiredis.
  */
 #ifndef HUBD_WORKER_REDIS_H
 #define HUBD_WORKER_REDIS_H

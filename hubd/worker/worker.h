@@ -1,9 +1,9 @@
 /*
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
- * order: worker.c, client.c, request.c, attempt.c, answer.c, finish.c; then
- * pipe.c, upstream.c, link.c, relay.c below them, access.c (access.h) and
- * redis.c (redis.h) beside.
+ * order: worker.c, client.c, client_head.c, request.c, attempt.c, answer.c,
+ * deliver.c, finish.c; then pipe.c, upstream.c, link.c, relay.c below them,
+ * access.c (access.h) and redis.c (redis.h) beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
@@ -333,9 +333,12 @@ void retry_note_failure(struct request *);
 bool retry_may_wait(const struct request *);
 void retry_wait(struct request *);
 
-/* ---- answer.c: the provider's answer on its way to the user -------------- */
+/* ---- answer.c: the provider's answer, as the agent tells it -------------- */
 
 extern const struct upstream_ops request_upstream_ops;
+
+/* ---- deliver.c: on its way to the user (deliver.h has the rest) ---------- */
+
 /* The answer is cut here; the user is told as well as can be. */
 void request_break(struct request *, enum api_error, enum call_outcome);
 

@@ -67,13 +67,13 @@ confine()
 
 confine 'yajl/'		'common/json\.c'
 confine 'gmp\.h'	'hubd/price/amount\.c'
-confine 'sqlite3\.h'	'hubd/ledger/ledger_sqlite\.[ch]'
-confine 'libpq-fe\.h'	'hubd/ledger/pgconn\.c'
+confine 'sqlite3\.h'	'hubd/ledger/sqlite_handle\.h'
+confine 'libpq-fe\.h'	'hubd/ledger/pgconn_private\.h'
 confine 'nghttp2/'	'common/h2link_private\.h'
 confine 'confuse\.h'	'common/conf\.c'
 confine 'openssl/ssl\.h'	'common/(conn_tls|tls_context)\.c|agentd/trust\.c'
 confine 'curl/'		'agentd/(tunnel|curl_loop)\.[ch]'
-confine 'hiredis/'	'hubd/worker/redis\.c'
+confine 'hiredis/'	'hubd/worker/redis_private\.h'
 confine 'event2?[/.]'	'common/(loop|conn[a-z_]*)\.[ch]'
 
 exit $bad

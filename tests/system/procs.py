@@ -18,9 +18,10 @@ import ssl
 import subprocess
 import tempfile
 
+import children
 import providers
 import stores
-from children import Process, await_, free_port
+from children import Process, await_
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
@@ -39,6 +40,13 @@ def program(name):
 
 # Ports that speak TLS, and how to meet them.
 TLS = {}
+
+
+def free_port():
+    """One that nobody listens on now, whatever a hub before spoke there."""
+    port = children.free_port()
+    TLS.pop(port, None)
+    return port
 
 
 def connect(port, timeout=30):
@@ -206,7 +214,6 @@ class Hub(Process):
 
     def write_conf(self):
         self.port, self.admin_port = free_port(), free_port()
-        TLS.pop(self.port, None)
         if self.ca:
             TLS[self.port] = ssl.create_default_context(cafile=self.ca)
         self.rewrite_conf()

@@ -309,14 +309,23 @@ def test_an_exec_that_fails_changes_nothing(hub):
     hub.upgrade(2)
 
 
+def stopped(pid):
+    """Has SIGSTOP found it?"""
+    try:
+        return ") T " in pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+
+
 def test_a_second_signal_is_refused_while_workers_come_up(hub):
     (hub.failpoints / "worker 0").write_text("stop\n")
     hub.install(of_version(other_version(1)))
     hub.signal(signal.SIGUSR2, "takes over from")
     hub.signal(signal.SIGUSR2, "not upgraded: an upgrade is under way")
-    for pid in hub.children():
-        os.kill(pid, signal.SIGCONT)
-    await_("the upgrade", lambda: hub.said("upgraded: "))
+    pid = await_("a worker that stopped", lambda: next(
+        filter(stopped, hub.processes()), None))
+    os.kill(pid, signal.SIGCONT)
+    await_("the upgrade", lambda: hub.said("info: upgraded: "))
     hub.upgrade(2)
 
 
@@ -340,8 +349,7 @@ def test_a_worker_that_comes_back_during_the_check_finds_its_place(make):
     await_("the worker", lambda: list(hub.children().values()).count(
         "worker 0") == 3, 30)
     pid, = (p for p, line in hub.processes().items() if "\0-u\0" in line)
-    await_("the check", lambda: ") T " in pathlib.Path(
-        f"/proc/{pid}/stat").read_text())
+    await_("the check", lambda: stopped(pid))
     before = hub.children()
     os.kill(pid, signal.SIGCONT)
     await_("the refusal", lambda: hub.said("have not finished") == 2)
@@ -426,13 +434,12 @@ def test_signals_and_deaths_during_the_exec_are_not_lost(hub):
     (hub.failpoints / "master.exec").write_text("stop\n")
     hub.install(of_version(other_version(1)))
     os.kill(hub.pid, signal.SIGUSR2)
-    await_("its stop", lambda: ") T " in pathlib.Path(
-        f"/proc/{hub.pid}/stat").read_text())
+    await_("its stop", lambda: stopped(hub.pid))
     worker = hub.youngest("worker 0")
     os.kill(worker, signal.SIGKILL)
     os.kill(hub.pid, signal.SIGHUP)
     os.kill(hub.pid, signal.SIGCONT)
-    await_("the upgrade", lambda: hub.said("upgraded: "))
+    await_("the upgrade", lambda: hub.said("info: upgraded: "))
     await_("the reload", lambda: hub.said("configuration reloaded"))
     await_("the burial", lambda: gone(worker))
     assert hub.said(f"worker 0 (pid {worker}) was killed by signal 9") == 1
@@ -452,7 +459,7 @@ def test_a_hub_in_the_background_stays_there(tmp_path):
     try:
         h.install(of_version(other_version(1)))
         os.kill(pid, signal.SIGUSR2)
-        await_("the upgrade", lambda: h.said("upgraded: "))
+        await_("the upgrade", lambda: h.said("info: upgraded: "))
         assert int(file.read_text()) == pid
         assert os.readlink(f"/proc/{pid}/exe") == str(h.program)
         h.log.rename(h.folder / "old.log")

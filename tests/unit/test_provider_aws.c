@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "agentd/agent_conf.h"
+#include "agentd/aws_url.h"
 #include "agentd/provider.h"
-#include "agentd/provider_aws.h"
 #include "agentd/sigv4.h"
 #include "agentd/token.h"
 #include "common/log.h"

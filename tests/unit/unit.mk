@@ -6,19 +6,24 @@ LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
 	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
 	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
+	hubd/ledger/pgconn_values.c \
 	hubd/ledger/schema_postgresql.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_change.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
 	hubd/ledger/ledger_sqlite.c hubd/ledger/sqlite_objects.c shm/object.c \
 	hubd/ledger/schema_sqlite.c hubd/ledger/spool.c hubd/ledger/spool_copy.c \
 	hubd/ledger/sqlite_accounts.c hubd/ledger/sqlite_audit.c \
-	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_check.c \
+	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_backup.c \
+	hubd/ledger/sqlite_check.c hubd/ledger/sqlite_log.c \
+	hubd/ledger/sqlite_open.c hubd/ledger/sqlite_stmt.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
+	hubd/ledger/sqlite_seal_copy.c hubd/ledger/sqlite_seal_remove.c \
 	hubd/ledger/sqlite_seal.c hubd/ledger/sqlite_suspense.c hubd/price/amount.c \
 	hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_pack.c shm/pricetab.c shm/usage.c \
-	common/ids.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	common/ids.c common/json.c common/jscan.c \
+	common/jscan_chars.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_ledger_objects = $(UNIT_ledger)
 UNIT_spool = $(UNIT_ledger)
@@ -31,16 +36,20 @@ UNIT_ledger_seal = $(UNIT_ledger)
 UNIT_price = hubd/price/amount.c hubd/price/cost.c hubd/price/price_check.c hubd/price/price_diff.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/pricetab.c \
-	shm/usage.c common/json.c common/jscan.c common/crc32.c common/buf.c \
+	shm/usage.c common/json.c common/jscan.c \
+	common/jscan_chars.c common/crc32.c common/buf.c \
 	common/alloc.c common/log.c
 UNIT_buf = common/buf.c common/alloc.c common/log.c
-UNIT_jscan = common/jscan.c common/buf.c common/alloc.c common/log.c
-UNIT_json = common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+UNIT_jscan = common/jscan.c \
+	common/jscan_chars.c common/buf.c common/alloc.c common/log.c
+UNIT_json = common/json.c common/jscan.c \
+	common/jscan_chars.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_tls = common/conn_tls.c common/tls_context.c common/crypto.c common/ids.c \
 	common/log.c common/alloc.c
 UNIT_crypto = common/crypto.c common/ids.c common/log.c common/alloc.c
-UNIT_h2link = common/h2link.c common/h2stream.c common/buf.c common/alloc.c common/log.c
+UNIT_h2link = common/h2link.c common/h2link_send.c common/h2stream.c \
+	common/buf.c common/alloc.c common/log.c
 UNIT_http1 = common/http1_field.c common/http1_head.c common/http1_body.c common/http1_write.c \
 	common/buf.c common/alloc.c common/log.c
 UNIT_http1_llhttp = $(UNIT_http1)
@@ -66,7 +75,8 @@ API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
 	hubd/api/scrub_json.c \
 	hubd/api/target.c common/base64.c common/crc32.c common/eventstream.c \
 	common/http1_field.c common/http1_head.c common/http1_write.c \
-	common/multipart.c shm/usage.c common/jscan.c common/json.c \
+	common/multipart.c shm/usage.c common/jscan.c \
+	common/jscan_chars.c common/json.c \
 	common/json_write.c common/sse.c common/buf.c common/alloc.c common/log.c \
 	shm/object.c
 UNIT_meter = $(API_LINKS)
@@ -80,14 +90,17 @@ UNIT_objects = $(API_LINKS)
 UNIT_scrub = $(API_LINKS)
 UNIT_estimate = $(API_LINKS)
 UNIT_announce = hubd/worker/announce.c common/json.c common/jscan.c \
+	common/jscan_chars.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_ws = common/ws.c common/ids.c common/buf.c common/alloc.c common/log.c
 UNIT_sse = common/sse.c common/buf.c common/alloc.c common/log.c
 UNIT_eventstream = common/eventstream.c common/crc32.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 UNIT_sigv4 = agentd/base_url.c agentd/sigv4.c common/crypto.c common/ids.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 UNIT_skew = agentd/skew.c common/httpdate.c
 UNIT_ids = common/ids.c common/alloc.c common/log.c
@@ -99,18 +112,21 @@ UNIT_ctl = hubd/ctl/decimal.c hubd/ctl/parse.c hubd/ctl/rundir.c \
 	common/alloc.c common/log.c
 UNIT_out = hubd/ctl/decimal.c hubd/ctl/out_json.c hubd/ctl/out_text.c \
 	hubd/ctl/price_lines.c hubd/ctl/table.c hubd/ctl/when.c hubd/ctlproto.c shm/usage.c \
-	common/json.c common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/json.c common/jscan.c \
+	common/jscan_chars.c common/json_write.c common/buf.c common/alloc.c \
 	common/log.c
 UNIT_health = $(SHM_FOR_UNIT) hubd/gauges.c hubd/health.c shm/call.c shm/object.c \
 	shm/cells.c shm/pricetab.c shm/pubtab.c shm/registry.c shm/usage.c \
 	common/crc32.c common/json_write.c common/buf.c
-UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/ctl/show.c \
+UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/auth/auth.c \
+	hubd/ctl/show.c hubd/route/match.c common/crypto.c \
 	hubd/ctl/show_agents.c hubd/ctl/show_limits.c hubd/ctl/show_models.c \
 	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
 	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
 	shm/call.c shm/cells.c shm/counters.c shm/object.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
+	common/jscan_chars.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
 UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/limit/redis_url.c $(CONF_FOR_UNIT)
@@ -124,13 +140,13 @@ UNIT_limit_redis = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
 	shm/bucket.c shm/cells.c shm/counters.c shm/pubtab.c \
 	common/crypto.c common/failpoint.c common/ids.c common/buf.c
 UNIT_redis_url = hubd/limit/redis_url.c common/alloc.c common/log.c
-UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/pick.c \
+UNIT_route = $(SHM_FOR_UNIT) hubd/route/cooldown.c hubd/route/explain.c hubd/route/match.c hubd/route/pick.c \
 	hubd/route/plan.c hubd/route/route.c hubd/auth/auth.c \
 	hubd/price/amount.c hubd/price/cost.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
 	hubd/price/price_pack.c shm/pubtab.c shm/registry.c shm/pricetab.c \
 	shm/usage.c common/crypto.c common/ids.c common/json.c \
-	common/jscan.c common/crc32.c common/buf.c
+	common/jscan.c common/jscan_chars.c common/crc32.c common/buf.c
 BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/billing/checkpoint.c \
 	hubd/billing/cmd_account.c hubd/billing/cmd_agent.c \
@@ -155,7 +171,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	shm/counters.c shm/layout.c shm/object.c shm/objtab.c shm/older.c \
 	shm/pricetab.c shm/process.c \
 	shm/pubtab.c shm/registry.c shm/shm.c shm/usage.c hubd/auth/auth.c \
-	hubd/route/explain.c hubd/route/plan.c hubd/route/route.c \
+	hubd/route/explain.c hubd/route/match.c hubd/route/plan.c hubd/route/route.c \
 	common/alloc.c common/buf.c \
 	common/crc32.c common/crypto.c common/failpoint.c common/ids.c \
 	common/json.c common/json_write.c common/log.c common/loop.c
@@ -183,24 +199,28 @@ FUZZ_h2link = $(UNIT_h2link)
 FUZZ_announce = $(UNIT_announce)
 FUZZ_multipart = $(UNIT_multipart)
 UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
-PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c agentd/azure_url.c \
+PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c \
+	agentd/aws_url.c agentd/azure_url.c \
 	agentd/base_url.c agentd/google_key.c agentd/google_url.c \
 	agentd/oauth.c agentd/provider.c agentd/provider_anthropic.c \
 	agentd/provider_aws.c agentd/provider_azure.c \
 	agentd/provider_google.c agentd/provider_openai.c agentd/sigv4.c \
 	agentd/skew.c agentd/token.c common/crypto.c common/httpdate.c \
 	common/ids.c common/json.c common/json_write.c common/jscan.c \
+	common/jscan_chars.c \
 	common/loop.c common/rsa.c common/buf.c common/alloc.c common/log.c
 UNIT_provider_anthropic = $(PROVIDER_LINKS)
 UNIT_provider_google = $(PROVIDER_LINKS)
 UNIT_google_key = $(PROVIDER_LINKS)
 UNIT_google_url = agentd/google_url.c $(UNIT_base_url)
 UNIT_aws_keys = agentd/aws_keys.c common/crypto.c common/ids.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c
 UNIT_provider_aws = $(PROVIDER_LINKS)
 UNIT_provider_azure = $(PROVIDER_LINKS)
@@ -214,7 +234,8 @@ UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
 	$(PROVIDER_LINKS) common/conf.c \
 	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
 	common/conf_value.c
-UNIT_agent_call = agentd/answer_head.c agentd/call.c agentd/call_want.c \
+UNIT_agent_call = agentd/answer_head.c agentd/call.c \
+	agentd/call_answer.c agentd/call_want.c \
 	$(UNIT_agent_conf)
 UNIT_call_want = agentd/call_want.c $(PROVIDER_LINKS)
 UNIT_billing = hubd/billing/billing.c hubd/billing/control.c hubd/billing/seal.c \
@@ -227,6 +248,7 @@ UNIT_admin_http = $(UNIT_health) hubd/admin/answer.c hubd/admin/http.c \
 UNIT_log = common/log.c
 UNIT_confine = hubd/confine.c common/alloc.c common/log.c
 UNIT_logline = common/logline.c common/json.c common/jscan.c \
+	common/jscan_chars.c \
 	common/json_write.c common/buf.c common/alloc.c common/log.c
 UNIT_logfile = common/logfile.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
@@ -247,5 +269,6 @@ UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/log.c
 FUZZ_answer = $(UNIT_answer)
 UNIT_reply = hubd/billing/reply.c hubd/ctl/stream.c common/json.c \
-	common/jscan.c common/json_write.c common/buf.c common/alloc.c \
+	common/jscan.c common/jscan_chars.c common/json_write.c \
+	common/buf.c common/alloc.c \
 	common/log.c

@@ -1,7 +1,6 @@
-/* The one function from base URL, model and operation to URL, open to its
- * test. */
-#ifndef AGENTD_PROVIDER_AWS_H
-#define AGENTD_PROVIDER_AWS_H
+/* The one function from base URL, model and operation to a URL of Bedrock. */
+#ifndef AGENTD_AWS_URL_H
+#define AGENTD_AWS_URL_H
 
 #include <stdbool.h>
 
