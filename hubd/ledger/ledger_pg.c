@@ -198,6 +198,9 @@ begin(struct ledger *l, const char *sql)
 	if ((rc = pg_ready(l)) == LEDGER_OK)
 		rc = pgconn_script(l->conn, sql);
 	l->in_transaction = rc == LEDGER_OK;
+	/* a part of it may have failed behind BEGIN */
+	if (rc != LEDGER_OK && pgconn_is_open(l->conn))
+		(void)pgconn_script(l->conn, "ROLLBACK");
 	return (rc);
 }
 

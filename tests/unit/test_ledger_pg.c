@@ -76,6 +76,19 @@ START_TEST(a_store_of_an_older_hub_is_brought_up_to_date)
 }
 END_TEST
 
+START_TEST(a_transaction_that_cannot_begin_leaves_none_behind)
+{
+	struct ledger_key k = {.id = "key_1", .account = alice}, got;
+
+	ck_assert_int_eq(ops->key_put(l, &k), LEDGER_OK);
+	tamper("ALTER TABLE ledger RENAME TO hidden");
+	ck_assert_int_eq(ops->each_key(l, keep_key, &got), LEDGER_DOWN);
+	tamper("ALTER TABLE hidden RENAME TO ledger");
+	ck_assert_int_eq(ops->each_key(l, keep_key, &got), LEDGER_OK);
+	ck_assert_str_eq(got.id, "key_1");
+}
+END_TEST
+
 START_TEST(hubs_that_start_at_once_make_one_store)
 {
 	char error[300], first[40];
@@ -643,6 +656,7 @@ main(void)
 	add_object_cases(tc);
 	tcase_add_test(tc, a_store_of_a_later_schema_is_left_alone);
 	tcase_add_test(tc, a_store_of_an_older_hub_is_brought_up_to_date);
+	tcase_add_test(tc, a_transaction_that_cannot_begin_leaves_none_behind);
 	tcase_add_test(tc, hubs_that_start_at_once_make_one_store);
 	tcase_add_test(tc, what_is_wrong_with_a_url_is_said_without_it);
 	tcase_add_test(tc, a_store_that_takes_no_writing_is_down);
