@@ -62,46 +62,6 @@ lost(struct pgconn *c, const char *why, bool retry)
 	return (LEDGER_DOWN);
 }
 
-static bool
-in_class(const char *state, const char *class)
-{
-	return (strncmp(state, class, strlen(class)) == 0);
-}
-
-/* PostgreSQL's appendix A, error codes. What nobody knows here may be better
- * tomorrow: the rows wait. */
-static enum ledger_result
-result_of(const char *state)
-{
-	if (strcmp(state, "23505") == 0)
-		return (LEDGER_CONFLICT);
-	if (strcmp(state, "23503") == 0)
-		return (LEDGER_MISSING);
-	if (in_class(state, "22") || in_class(state, "23"))
-		return (LEDGER_REFUSED);
-	return (LEDGER_DOWN);
-}
-
-/* serialization_failure, deadlock_detected, connection exceptions,
- * admin_shutdown, feature_not_supported: a plan that a change of the schema
- * has outdated. */
-static bool
-worth_a_retry(const char *state)
-{
-	return (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0 ||
-		in_class(state, "08") || strcmp(state, "57P01") == 0 ||
-		strcmp(state, "0A000") == 0);
-}
-
-/* A row whose month has no partition yet is refused by a constraint without
- * a name: not the row's fault. */
-static bool
-lacks_partition(const PGresult *res, const char *state)
-{
-	return (strcmp(state, "23514") == 0 &&
-		PQresultErrorField(res, PG_DIAG_CONSTRAINT_NAME) == NULL);
-}
-
 static enum ledger_result
 failed(struct pgconn *c, const PGresult *res)
 {
@@ -113,9 +73,7 @@ failed(struct pgconn *c, const PGresult *res)
 		return (lost(c, PQerrorMessage(c->pg), true));
 	snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", state);
 	say(c, text != NULL ? text : "failed");
-	rc = lacks_partition(res, state) ? LEDGER_DOWN : result_of(state);
-	c->retry = rc == LEDGER_DOWN &&
-		   (worth_a_retry(state) || in_class(state, "23"));
+	rc = pg_meaning(res, state, &c->retry);
 	if (rc == LEDGER_DOWN)
 		log_stays("store: %s (%s)", c->error, c->sqlstate);
 	/* Prepared statements of old plans go with the connection. */

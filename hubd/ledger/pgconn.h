@@ -4,7 +4,7 @@
  * (libpq non-blocking, and poll). At the deadline the connection is closed,
  * for nobody can say what has become of the statement.
  *
- * Only pgconn.c and pgconn_values.c know libpq. Values go and come as text.
+ * Values go and come as text. pgconn_private.h alone includes libpq's header.
  */
 #ifndef HUBD_LEDGER_PGCONN_H
 #define HUBD_LEDGER_PGCONN_H

@@ -10,4 +10,8 @@ struct pg_rows {
 	PGresult *res;
 };
 
+/* What a failure with that SQLSTATE means; *retry: it may go well if it is
+ * tried again at once. */
+enum ledger_result pg_meaning(const PGresult *, const char *state, bool *retry);
+
 #endif

@@ -6,7 +6,7 @@ LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
 	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
 	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
-	hubd/ledger/pgconn_values.c \
+	hubd/ledger/pgconn_codes.c hubd/ledger/pgconn_values.c \
 	hubd/ledger/schema_postgresql.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_change.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
