@@ -130,6 +130,7 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/auth/auth.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
 UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/ledger/pgconn.c \
+	hubd/ledger/pgconn_codes.c hubd/ledger/pgconn_values.c \
 	hubd/limit/redis_url.c $(CONF_FOR_UNIT)
 UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
 	hubd/limit/limit_fields.c hubd/limit/limit_local.c hubd/auth/auth.c \
