@@ -86,7 +86,8 @@ struct billing {
 	const struct publish_sink *sink; /* an errand's that changes things */
 
 	const struct ledger_ops *ops;
-	struct ledger *store; /* NULL until open */
+	struct ledger *store;  /* NULL until open */
+	char store_error[256]; /* an errand's: why it could not open it */
 	enum stage stage;
 	bool draining;	      /* end as soon as nothing is left to book */
 	monotime_t retire_by; /* for a successor, answered or not; 0 */

@@ -92,6 +92,18 @@ check_args(
 
 /* ---- a request ----------------------------------------------------------- */
 
+/* An errand has tried to open the store itself, and knows why it is. */
+static void
+refuse_away(const struct billing *b, struct reply *r)
+{
+	const char *why = b->store_error;
+
+	if (strncmp(why, "store: ", 7) == 0)
+		why += 7;
+	reply_refuse(r, "the store is away: %s",
+	    why[0] != '\0' ? why : "try again in a moment");
+}
+
 static void
 dispatch(struct billing *b, const struct json *request, struct reply *r)
 {
@@ -112,7 +124,7 @@ dispatch(struct billing *b, const struct json *request, struct reply *r)
 	if (!check_args(c, args, r))
 		return;
 	if (b->stage <= STAGE_TABLES) {
-		reply_refuse(r, "the store is away: try again in a moment");
+		refuse_away(b, r);
 		return;
 	}
 	handlers[c->id](b, args, r);

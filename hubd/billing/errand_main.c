@@ -136,12 +136,13 @@ static bool
 open_store(struct billing *b)
 {
 	bool shared = store_is_shared(b);
-	char error[256] = "";
+	char *error = b->store_error;
+	size_t cap = sizeof(b->store_error);
 
 	b->ops = ledger_ops_of(b->conf->store);
-	b->store = shared ? b->ops->open(b->conf->store, error, sizeof(error))
-			  : b->ops->open_to_read(
-				b->conf->state_dir, error, sizeof(error));
+	b->store = shared
+		       ? b->ops->open(b->conf->store, error, cap)
+		       : b->ops->open_to_read(b->conf->state_dir, error, cap);
 	if (b->store == NULL) {
 		log_warnx("store %s: %s", b->ops->name, error);
 		return (false);

@@ -256,6 +256,10 @@ main(int argc, char **argv)
 		warnx("%s", error);
 		return (CTL_EXIT_USAGE);
 	}
+	if (request.command->id == CTL_CMD_top && o == &out_json) {
+		warnx("top draws a screen; -j goes with show status");
+		return (CTL_EXIT_USAGE);
+	}
 	if ((run_dir = find_run_dir(conf)) == NULL)
 		return (CTL_EXIT_REFUSED);
 	r = run(run_dir, &request, o);

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from procs import Hub, Sim, await_, fetch
+from procs import CtlError, Hub, Sim, await_, fetch
 import priced
 
 
@@ -115,6 +115,14 @@ def test_status(solo):
     assert len(doc["workers"]) == 1
     assert set(doc["workers"][0]) >= {"slot", "pid", "generation"}
     assert set(doc["billing"]) >= {"pid", "pending", "store"}
+
+
+def test_top_is_one_frame_where_nobody_looks(solo):
+    frame = solo.hub.ctl("top", json_out=False)
+    assert "edge" in frame and "\x1b" not in frame
+    with pytest.raises(CtlError) as e:
+        solo.hub.ctl("top")
+    assert e.value.status == 2
 
 
 def test_agent_is_shown(solo):

@@ -391,7 +391,8 @@ def test_a_hub_starts_and_serves_while_the_store_is_away(pg, shared):
         assert billing(hub)["spooled"] == 3
         with pytest.raises(procs.CtlError):
             hub.ctl("reload")
-        with pytest.raises(procs.CtlError):
+        with pytest.raises(procs.CtlError,
+                           match="store is away: no connection in time"):
             hub.ctl("key", "add", "acct-1")
         ids += chats(site, key, 3)
     finally:
