@@ -209,7 +209,8 @@ reload_later(struct billing *b, uint32_t cookie, bool force)
 {
 	struct early_reload older = b->early_reload;
 
-	b->early_reload = (struct early_reload){true, force, cookie};
+	b->early_reload =
+	    (struct early_reload){true, force || older.force, cookie};
 	if (older.wanted)
 		control_reloaded(b, older.cookie, NULL);
 }

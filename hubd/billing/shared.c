@@ -71,6 +71,7 @@ lose_courier(struct shared *s)
 	buf_reset(&s->out, 0);
 	loop_timer_clear(s->apply);
 	s->input_full = false;
+	s->unanswered = false; /* the next asks for itself */
 	s->restart_at = monotime_add_ms(monotime_now(), RESTART_MS);
 	say_up(s->b, false);
 	askers_lost(s);
@@ -296,6 +297,8 @@ shared_start(struct billing *b)
 	s->b = b;
 	LIST_INIT(&s->askers);
 	b->shared = s;
+	/* A billing process before this one may have said that it is up. */
+	atomic_store(&shm_pub_state(b->shm)->shared_ok, 0);
 	shared_say_waiting(b);
 	if (b->loop == NULL)
 		return;

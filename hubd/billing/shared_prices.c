@@ -93,7 +93,7 @@ shared_prices_reload(struct billing *b, uint32_t cookie,
 {
 	struct shared *s = b->shared;
 
-	if (!s->up) {
+	if (shared_is_away(b)) {
 		snprintf(error, cap,
 		    "the shared store is away: the prices in "
 		    "force stay");

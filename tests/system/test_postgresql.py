@@ -4,9 +4,11 @@ delays a request."""
 
 import os
 import pathlib
+import shutil
 import signal
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -409,7 +411,6 @@ def test_a_fresh_hub_waits_for_its_first_load(pg):
         pg.start()
         store = stores.Store("postgresql", "local", pg=pg)
         pg.end("fast")
-        import tempfile
         folder = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
         hub = procs.Hub(folder, priced.PRICES, store=store).start()
         status, _, body = procs.fetch(hub.port, "GET", "/readyz")
@@ -505,6 +506,19 @@ def test_a_courier_that_hangs_is_replaced(shared):
            lambda: courier(site.hub) not in (pid, None), 15)
     flowed(site.hub)
     expect_books(site, ids)
+
+
+def test_a_reload_right_after_the_start_is_carried_out(shared):
+    """With a copy of the store, and while its first load is under way."""
+    hub = shared().hub
+    for new in (False, True):
+        hub.stop_here(signal.SIGTERM)
+        if new:
+            shutil.rmtree(hub.state_dir)
+            hub.state_dir.mkdir()
+        hub.launch()
+        await_("healthz", hub.settled)
+        assert hub.ctl("reload")["price_version"] == 1
 
 
 # ---- refused, and secret ---------------------------------------------------

@@ -254,6 +254,37 @@ START_TEST(a_store_that_goes_away_at_the_first_prices_is_asked_again)
 }
 END_TEST
 
+/* The load comes before the word that the store answers. */
+START_TEST(a_reload_before_the_first_load_is_sent_after_it)
+{
+	char error[200] = "";
+
+	say_store(STORE);
+	say_prices(1);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(billing.stage, STAGE_WHOLE);
+	ck_assert_int_eq(
+	    prices_reload(&billing, 7, false, error, sizeof(error)), 0);
+	billing.shared->courier = (struct offspring *)&billing;
+	say_clock(3);
+	hear(APPLY_ALL);
+	ck_assert_int_eq(billing.stage, STAGE_SERVING);
+	ck_assert_str_eq(reload_error, "");
+	ck_assert_uint_ne(billing.shared->prices_token, 0);
+	ck_assert_uint_eq(billing.shared->prices_cookie, 7);
+	billing.shared->courier = NULL;
+}
+END_TEST
+
+/* An older billing process has left its word behind. */
+START_TEST(a_store_is_not_up_before_it_has_answered)
+{
+	atomic_store(&shm_pub_state(fixture)->shared_ok, 1);
+	again();
+	ck_assert_uint_eq(atomic_load(&shm_pub_state(fixture)->shared_ok), 0);
+}
+END_TEST
+
 START_TEST(changes_are_in_force_when_they_are_consumed)
 {
 	first_load();
@@ -592,6 +623,8 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, a_reload_before_the_first_load_is_sent_after_it);
+	tcase_add_test(tc, a_store_is_not_up_before_it_has_answered);
 	tcase_add_test(
 	    tc, a_store_that_goes_away_at_the_first_prices_is_asked_again);
 	tcase_add_test(tc, users_are_served_when_the_first_load_is_whole);
