@@ -69,8 +69,10 @@ set_key(struct ledger_key *k, const struct json *args, struct reply *r)
 		return (false);
 	if (name != NULL)
 		snprintf(k->name, sizeof(k->name), "%s", name);
+	/* Who may use all is who has no list. */
 	if (models != NULL)
-		snprintf(k->models, sizeof(k->models), "%s", models);
+		snprintf(k->models, sizeof(k->models), "%s",
+		    strcmp(models, "*") == 0 ? "" : models);
 	return (true);
 }
 

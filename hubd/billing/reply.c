@@ -88,7 +88,8 @@ check_list(struct reply *r, const char *what, const char *list, size_t cap)
 		if (*p == '\0')
 			return (true);
 	}
-	reply_refuse(r, "%s: names with commas between, without blanks", what);
+	reply_refuse(
+	    r, "%s: names, none empty, with commas between, no blanks", what);
 	return (false);
 }
 

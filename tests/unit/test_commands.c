@@ -242,7 +242,26 @@ START_TEST(lists_with_empty_names_are_refused)
 		    lists[i]);
 		refused(request, "providers: names");
 	}
-	json_free(new_key(",\"models\":\"*\""));
+}
+END_TEST
+
+/* Whose list is not empty makes no batches. */
+START_TEST(a_key_for_all_models_has_no_list)
+{
+	struct json *added = new_key(",\"models\":\"*\"");
+	const char *key = json_get_str(data_of(added), "key");
+	const char *id = json_get_str(data_of(added), "id");
+	struct pub_key k;
+
+	ck_assert(opens(key, &k));
+	ck_assert_str_eq(k.models, "");
+	json_free(key_command("key set", id, ",\"models\":\"a\""));
+	ck_assert(opens(key, &k));
+	ck_assert_str_eq(k.models, "a");
+	json_free(key_command("key set", id, ",\"models\":\"*\""));
+	ck_assert(opens(key, &k));
+	ck_assert_str_eq(k.models, "");
+	json_free(added);
 }
 END_TEST
 
@@ -654,6 +673,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, held_is_what_workers_hold);
 	tcase_add_test(t, tables_that_are_full_refuse_clearly);
 	tcase_add_test(t, a_key_is_shown_once_and_published_with_its_limits);
+	tcase_add_test(t, a_key_for_all_models_has_no_list);
 	tcase_add_test(t, lists_with_empty_names_are_refused);
 	tcase_add_test(t, keys_are_listed_without_secrets);
 	tcase_add_test(
