@@ -432,13 +432,13 @@ link_accept(struct worker *w, struct client *c, const struct http1_head *h,
 		    "A WebSocket upgrade is expected here.", id, -1, true);
 		return;
 	}
-	if (!atomic_load(&shm_pub_state(w->shm)->loaded)) {
-		reply_error(w, c, DIALECT_OPENAI, API_ERR_overloaded, NULL, id,
-		    1000, true);
-		return;
-	}
 	if (auth == NULL ||
 	    !auth_agent(w->shm, auth_bearer(auth->value), &row, &agent)) {
+		if (!atomic_load(&shm_pub_state(w->shm)->loaded)) {
+			reply_error(w, c, DIALECT_OPENAI, API_ERR_overloaded,
+			    NULL, id, 1000, true);
+			return;
+		}
 		log_warnx("link from %s refused: unknown token",
 		    conn_peer(client_conn(c)));
 		reply_error(w, c, DIALECT_OPENAI, API_ERR_invalid_api_key, NULL,
