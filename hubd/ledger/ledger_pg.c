@@ -85,9 +85,10 @@ make_schema(struct ledger *l, char *error, size_t cap)
 {
 	int version;
 
+	/* Behind who waits for a table all queue that use it: not for long. */
 	if (pgconn_script(l->conn,
 		"BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK
-		")") != LEDGER_OK) {
+		"); SET LOCAL lock_timeout = '2s'") != LEDGER_OK) {
 		snprintf(error, cap, "store: %s", pgconn_error(l->conn));
 		return (-1);
 	}
