@@ -19,6 +19,7 @@
 
 #define LOG_LINE_MAX 2048
 #define STAYS_MS     60000
+#define STAYS	     4 /* texts that are remembered */
 
 static struct {
 	char name[48];
@@ -206,8 +207,11 @@ DEFINE_LOG(log_debug, LOG_LEVEL_DEBUG, false)
 void
 log_stays(const char *fmt, ...)
 {
-	static char said[LOG_LINE_MAX];
-	static monotime_t at;
+	/* One attempt may fail in two places, each with its own words. */
+	static struct {
+		char text[LOG_LINE_MAX];
+		monotime_t at;
+	} said[STAYS], *oldest = said, *s;
 	char text[LOG_LINE_MAX];
 	monotime_t now = monotime_now();
 	va_list ap;
@@ -215,10 +219,15 @@ log_stays(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (strcmp(said, text) == 0 && monotime_diff_ms(now, at) < STAYS_MS)
-		return;
-	memcpy(said, text, sizeof(said));
-	at = now;
+	for (s = said; s < said + STAYS; s++) {
+		if (strcmp(s->text, text) == 0 &&
+		    monotime_diff_ms(now, s->at) < STAYS_MS)
+			return;
+		if (s->at.ns < oldest->at.ns)
+			oldest = s;
+	}
+	memcpy(oldest->text, text, sizeof(text));
+	oldest->at = now;
 	log_warnx("%s", text);
 }
 
