@@ -47,7 +47,8 @@ static inline bool
 utf8_is_control(const unsigned char *p, size_t len)
 {
 	if (len == 2)
-		return (p[0] == 0xc2 && p[1] < 0xa0);
+		return ((p[0] == 0xc2 && p[1] < 0xa0) ||
+			(p[0] == 0xd8 && p[1] == 0x9c));
 	if (len != 3 || p[0] != 0xe2)
 		return (false);
 	return ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||

@@ -138,6 +138,7 @@ START_TEST(nothing_from_outside_reaches_the_terminal_raw)
 	static const char hostile[] =
 	    "{\"agents\":[{\"name\":\"a\\u001b[2Jb\\nc\"},"
 	    "{\"name\":\"\\u009b2J\"},{\"name\":\"\\u202ex\"},"
+	    "{\"name\":\"\\u061cx\"},"
 	    "{\"name\":\"\\u00fc\\u6f22\"}]}";
 	struct buf text = {0};
 	struct json *data = json_parse(SPAN(hostile), NULL, 0);
@@ -148,6 +149,7 @@ START_TEST(nothing_from_outside_reaches_the_terminal_raw)
 	/* CSI in 8 bits, and what turns the writing around */
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "\\xc2\\x9b2J"));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "\\xe2\\x80\\xaex"));
+	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "\\xd8\\x9cx"));
 	ck_assert_ptr_nonnull(strstr(buf_cstr(&text), "\xc3\xbc\xe6\xbc\xa2"));
 	json_free(data);
 	buf_fini(&text);
