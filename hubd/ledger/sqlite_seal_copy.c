@@ -105,7 +105,6 @@ copy_row(struct ledger *l, struct seal *s, struct charged *c)
 	struct query q = db_query(s->file,
 	    "INSERT INTO ledger (" CHARGED_COLUMNS ") VALUES " CHARGED_VALUES);
 
-	(void)l;
 	if (!is_charged(s, c))
 		return (seal_refuse(s, c->texts.id, NOT_GOOD));
 	row_bind(&q, &c->row, &c->texts);
