@@ -19,8 +19,9 @@ struct asker {
 	void (*gone)(void *);
 	void *arg;
 	struct buf in;
-	uint32_t theirs; /* token of its question */
-	uint32_t ours;	 /* of the same, to the courier; 0: none is open */
+	bool asks;	 /* a question of its is open */
+	uint32_t theirs; /* its token */
+	uint32_t ours;	 /* of the same, to the courier; 0: none has it */
 	LIST_ENTRY(asker) entry;
 };
 
@@ -30,6 +31,7 @@ answer(struct asker *a, bool done)
 	struct buf out = {0};
 	uint32_t said = done;
 
+	a->asks = false;
 	a->ours = 0;
 	mirror_put(&out, MIRROR_SYNCED, a->theirs, &said, sizeof(said));
 	/* It fits, or nobody reads: then there is nobody to tell. */
@@ -48,27 +50,36 @@ askers_synced(struct shared *s, uint32_t token, bool done)
 			answer(a, done);
 }
 
+/* To the courier that lives, or else to the next. */
+static void
+ask(struct asker *a)
+{
+	struct shared *s = a->b->shared;
+
+	if (++s->tokens == 0)
+		s->tokens = 1;
+	a->ours = s->tokens;
+	if (!shared_send(s, MIRROR_SYNC, a->ours, NULL, 0))
+		a->ours = 0;
+}
+
 void
 askers_lost(struct shared *s)
 {
 	struct asker *a;
 
 	LIST_FOREACH (a, &s->askers, entry)
-		if (a->ours != 0)
-			answer(a, false);
+		a->ours = 0;
 }
 
-static void
-ask(struct asker *a, uint32_t token)
+void
+askers_again(struct shared *s)
 {
-	struct shared *s = a->b->shared;
+	struct asker *a;
 
-	a->theirs = token;
-	if (++s->tokens == 0)
-		s->tokens = 1;
-	a->ours = s->tokens;
-	if (!shared_send(s, MIRROR_SYNC, a->ours, NULL, 0))
-		answer(a, false);
+	LIST_FOREACH (a, &s->askers, entry)
+		if (a->asks)
+			ask(a);
 }
 
 /* false: it says what it may not. */
@@ -89,7 +100,9 @@ hear(struct asker *a)
 		}
 		if (r.type != MIRROR_SYNC)
 			return (false);
-		ask(a, r.token);
+		a->asks = true;
+		a->theirs = r.token;
+		ask(a);
 		buf_consume(&a->in, end);
 	}
 }

@@ -318,11 +318,17 @@ come_up(struct courier *c)
 static void
 fetch(struct courier *c, uint32_t token)
 {
+	bool was_up = c->up;
 	uint32_t done;
 
 	if (!c->up)
 		come_up(c);
 	done = c->up && load_changes(c) && count_aside(c);
+	/* The connection may have been dead without saying so. */
+	if (done == 0 && was_up) {
+		come_up(c);
+		done = c->up && load_changes(c) && count_aside(c);
+	}
 	if (done != 0)
 		say_state(c);
 	courier_put(c, MIRROR_SYNCED, token, &done, sizeof(done));

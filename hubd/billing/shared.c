@@ -259,6 +259,7 @@ start_courier(struct shared *s)
 	s->silent = 0;
 	s->io = loop_io_new(
 	    s->b->loop, offspring_socket(s->courier), on_courier, s);
+	askers_again(s);
 	want(s);
 }
 

@@ -83,7 +83,9 @@ void shared_prices_tick(struct billing *);
 /* ---- asker.c ------------------------------------------------------------- */
 
 void askers_synced(struct shared *, uint32_t token, bool done);
-/* Whatever they wait for does not come. */
+/* Their courier is gone: they wait for the next, as long as they like. */
 void askers_lost(struct shared *);
+/* It is there. */
+void askers_again(struct shared *);
 
 #endif

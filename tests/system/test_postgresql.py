@@ -495,6 +495,15 @@ def test_killed_again_and_again_under_load(shared):
     expect_books(site, ids)
 
 
+def test_a_change_waits_for_the_next_courier(shared):
+    """Which brings it into force here; the store has it long before."""
+    hub = shared().hub
+    for n in range(3):
+        os.kill(await_("a courier", lambda: courier(hub)), signal.SIGKILL)
+        hub.account(f"late-{n}")
+        assert hub.balance(f"late-{n}")["name"] == f"late-{n}"
+
+
 def test_a_courier_that_hangs_is_replaced(shared):
     site = shared(failpoints={"billing.impatient": "force\n"})
     key = site.key()
