@@ -178,6 +178,15 @@ pg_run(struct ledger *l, const char *sql, const struct pg_args *args,
 }
 
 enum ledger_result
+pg_find(struct ledger *l, const char *sql, const struct pg_args *args,
+    struct pg_rows **rows)
+{
+	enum ledger_result rc = pg_run(l, sql, args, rows);
+
+	return (rc == LEDGER_OK && pg_count(*rows) == 0 ? LEDGER_MISSING : rc);
+}
+
+enum ledger_result
 pg_do(struct ledger *l, const char *sql, const struct pg_args *args,
     uint64_t *changed)
 {

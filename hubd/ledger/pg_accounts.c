@@ -201,9 +201,7 @@ pg_account_get(struct ledger *l, uint32_t id, struct ledger_account *a)
 	struct pg_rows *rows;
 
 	pg_add_int(&args, id);
-	rc = pg_run(l, ACCOUNT_COLUMNS "WHERE id = $1", &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
+	rc = pg_find(l, ACCOUNT_COLUMNS "WHERE id = $1", &args, &rows);
 	if (rc == LEDGER_OK)
 		read_account(rows, 0, a);
 	pg_rows_free(rows);

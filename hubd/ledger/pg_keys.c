@@ -114,9 +114,7 @@ pg_key_get(struct ledger *l, const char *id, struct ledger_key *k)
 	struct pg_rows *rows;
 
 	pg_add_text(&args, id);
-	rc = pg_run(l, KEY_COLUMNS "WHERE id = $1 FOR UPDATE", &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
+	rc = pg_find(l, KEY_COLUMNS "WHERE id = $1 FOR UPDATE", &args, &rows);
 	if (rc == LEDGER_OK)
 		read_key(rows, 0, k);
 	pg_rows_free(rows);
@@ -225,10 +223,8 @@ pg_agent_get(struct ledger *l, const char *name, struct ledger_agent *a)
 	struct pg_rows *rows;
 
 	pg_add_text(&args, name);
-	rc =
-	    pg_run(l, AGENT_COLUMNS "WHERE name = $1 FOR UPDATE", &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
+	rc = pg_find(
+	    l, AGENT_COLUMNS "WHERE name = $1 FOR UPDATE", &args, &rows);
 	if (rc == LEDGER_OK)
 		read_agent(rows, 0, a);
 	pg_rows_free(rows);

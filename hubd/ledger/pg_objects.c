@@ -172,9 +172,7 @@ pg_object_get(struct ledger *l, const char *id, struct ledger_object *o)
 	struct pg_rows *rows;
 
 	pg_add_text(&args, id);
-	rc = pg_run(l, OBJECT_COLUMNS "WHERE id = $1", &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
+	rc = pg_find(l, OBJECT_COLUMNS "WHERE id = $1", &args, &rows);
 	if (rc == LEDGER_OK)
 		read_object(rows, 0, o);
 	pg_rows_free(rows);

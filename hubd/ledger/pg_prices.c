@@ -27,13 +27,11 @@ pg_price_get(struct ledger *l, uint64_t version, struct price_blob **blob)
 	struct pg_rows *rows;
 
 	pg_add_int(&args, (int64_t)version);
-	rc = pg_run(l,
+	rc = pg_find(l,
 	    "SELECT blob FROM price_version WHERE version = $1 OR $1 = 0 "
 	    "ORDER BY version DESC LIMIT 1",
 	    &args, &rows);
 	*blob = NULL;
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
 	if (rc == LEDGER_OK && (*blob = read_blob(rows, 0, 0)) == NULL)
 		rc = LEDGER_REFUSED;
 	pg_rows_free(rows);

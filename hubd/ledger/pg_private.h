@@ -44,6 +44,9 @@ enum ledger_result pg_ready(struct ledger *);
 /* pgconn_run() on a connection that is ready. */
 enum ledger_result pg_run(struct ledger *, const char *sql,
     const struct pg_args *, struct pg_rows **);
+/* The same; MISSING if there is no row. */
+enum ledger_result pg_find(struct ledger *, const char *sql,
+    const struct pg_args *, struct pg_rows **);
 /* The same where no rows are of interest; *changed: how many it changed. */
 enum ledger_result pg_do(struct ledger *, const char *sql,
     const struct pg_args *, uint64_t *changed);

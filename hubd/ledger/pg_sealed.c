@@ -65,9 +65,7 @@ pg_sealed_get(struct ledger *l, const char *month, struct sealed *s)
 	struct pg_rows *rows;
 
 	pg_add_text(&args, month);
-	rc = pg_run(l, SEALED_COLUMNS "WHERE month = $1", &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
+	rc = pg_find(l, SEALED_COLUMNS "WHERE month = $1", &args, &rows);
 	if (rc == LEDGER_OK)
 		read_sealed(rows, 0, s);
 	pg_rows_free(rows);

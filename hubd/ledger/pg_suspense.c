@@ -82,11 +82,9 @@ pg_suspense_get(struct ledger *l, const char *id, struct ledger_suspense *s,
 	struct pg_rows *rows;
 
 	pg_add_text(&args, id);
-	rc = pg_run(l,
+	rc = pg_find(l,
 	    SUSPENSE_COLUMNS "WHERE id = $1 AND how = '' ORDER BY seq LIMIT 1",
 	    &args, &rows);
-	if (rc == LEDGER_OK && pg_count(rows) == 0)
-		rc = LEDGER_MISSING;
 	if (rc == LEDGER_OK) {
 		read_suspense(rows, 0, s);
 		*raw = pg_bytes(rows, 0, 8, n);
