@@ -1,16 +1,6 @@
-/*
- * The schema of the SQLite store, taken from its files as they are: what
- * operators read in etc/ and what hubd runs is one text.
- */
+/* The schema of the SQLite store. */
 #include "hubd/ledger/ledger_sqlite.h"
-
-#define TAKE_IN(symbol, file)                              \
-	__asm__(".pushsection .rodata\n"                   \
-		".global " symbol "\n"                     \
-		".type " symbol ", @object\n" symbol ":\n" \
-		".incbin \"" file "\"\n"                   \
-		".byte 0\n"                                \
-		".popsection\n")
+#include "hubd/ledger/schema.h"
 
 TAKE_IN("ledger_sqlite_schema", "etc/ledger_sqlite.sql");
 TAKE_IN("ledger_sqlite_schema_2", "etc/ledger_sqlite_2.sql");
