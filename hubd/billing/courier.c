@@ -315,20 +315,22 @@ come_up(struct courier *c)
 
 /* ---- what billing wants -------------------------------------------------- */
 
+static bool
+catch_up(struct courier *c)
+{
+	if (!c->up)
+		come_up(c);
+	return (c->up && load_changes(c) && count_aside(c));
+}
+
 static void
 fetch(struct courier *c, uint32_t token)
 {
 	bool was_up = c->up;
 	uint32_t done;
 
-	if (!c->up)
-		come_up(c);
-	done = c->up && load_changes(c) && count_aside(c);
-	/* The connection may have been dead without saying so. */
-	if (done == 0 && was_up) {
-		come_up(c);
-		done = c->up && load_changes(c) && count_aside(c);
-	}
+	/* Once more: a connection may be dead without saying so. */
+	done = catch_up(c) || (was_up && catch_up(c));
 	if (done != 0)
 		say_state(c);
 	courier_put(c, MIRROR_SYNCED, token, &done, sizeof(done));
