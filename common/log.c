@@ -101,17 +101,13 @@ log_set_last_words(void (*fn)(const char *))
 	logger.last_words = fn;
 }
 
-/* Bytes of the character at text that may stand as it is; 0: none. The
- * backslash may not: it would look like an escape. */
+/* As utf8_shown(); the backslash may not: it would look like an escape. */
 static size_t
 printable(const unsigned char *text)
 {
-	size_t n;
-
-	if (*text < 0x80)
-		return (*text >= 0x20 && *text != 0x7f && *text != '\\');
-	n = utf8_char(text, strlen((const char *)text));
-	return (utf8_is_control(text, n) ? 0 : n);
+	if (*text == '\\')
+		return (0);
+	return (utf8_shown(text, strlen((const char *)text)));
 }
 
 /* Copies text to out with everything else as \xNN. */

@@ -56,4 +56,17 @@ utf8_is_control(const unsigned char *p, size_t len)
 		(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
 
+/* Bytes of the character at p, of left, that may stand in a line as it is; 0:
+ * it is no text, or would do more than be seen. */
+static inline size_t
+utf8_shown(const unsigned char *p, size_t left)
+{
+	size_t n;
+
+	if (*p < 0x80)
+		return (*p >= 0x20 && *p != 0x7f);
+	n = utf8_char(p, left);
+	return (n > 0 && !utf8_is_control(p, n) ? n : 0);
+}
+
 #endif

@@ -23,19 +23,6 @@ number_of(const struct json *v)
 	return (v->type == JSON_NUMBER ? strtoll(v->text, NULL, 10) : 0);
 }
 
-/* Bytes of a character that a terminal just shows; 0: it does more, by
- * controls of ASCII, those of 8 bits, or those of the writing's direction. */
-static size_t
-shown(const unsigned char *p, size_t left)
-{
-	size_t n;
-
-	if (*p < 0x80)
-		return (*p >= 0x20 && *p != 0x7f);
-	n = utf8_char(p, left);
-	return (n > 0 && !utf8_is_control(p, n) ? n : 0);
-}
-
 void
 table_text(struct buf *out, const char *s)
 {
@@ -43,7 +30,7 @@ table_text(struct buf *out, const char *s)
 	size_t left = strlen(s), n;
 
 	while (left > 0) {
-		if ((n = shown(p, left)) > 0)
+		if ((n = utf8_shown(p, left)) > 0)
 			buf_add(out, p, n);
 		else {
 			buf_addf(out, "\\x%02x", *p);
