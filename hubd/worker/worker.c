@@ -130,8 +130,12 @@ is_drained(struct worker *w)
 		w->quiet_polls = 0;
 		return (false);
 	}
-	if (w->nclients == 0 && conn_lingering() == 0)
+	if (w->nclients == 0 && conn_lingering() == 0 &&
+	    handshakes_count(w->handshakes) == 0) {
+		/* nor may anybody come in later in this last turn */
+		acceptor_stop(w->acceptor);
 		return (true);
+	}
 	if (++w->quiet_polls == QUIET_POLLS)
 		acceptor_stop(w->acceptor);
 	return (w->quiet_polls > QUIET_POLLS + LAST_POLLS);

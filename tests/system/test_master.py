@@ -329,6 +329,29 @@ def test_health_is_answered_while_requests_are_waited_for(sites):
     assert site.hub.log.read_text().count("is served by") >= 1
 
 
+def test_who_comes_in_the_turn_that_a_worker_ends_is_answered(sites):
+    """The drain and the connections are one worker's same wake-up; with the
+    worker gone, they are a neighbour's."""
+    site = sites(workers=3, links=2, options={"timeout": {"drain": 60}})
+    s = stream(site, site.key(), LONG_DRAIN)
+    workers = [p for t, p in children(site.hub).items() if "worker" in t]
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    site.hub.ctl("drain")
+    asking = [socket.create_connection(("127.0.0.1", site.hub.port))
+              for _ in range(48)]
+    for a in asking:
+        a.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
+                  b"Connection: close\r\n\r\n")
+    for pid in workers:
+        os.kill(pid, signal.SIGCONT)
+    for a in asking:
+        a.settimeout(10)
+        assert a.recv(4096).startswith(b"HTTP/1.1 200")
+        a.close()
+    s.close()
+
+
 def test_a_second_signal_hastens(sites):
     site = sites(workers=1, links=1)
     key, hub = site.key(), site.hub
