@@ -407,6 +407,18 @@ def test_after_the_handshake_the_head_has_its_own_time(hubs, trust):
         assert s.recv(1) == b""
 
 
+def test_a_handshake_that_a_drain_finds_is_finished(hubs, trust):
+    hub = hubs()
+    raw = socket.create_connection(("127.0.0.1", hub.port), timeout=10)
+    with greet(hub, trust) as s:  # accepted after it, by the same worker
+        ask_health(s, close=True)
+    hub.ctl("drain")
+    await_("the drain", lambda: "drains:" in hub.log.read_text())
+    with trust.wrap_socket(raw, server_hostname="localhost") as s:
+        ask_health(s, close=True)
+    assert hub.child.wait(15) == 0
+
+
 def test_slow_handshakes_keep_nobody_out(hubs, trust, pair):
     hub = hubs(tls=certs.section(pair, max_handshakes=2),
                timeout={"handshake": "60s"})
