@@ -157,6 +157,7 @@ bill_leftover(struct billing *b, struct ledger_row *row)
 
 	if (b->ops->book(b->store, row, 1, &r) != LEDGER_OK)
 		return (LEDGER_DOWN);
+	shared_booked(b);
 	if (r == LEDGER_OK) {
 		book_count(b, row, (nanousd_t){0});
 		return (publish_balance(b, row->account));

@@ -58,6 +58,7 @@ flush(struct old *o)
 	if (o->n > 0 &&
 	    b->ops->book(b->store, o->rows, o->n, o->results) != LEDGER_OK)
 		return (false);
+	shared_booked(b);
 	for (i = 0; i < o->n; i++)
 		if (!count_row(o, i))
 			return (false);

@@ -190,9 +190,6 @@ class Watch:
 
 def nothing_taken(site, account, key_id):
     """No call, no hold, no slot of a key; no row on its way either."""
-    status = asked(site.hub.ctl, "show", "status")
-    if status is None or status["billing"].get("spooled"):
-        return False
     calls = asked(site.hub.ctl, "show", "calls")
     limits = asked(site.hub.ctl, "show", "limits")
     row = asked(site.hub.balance, account)
@@ -200,6 +197,10 @@ def nothing_taken(site, account, key_id):
         return False
     mine = [r for r in limits["accounts"] if r["account"] == account] + \
         [r for r in limits["keys"] if r["key"] == key_id]
+    # last: a call that is gone has its row there, not the other way round
+    status = asked(site.hub.ctl, "show", "status")
+    if status is None or status["billing"].get("spooled"):
+        return False
     return len(mine) == 2 and all(r["calls"] == 0 for r in mine) and \
         mine[0]["held"] == "0" and row["held"] == "0"
 

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+import crash
 import money
 import postgresql
 import priced
@@ -402,6 +403,27 @@ def test_a_hub_starts_and_serves_while_the_store_is_away(pg, shared):
     back(hub)
     flowed(hub)
     expect_books(site, ids)
+
+
+def test_calls_of_a_hub_before_are_seen_to_wait(pg, shared):
+    site = shared()
+    hub, key = site.hub, site.key()
+    flowed(hub)
+    pg.pause()
+    try:
+        streams = [crash.open_stream(site, key) for _ in range(3)]
+        hub.stop_here(signal.SIGKILL)
+        for s in streams:
+            s.close()
+        hub.launch()
+        hub.await_ready(30)
+        assert billing(hub)["spooled"] == 3
+    finally:
+        pg.resume()
+    back(hub)
+    flowed(hub)
+    rows = hub.ctl("show", "ledger")["rows"]
+    assert [r["outcome"] for r in rows] == ["orphaned"] * 3
 
 
 def test_a_fresh_hub_waits_for_its_first_load(pg):
