@@ -31,16 +31,17 @@ def hub(tmp_path):
 def children(hub):
     """Pid by title: "worker 0", "billing", "admin"."""
     found = {}
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for pid in os.listdir("/proc"):
         try:
-            stat = path.read_text()
+            path = pathlib.Path("/proc", str(int(pid)))
+            stat = (path / "stat").read_text()
             if int(stat.rsplit(")", 1)[1].split()[1]) != hub.pid:
                 continue
-            title = (path.parent / "cmdline").read_text().rstrip("\0")
-        except OSError:
+            title = (path / "cmdline").read_text().rstrip("\0")
+        except (OSError, ValueError):
             continue
         if title.startswith("hubd: "):
-            found[title[6:]] = int(path.parent.name)
+            found[title[6:]] = int(pid)
     return found
 
 
