@@ -9,6 +9,7 @@ import decimal
 import http.client
 import json
 import os
+import pathlib
 import signal
 import threading
 from decimal import Decimal
@@ -76,6 +77,20 @@ def open_stream(site, key, model=priced.LONG):
 
 
 # ---- processes -------------------------------------------------------------
+
+def courier(hub):
+    """Its pid, of billing's children; None if there is none now."""
+    pid = hub.ctl("show", "status")["billing"]["pid"]
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        for child in text.split():
+            line = pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+            if line.startswith(b"hubd: courier"):
+                return int(child)
+    except OSError:
+        pass    # one that has just ended
+    return None
+
 
 def pid_of(site, role):
     """The pid of what a column of the matrix names."""

@@ -1,7 +1,6 @@
 """Several hubs of one store: real PostgreSQL, real Redis, one agent at all."""
 
 import concurrent.futures
-import pathlib
 from decimal import Decimal
 
 import pytest
@@ -158,19 +157,11 @@ def test_hubs_serve_while_redis_is_away(pair, away):
 
 # ---- between the spool and the store: who is killed where ------------------
 
-def courier_of(hub):
-    billing = hub.ctl("show", "status")["billing"]["pid"]
-    pids = pathlib.Path(
-        f"/proc/{billing}/task/{billing}/children").read_text().split()
-    return next((int(p) for p in pids if pathlib.Path(
-        f"/proc/{p}/cmdline").read_text().startswith("hubd: courier")), None)
-
-
 def pid_of(cluster, victim):
     if victim == "postgresql":
         return cluster.pg.pid
     if victim == "courier":
-        return await_("a courier", lambda: courier_of(cluster.hub))
+        return await_("a courier", lambda: crash.courier(cluster.hub))
     return crash.pid_of(cluster, victim)
 
 

@@ -104,20 +104,6 @@ def expect_books(site, ids):
     site.hub.ctl("audit", "full")
 
 
-def courier(hub):
-    """Its pid, of billing's children; None if there is none now."""
-    pid = billing(hub)["pid"]
-    try:
-        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        for child in text.split():
-            line = pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
-            if line.startswith(b"hubd: courier"):
-                return int(child)
-    except OSError:
-        pass    # one that has just ended
-    return None
-
-
 # ---- billed, and changed ---------------------------------------------------
 
 def test_requests_are_billed_there_and_both_hubs_know(shared):
@@ -503,7 +489,7 @@ def test_killed_again_and_again_under_load(shared):
     try:
         for i in range(6):
             for hub in site.hubs:
-                pid = await_("a courier", lambda: courier(hub))
+                pid = await_("a courier", lambda: crash.courier(hub))
                 booked = len(ids)
                 os.kill(pid, signal.SIGKILL)
                 await_("load", lambda: len(ids) > booked + 20)
@@ -521,7 +507,8 @@ def test_a_change_waits_for_the_next_courier(shared):
     """Which brings it into force here; the store has it long before."""
     hub = shared().hub
     for n in range(3):
-        os.kill(await_("a courier", lambda: courier(hub)), signal.SIGKILL)
+        os.kill(await_("a courier", lambda: crash.courier(hub)),
+                signal.SIGKILL)
         hub.account(f"late-{n}")
         assert hub.balance(f"late-{n}")["name"] == f"late-{n}"
 
@@ -529,12 +516,12 @@ def test_a_change_waits_for_the_next_courier(shared):
 def test_a_courier_that_hangs_is_replaced(shared):
     site = shared(failpoints={"billing.impatient": "force\n"})
     key = site.key()
-    pid = await_("a courier", lambda: courier(site.hub))
+    pid = await_("a courier", lambda: crash.courier(site.hub))
     os.kill(pid, signal.SIGSTOP)
     ids = chats(site, key, 5)
     booked_here(site)
     await_("another courier",
-           lambda: courier(site.hub) not in (pid, None), 15)
+           lambda: crash.courier(site.hub) not in (pid, None), 15)
     flowed(site.hub)
     expect_books(site, ids)
 
@@ -588,7 +575,7 @@ def test_the_password_is_nowhere(pg, shared):
     chats(site, site.key(), 1)
     told = [hub.log.read_text(), str(hub.ctl("show", "status")),
             procs.fetch(hub.admin_port, "GET", "/metrics")[2].decode()]
-    for pid in [hub.pid, billing(hub)["pid"], courier(hub)]:
+    for pid in [hub.pid, billing(hub)["pid"], crash.courier(hub)]:
         for name in ("cmdline", "environ", "comm"):
             told.append(pathlib.Path(f"/proc/{pid}/{name}").read_text())
     assert not any(SECRET in text for text in told)
