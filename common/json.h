@@ -78,7 +78,8 @@ void jout_kstr(struct jout *, const char *key, const char *);
 void jout_kint(struct jout *, const char *key, int64_t);
 void jout_kuint(struct jout *, const char *key, uint64_t);
 void jout_kbool(struct jout *, const char *key, bool);
-/* The quoted, escaped form of s alone. */
+/* The quoted, escaped form of s alone: nothing in it that a terminal would
+ * obey, or that is no UTF-8. */
 void json_quote(struct buf *, struct span s);
 
 #endif

@@ -5,10 +5,29 @@
 #include "common/json.h"
 #include "common/utf8.h"
 
-static void
-quote_control(struct buf *out, unsigned char c)
+/* The number of a well-formed character of at most three bytes. */
+static unsigned
+code_point(const unsigned char *p, size_t n)
 {
-	switch (c) {
+	if (n == 1)
+		return (p[0]);
+	if (n == 2)
+		return ((p[0] & 0x1fU) << 6 | (p[1] & 0x3fU));
+	return ((p[0] & 0x0fU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU));
+}
+
+/* What may not stand there as it is, of which left bytes are there; returns
+ * how many it took. */
+static size_t
+escape(struct buf *out, const unsigned char *p, size_t left)
+{
+	size_t n = p[0] < 0x80 ? 1 : utf8_char(p, left);
+
+	if (n == 0) {
+		buf_addstr(out, "\xef\xbf\xbd");
+		return (1);
+	}
+	switch (p[0]) {
 	case '"':
 		buf_addstr(out, "\\\"");
 		break;
@@ -25,8 +44,9 @@ quote_control(struct buf *out, unsigned char c)
 		buf_addstr(out, "\\t");
 		break;
 	default:
-		buf_addf(out, "\\u%04x", c);
+		buf_addf(out, "\\u%04x", code_point(p, n));
 	}
+	return (n);
 }
 
 void
@@ -37,17 +57,14 @@ json_quote(struct buf *out, struct span s)
 
 	buf_add(out, "\"", 1);
 	while (i < s.n) {
-		n = p[i] < 0x80 ? 1 : utf8_char(p + i, s.n - i);
-		if (n > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
+		n = utf8_shown(p + i, s.n - i);
+		if (n > 0 && p[i] != '"' && p[i] != '\\') {
 			i += n;
 			continue;
 		}
 		buf_add(out, s.p + run, i - run);
-		if (n == 0)
-			buf_addstr(out, "\xef\xbf\xbd");
-		else
-			quote_control(out, p[i]);
-		run = ++i;
+		i += escape(out, p + i, s.n - i);
+		run = i;
 	}
 	buf_add(out, s.p + run, i - run);
 	buf_add(out, "\"", 1);

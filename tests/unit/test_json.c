@@ -112,6 +112,28 @@ START_TEST(the_writer_puts_commas_and_escapes)
 }
 END_TEST
 
+START_TEST(what_a_terminal_would_obey_is_escaped)
+{
+	const char *obeyed = "\x7f \xc2\x80 \xc2\x9b"
+			     "2J \xe2\x80\xa8\xe2\x80\xa9 "
+			     "\xe2\x80\xae \xd8\x9c";
+	struct buf b = {0};
+	struct json *j;
+
+	json_quote(&b, span_str(obeyed));
+	ck_assert_str_eq(buf_cstr(&b),
+	    "\"\\u007f \\u0080 \\u009b2J \\u2028\\u2029 \\u202e \\u061c\"");
+	j = json_parse(buf_span(&b), NULL, 0);
+	ck_assert_str_eq(j->text, obeyed);
+	json_free(j);
+	buf_reset(&b, SIZE_MAX);
+	json_quote(&b, span_str("\xc2\xa0 \xe2\x82\xac \xf0\x9f\x98\x80"));
+	ck_assert_str_eq(
+	    buf_cstr(&b), "\"\xc2\xa0 \xe2\x82\xac \xf0\x9f\x98\x80\"");
+	buf_fini(&b);
+}
+END_TEST
+
 START_TEST(what_is_quoted_parses_back)
 {
 	struct buf b = {0};
@@ -143,6 +165,7 @@ main(void)
 	tcase_add_test(tc, errors_name_line_and_reason);
 	tcase_add_test(tc, depth_is_bounded);
 	tcase_add_test(tc, the_writer_puts_commas_and_escapes);
+	tcase_add_test(tc, what_a_terminal_would_obey_is_escaped);
 	tcase_add_test(tc, what_is_quoted_parses_back);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
