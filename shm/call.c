@@ -299,12 +299,8 @@ fixed_wrong(const struct call_fixed *f)
 static const char *
 progress_wrong(const struct call_progress *p, enum call_state state)
 {
-	unsigned k;
-
-	for (k = 0; k < USAGE_KINDS; k++) {
-		if (p->usage.n[k] > USAGE_MAX_COUNT)
-			return ("usage out of range");
-	}
+	if (!usage_is_sane(&p->usage))
+		return ("usage out of range");
 	if (p->outcome >= OUTCOMES || p->tier >= TIER_COUNT)
 		return ("outcome or tier out of range");
 	if (state == CALL_FINAL && p->outcome == OUTCOME_NONE)

@@ -61,6 +61,18 @@ usage_is_zero(const struct usage *u)
 	return (true);
 }
 
+bool
+usage_is_sane(const struct usage *u)
+{
+	unsigned k;
+
+	for (k = 0; k < USAGE_KINDS; k++) {
+		if (u->n[k] > USAGE_MAX_COUNT)
+			return (false);
+	}
+	return (true);
+}
+
 const char *
 service_tier_str(enum service_tier tier)
 {

@@ -26,6 +26,8 @@ enum usage_side usage_kind_side(enum usage_kind);
 /* Saturating sum over one side. */
 uint64_t usage_sum(const struct usage *, enum usage_side);
 bool usage_is_zero(const struct usage *);
+/* Is no count beyond what is believed? */
+bool usage_is_sane(const struct usage *);
 
 /* Which service tier a price or a bill is for. */
 enum service_tier {

@@ -71,12 +71,15 @@ take_usage(struct reader *r, const struct usage *u)
 	r->report->has_usage = true;
 }
 
+/* A kind may be the sum of counts each of which could be believed. */
 static bool
 convert(const struct reader *r, struct usage *u)
 {
-	return (r->kind->convert != NULL
-		    ? r->kind->convert(&r->raw, &r->steps, u)
-		    : openai_usage(&r->raw, u));
+	bool good = r->kind->convert != NULL
+			? r->kind->convert(&r->raw, &r->steps, u)
+			: openai_usage(&r->raw, u);
+
+	return (good && usage_is_sane(u));
 }
 
 /* Counts that lie about in a document, or in several. */
@@ -166,10 +169,8 @@ share_close(struct reader *r, enum node list)
 
 	if (which == 0)
 		return;
-	if (r->share_count > USAGE_MAX_COUNT)
-		r->raw.bad = true;
-	else
-		r->raw.n[which] += r->share_count;
+	r->raw.bad |= __builtin_add_overflow(
+	    r->raw.n[which], r->share_count, &r->raw.n[which]);
 	r->raw.seen |= 1u << which;
 }
 

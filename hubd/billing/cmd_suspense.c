@@ -91,14 +91,11 @@ is_bool(const bool *b)
 static const char *
 row_wrong(const struct ledger_row *row)
 {
-	unsigned k;
-
 	if (!is_bool(&row->stream) || !is_bool(&row->unpriced_kinds) ||
 	    !is_bool(&row->again))
 		return ("flag out of range");
-	for (k = 0; k < USAGE_KINDS; k++)
-		if (row->usage.n[k] > USAGE_MAX_COUNT)
-			return ("usage out of range");
+	if (!usage_is_sane(&row->usage))
+		return ("usage out of range");
 	if (row->account == 0 || row->time_ms <= 0 || row->duration_ms < 0 ||
 	    row->status < 0 || row->status > 599)
 		return ("row out of range");

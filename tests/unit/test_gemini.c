@@ -192,6 +192,9 @@ START_TEST(thoughts_and_tools_are_beside_the_counts)
 	ck_assert(!r.has_usage && !r.broken);
 	r = whole("{" META("\"promptTokenCount\":-1") "}");
 	ck_assert(!r.has_usage && r.broken);
+	r = whole("{" META("\"promptTokenCount\":1099511627776,"
+			   "\"toolUsePromptTokenCount\":1") "}");
+	ck_assert(!r.has_usage && r.broken);
 }
 END_TEST
 
@@ -228,6 +231,12 @@ START_TEST(caches_and_modalities_are_parts_of_the_prompt)
 	    "\"AUDIO\",\"tokenCount\":9}]") "}");
 	ck_usage(&r, 0, 0, 0);
 	ck_assert_uint_eq(r.usage.n[USAGE_audio_input], 4);
+	/* nor do they begin anew at zero */
+	r = whole("{" META(
+	    "\"promptTokenCount\":4,\"promptTokensDetails\":[{\"modality\":"
+	    "\"AUDIO\",\"tokenCount\":18446744073709551615},{\"modality\":"
+	    "\"AUDIO\",\"tokenCount\":2}]") "}");
+	ck_assert(!r.has_usage && r.broken);
 }
 END_TEST
 

@@ -55,7 +55,8 @@ UNIT_http1 = common/http1_field.c common/http1_head.c common/http1_body.c common
 UNIT_http1_llhttp = $(UNIT_http1)
 SHM_FOR_UNIT = shm/shm.c shm/layout.c shm/older.c shm/process.c common/alloc.c common/log.c
 UNIT_shm = $(SHM_FOR_UNIT) shm/registry.c shm/pubtab.c shm/counters.c
-UNIT_call = $(SHM_FOR_UNIT) shm/call.c shm/object.c common/crc32.c
+UNIT_call = $(SHM_FOR_UNIT) shm/call.c shm/object.c shm/usage.c \
+	common/crc32.c
 UNIT_objtab = $(SHM_FOR_UNIT) shm/object.c shm/objtab.c
 UNIT_cells = $(SHM_FOR_UNIT) shm/cells.c shm/bucket.c
 UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c common/buf.c \
