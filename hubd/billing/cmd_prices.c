@@ -86,8 +86,10 @@ put_entry(struct jout *j, const struct price_entry *e)
 	jout_kstr(j, "model", e->name);
 	jout_kstr(j, "provider", e->provider);
 	jout_kstr(j, "mode", e->mode);
-	jout_kuint(j, "max_input", e->max_input);
-	jout_kuint(j, "max_output", e->max_output);
+	if (e->max_input > 0)
+		jout_kuint(j, "max_input", e->max_input);
+	if (e->max_output > 0)
+		jout_kuint(j, "max_output", e->max_output);
 	put_flagged(j, e);
 	jout_key(j, "rates");
 	jout_begin_array(j);

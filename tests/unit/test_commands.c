@@ -480,6 +480,9 @@ START_TEST(prices_are_shown_exactly)
 	ck_assert_int_eq(json_get_int(data_of(answer), "price_version", 0), 1);
 	member_is(rate, "kind", "input");
 	member_is(rate, "price", "0.0000015");
+	/* what the file does not say is not zero */
+	ck_assert_ptr_null(json_get(first_of(answer, "prices"), "max_input"));
+	ck_assert_ptr_null(json_get(first_of(answer, "prices"), "max_output"));
 	json_free(answer);
 	refused("{\"cmd\":\"show prices\",\"args\":{\"model\":\"zz\"}}",
 	    "no price");
