@@ -69,7 +69,8 @@ struct publish_sink {
 	bool (*settle)(struct billing *);
 };
 
-/* A reload that came before start-up was through; it follows it. */
+/* A reload that came too early: before start-up was through, or between two
+ * couriers. It follows. */
 struct early_reload {
 	bool wanted, force;
 	uint32_t cookie;
@@ -209,12 +210,14 @@ enum ledger_result prices_start(struct billing *);
 /*
  * Loads the files anew. -1: refused, error says why. Else the version goes
  * into force now or soon, and control_reloaded() is called with cookie. While
- * the hub starts and nothing is known to be away, that is after the start.
+ * the hub starts and nothing is known to be away, that is after the start;
+ * between two couriers it is with the next.
  */
 int prices_reload(
     struct billing *, uint32_t cookie, bool force, char *error, size_t cap);
-/* Start-up is through: a reload that came too early is done. */
-void prices_started(struct billing *);
+/* Start-up is through, or a courier is there: a reload that waits for both is
+ * done. */
+void prices_unblocked(struct billing *);
 /* Tries to publish what waits for a buffer. */
 void prices_retry(struct billing *);
 /* The files as a table; -1 and error. The caller frees it. */
@@ -237,6 +240,8 @@ enum ledger_result shared_whole(struct billing *);
 void shared_booked(struct billing *);
 /* At shutdown: has all gone on, or as much as time allows? */
 bool shared_flushed(struct billing *);
+/* Is the one courier gone and the next not there yet? */
+bool shared_wants_courier(const struct billing *);
 /* Is it known that the shared store does not answer? */
 bool shared_is_away(const struct billing *);
 

@@ -226,7 +226,7 @@ prices_reload(
 		snprintf(error, cap, "the store is away");
 		return (-1);
 	}
-	if (starting) {
+	if (starting || shared_wants_courier(b)) {
 		reload_later(b, cookie, force);
 		return (0);
 	}
@@ -243,11 +243,13 @@ prices_reload(
 }
 
 void
-prices_started(struct billing *b)
+prices_unblocked(struct billing *b)
 {
 	struct early_reload early = b->early_reload;
 	char error[512] = "";
 
+	if (b->stage != STAGE_SERVING || shared_wants_courier(b))
+		return;
 	b->early_reload = (struct early_reload){0};
 	if (!early.wanted || prices_reload(b, early.cookie, early.force, error,
 				 sizeof(error)) == 0)

@@ -260,6 +260,7 @@ start_courier(struct shared *s)
 	s->io = loop_io_new(
 	    s->b->loop, offspring_socket(s->courier), on_courier, s);
 	askers_again(s);
+	prices_unblocked(s->b);
 	want(s);
 }
 
@@ -353,6 +354,12 @@ shared_flushed(struct billing *b)
 	if (s->flush_until.ns == 0)
 		s->flush_until = monotime_add_ms(monotime_now(), FLUSH_MS);
 	return (monotime_reached(s->flush_until, monotime_now()));
+}
+
+bool
+shared_wants_courier(const struct billing *b)
+{
+	return (b->shared != NULL && b->shared->courier == NULL);
 }
 
 bool

@@ -4,6 +4,7 @@
  * start only if the store has none: a hub that starts with files of last
  * year changes nobody's prices.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,7 +92,7 @@ int
 shared_prices_reload(struct billing *b, uint32_t cookie,
     const struct price_blob *blob, char *error, size_t cap)
 {
-	struct shared *s = b->shared;
+	bool sent;
 
 	if (shared_is_away(b)) {
 		snprintf(error, cap,
@@ -100,11 +101,9 @@ shared_prices_reload(struct billing *b, uint32_t cookie,
 		return (-1);
 	}
 	shared_prices_lost(b); /* an older reload is overtaken by this one */
-	if (!send_prices(s, blob, false)) {
-		snprintf(error, cap, "the shared store cannot be reached");
-		return (-1);
-	}
-	s->prices_cookie = cookie;
+	sent = send_prices(b->shared, blob, false);
+	assert(sent); /* prices_reload() waits for a courier */
+	b->shared->prices_cookie = cookie;
 	return (0);
 }
 

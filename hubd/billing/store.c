@@ -119,7 +119,7 @@ billing_advance(struct billing *b)
 		if (r == LEDGER_MISSING)
 			return;
 		if (++b->stage == STAGE_SERVING)
-			prices_started(b);
+			prices_unblocked(b);
 	}
 	intake_kick(b);
 }

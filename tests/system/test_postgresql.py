@@ -513,6 +513,14 @@ def test_a_change_waits_for_the_next_courier(shared):
         assert hub.balance(f"late-{n}")["name"] == f"late-{n}"
 
 
+def test_a_reload_waits_for_the_next_courier(shared):
+    hub = shared().hub
+    for _ in range(3):
+        os.kill(await_("a courier", lambda: courier(hub)), signal.SIGKILL)
+        await_("its end to be seen", lambda: courier(hub) is None)
+        assert hub.ctl("reload")["price_version"] == 1
+
+
 def test_a_courier_that_hangs_is_replaced(shared):
     site = shared(failpoints={"billing.impatient": "force\n"})
     key = site.key()
