@@ -162,7 +162,7 @@ cmd_backup(struct billing *b, const struct json *args, struct reply *r)
 		return;
 	}
 	if (b->ops->backup(b->store, file, error, sizeof(error)) != LEDGER_OK) {
-		reply_refuse(r, "%s", error);
+		reply_refuse(r, "backup: %s", error);
 		return;
 	}
 	jout_begin_object(&r->j);

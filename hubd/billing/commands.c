@@ -98,8 +98,6 @@ refuse_away(const struct billing *b, struct reply *r)
 {
 	const char *why = b->store_error;
 
-	if (strncmp(why, "store: ", 7) == 0)
-		why += 7;
 	reply_refuse(r, "the store is away: %s",
 	    why[0] != '\0' ? why : "try again in a moment");
 }

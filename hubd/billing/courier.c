@@ -276,7 +276,7 @@ open_store(struct courier *c)
 		return (true);
 	c->store = ledger_pg.open(c->self->conf->store, error, sizeof(error));
 	if (c->store == NULL && c->backoff_ms == 0)
-		log_warnx("%s", error);
+		log_warnx("store: %s", error);
 	return (c->store != NULL);
 }
 
@@ -483,8 +483,8 @@ open_spool(struct courier *c)
 	    spool_open_reader(c->self->conf->state_dir, error, sizeof(error));
 	if (c->spool == NULL ||
 	    spool_clock_get(c->spool, c->store_id, &c->clock) != LEDGER_OK)
-		fatalx("%s",
-		    error[0] != '\0' ? error : "the spool cannot be read");
+		fatalx("spool: %s",
+		    error[0] != '\0' ? error : "it cannot be read");
 }
 
 int

@@ -165,7 +165,8 @@ struct ledger_check {
 
 struct ledger_ops {
 	const char *name; /* "sqlite" */
-	/* where: the folder (sqlite) or URL. NULL and error on failure. */
+	/* where: the folder (sqlite) or URL. NULL and error, the bare reason,
+	 * on failure. */
 	struct ledger *(*open)(const char *where, char *error, size_t cap);
 	/* The same for a process that only reads: all it reads is of one
 	 * state, that of its first look, and holds up nobody who writes. */

@@ -53,7 +53,7 @@ stored_version(struct ledger *l, char *error, size_t cap)
 		goto fail;
 	if (text[0] == '\0') {
 		snprintf(error, cap,
-		    "store: no schema of search_path is there for this user");
+		    "no schema of search_path is there for this user");
 		return (-1);
 	}
 	if (strcmp(text, "0") == 0)
@@ -62,7 +62,7 @@ stored_version(struct ledger *l, char *error, size_t cap)
 		sizeof(text)) == LEDGER_OK)
 		return (atoi(text));
 fail:
-	snprintf(error, cap, "store: %s", pgconn_error(l->conn));
+	snprintf(error, cap, "%s", pgconn_error(l->conn));
 	return (-1);
 }
 
@@ -72,7 +72,7 @@ run_schemas(struct ledger *l, int version, char *error, size_t cap)
 	for (; version < SCHEMA_VERSION; version++) {
 		if (pgconn_script(l->conn, schemas[version]) == LEDGER_OK)
 			continue;
-		snprintf(error, cap, "store: schema %d: %s", version + 1,
+		snprintf(error, cap, "schema %d: %s", version + 1,
 		    pgconn_error(l->conn));
 		return (-1);
 	}
@@ -89,7 +89,7 @@ make_schema(struct ledger *l, char *error, size_t cap)
 	if (pgconn_script(l->conn,
 		"BEGIN; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK
 		"); SET LOCAL lock_timeout = '2s'") != LEDGER_OK) {
-		snprintf(error, cap, "store: %s", pgconn_error(l->conn));
+		snprintf(error, cap, "%s", pgconn_error(l->conn));
 		return (-1);
 	}
 	version = stored_version(l, error, cap);
@@ -99,7 +99,7 @@ make_schema(struct ledger *l, char *error, size_t cap)
 	}
 	if (pgconn_script(l->conn, "COMMIT") == LEDGER_OK)
 		return (0);
-	snprintf(error, cap, "store: %s", pgconn_error(l->conn));
+	snprintf(error, cap, "%s", pgconn_error(l->conn));
 	return (-1);
 }
 
@@ -117,8 +117,8 @@ check_schema(struct ledger *l, char *error, size_t cap)
 		return (-1);
 	if (version != SCHEMA_VERSION) {
 		snprintf(error, cap,
-		    "store: schema \"%d\", this hubd knows only \"%d\"",
-		    version, SCHEMA_VERSION);
+		    "schema \"%d\", this hubd knows only \"%d\"", version,
+		    SCHEMA_VERSION);
 		return (-1);
 	}
 	if (one_text(l, "SELECT value FROM meta WHERE name = 'store_id'",
@@ -128,7 +128,7 @@ check_schema(struct ledger *l, char *error, size_t cap)
 		    l->channel, sizeof(l->channel), "hubd_%s", l->store_id);
 		return (0);
 	}
-	snprintf(error, cap, "store: it has no store_id");
+	snprintf(error, cap, "it has no store_id");
 	return (-1);
 }
 
@@ -137,7 +137,7 @@ static int
 make_ready(struct ledger *l, char *error, size_t cap)
 {
 	if (pgconn_open(l->conn) != LEDGER_OK) {
-		snprintf(error, cap, "store: %s", pgconn_error(l->conn));
+		snprintf(error, cap, "%s", pgconn_error(l->conn));
 		return (-1);
 	}
 	if (l->generation == pgconn_generation(l->conn))
@@ -163,7 +163,7 @@ pg_ready(struct ledger *l)
 		return (pgconn_is_open(l->conn) ? LEDGER_OK : LEDGER_DOWN);
 	if (make_ready(l, error, sizeof(error)) == 0)
 		return (LEDGER_OK);
-	log_stays("%s", error);
+	log_stays("store: %s", error);
 	return (LEDGER_DOWN);
 }
 

@@ -125,6 +125,8 @@ static int
 move(struct mover *m, const char *state_dir, const char *url,
     struct ledger_moved *moved)
 {
+	char why[256];
+
 	m->from = ledger_sqlite.open(state_dir, m->error, m->cap);
 	if (m->from == NULL || refuse_leftovers(m) == -1 ||
 	    audit_origin(m) == -1)
@@ -133,8 +135,12 @@ move(struct mover *m, const char *state_dir, const char *url,
 		snprintf(m->error, m->cap, "hubd.db cannot be read");
 		return (-1);
 	}
-	m->to = ledger_pg.open(url, m->error, m->cap);
-	return (m->to == NULL ? -1 : copy(m, moved));
+	m->to = ledger_pg.open(url, why, sizeof(why));
+	if (m->to == NULL) {
+		snprintf(m->error, m->cap, "store: %s", why);
+		return (-1);
+	}
+	return (copy(m, moved));
 }
 
 /* Closed by the last who had it open, a file of SQLite is one file. */

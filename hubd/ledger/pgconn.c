@@ -267,8 +267,8 @@ pgconn_new(const char *url, char *error, size_t cap)
 	struct pgconn *c;
 
 	if (!pgconn_url_ok(url)) {
-		snprintf(error, cap,
-		    "store: must be postgresql://user@host:port/database");
+		snprintf(
+		    error, cap, "must be postgresql://user@host:port/database");
 		return (NULL);
 	}
 	c = xcalloc(1, sizeof(*c));

@@ -445,7 +445,7 @@ spool_open(const char *where, char *error, size_t cap)
 	struct ledger *l = db_open(where, &spool_file, error, cap);
 
 	if (l != NULL && count_waiting(l) != LEDGER_OK) {
-		snprintf(error, cap, "store: the spool cannot be read");
+		snprintf(error, cap, "its rows cannot be counted");
 		db_close(l);
 		l = NULL;
 	}

@@ -43,8 +43,7 @@ write_copy(struct ledger *l, const char *path, char *error, size_t cap)
 	    SQLITE_OK)
 		rc = copy_into(l, to);
 	if (rc == -1)
-		snprintf(
-		    error, cap, "backup: %s: %s", path, sqlite3_errmsg(to));
+		snprintf(error, cap, "%s: %s", path, sqlite3_errmsg(to));
 	sqlite3_close(to);
 	(void)FAILPOINT("backup.written");
 	return (rc);
@@ -72,7 +71,7 @@ put_in_place(const char *part, const char *path, char *error, size_t cap)
 		sync_folder(path);
 		return (0);
 	}
-	snprintf(error, cap, "backup: %s: %s", path, strerror(errno));
+	snprintf(error, cap, "%s: %s", path, strerror(errno));
 	return (-1);
 }
 
@@ -84,7 +83,7 @@ sqlite_backup(struct ledger *l, const char *path, char *error, size_t cap)
 	char *part;
 
 	if (access(path, F_OK) == 0) {
-		snprintf(error, cap, "backup: %s is there already", path);
+		snprintf(error, cap, "%s is there already", path);
 		return (LEDGER_REFUSED);
 	}
 	part = xasprintf("%s.part.%d", path, (int)getpid());

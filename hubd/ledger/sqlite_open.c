@@ -33,7 +33,7 @@ handle_execute(struct ledger *l, const char *sql, char *error, size_t cap)
 
 	if (sqlite3_exec(l->db, sql, NULL, NULL, &why) == SQLITE_OK)
 		return (0);
-	snprintf(error, cap, "store: %s", why != NULL ? why : "out of memory");
+	snprintf(error, cap, "%s", why != NULL ? why : "out of memory");
 	sqlite3_free(why);
 	return (-1);
 }
@@ -45,7 +45,7 @@ refuse_network(const char *where, char *error, size_t cap)
 	struct statfs fs;
 
 	if (statfs(where, &fs) == -1) {
-		snprintf(error, cap, "store: %s: %s", where, strerror(errno));
+		snprintf(error, cap, "%s: %s", where, strerror(errno));
 		return (-1);
 	}
 	switch ((unsigned long)fs.f_type & 0xffffffff) {
@@ -53,8 +53,7 @@ refuse_network(const char *where, char *error, size_t cap)
 	case SMB_SUPER_MAGIC:
 	case SMB2_SUPER_MAGIC:
 	case CIFS_MAGIC:
-		snprintf(
-		    error, cap, "store: %s is on a network file system", where);
+		snprintf(error, cap, "%s is on a network file system", where);
 		return (-1);
 	default:
 		return (0);
@@ -67,7 +66,7 @@ handle_create(const char *path, int flags, char *error, size_t cap)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
 
 	if (fd == -1) {
-		snprintf(error, cap, "store: %s: %s", path, strerror(errno));
+		snprintf(error, cap, "%s: %s", path, strerror(errno));
 		return (-1);
 	}
 	close(fd);
@@ -93,8 +92,7 @@ handle_open(
 	set_up_library();
 	if (sqlite3_open_v2(path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
 	    SQLITE_OK) {
-		snprintf(
-		    error, cap, "store: %s: %s", path, sqlite3_errmsg(l->db));
+		snprintf(error, cap, "%s: %s", path, sqlite3_errmsg(l->db));
 		return (-1);
 	}
 	sqlite3_extended_result_codes(l->db, 1);
@@ -192,15 +190,14 @@ check_schema(struct ledger *l, const char *path, char *error, size_t cap)
 
 	ask(l, "PRAGMA journal_mode", mode, sizeof(mode));
 	if (strcmp(mode, "wal") != 0) {
-		snprintf(
-		    error, cap, "store: %s: no write-ahead log here", path);
+		snprintf(error, cap, "%s: no write-ahead log here", path);
 		return (-1);
 	}
 	ask(l, ASK_VERSION, version, sizeof(version));
 	if (strcmp(version, SCHEMA_VERSION) != 0) {
 		snprintf(error, cap,
-		    "store: %s: schema \"%s\", this hubd knows only \"%s\"",
-		    path, version, SCHEMA_VERSION);
+		    "%s: schema \"%s\", this hubd knows only \"%s\"", path,
+		    version, SCHEMA_VERSION);
 		return (-1);
 	}
 	return (0);
@@ -229,7 +226,7 @@ load_months(struct ledger *l, char *error, size_t cap)
 {
 	if (months_refresh(l) == LEDGER_OK)
 		return (0);
-	snprintf(error, cap, "store: its months cannot be read");
+	snprintf(error, cap, "its months cannot be read");
 	return (-1);
 }
 

@@ -142,8 +142,8 @@ def test_a_backup_is_whole_or_not_there(sites, tmp_path):
         site.hub.ctl("backup", copy)
     assert not copy.exists()
     site.hub.ctl("backup", copy)
-    with pytest.raises(CtlError, match="is there already"):
+    with pytest.raises(CtlError, match=f"hubctl: backup: {copy} is there"):
         site.hub.ctl("backup", copy)
-    with pytest.raises(CtlError):
+    with pytest.raises(CtlError, match=f"hubctl: backup: {tmp_path}/nowhere/"):
         site.hub.ctl("backup", tmp_path / "nowhere" / "copy.db")
     books_of(copy)

@@ -30,8 +30,7 @@ START_TEST(a_store_of_a_later_schema_is_left_alone)
 
 	tamper("UPDATE meta SET value = '99' WHERE name = 'schema'");
 	ck_assert_ptr_null(ops->open(url, error, sizeof(error)));
-	ck_assert_str_eq(
-	    error, "store: schema \"99\", this hubd knows only \"2\"");
+	ck_assert_str_eq(error, "schema \"99\", this hubd knows only \"2\"");
 	/* nor is one used that became one */
 	tamper("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
 	       "WHERE pid <> pg_backend_pid() AND query LIKE '%account%'");
