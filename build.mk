@@ -70,6 +70,7 @@ API_SRCS = \
 	hubd/api/bedrock.c \
 	hubd/api/bedrock_inspect.c \
 	hubd/api/bedrock_usage.c \
+	hubd/api/counts.c \
 	hubd/api/endpoints.c \
 	hubd/api/errors.c \
 	hubd/api/estimate.c \

@@ -351,7 +351,7 @@ meter_field(struct meter *m, struct span name, struct span value)
 		return;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (span_eq(name, fields[i].name))
-			reader_count(&m->reader, fields[i].count, value);
+			counts_take_field(&m->reader, fields[i].count, value);
 }
 
 enum meter_joint

@@ -227,10 +227,25 @@ void reader_start_array(struct reader *);
 void reader_end(struct reader *);
 /* The type of the document, where its frame names it. */
 void reader_type(struct reader *, struct span type);
-/* A count that a field of the answer's head names. */
-void reader_count(struct reader *, enum raw_count, struct span number);
 /* Is the stream whole, but for usage that may follow? */
 bool reader_finished(const struct reader *);
+
+/* ---- counts.c: for the walker -------------------------------------------- */
+
+/* What holds counts is opened and closed; list is what a share stands in. */
+void counts_open(struct reader *, enum node);
+void counts_close(struct reader *, enum node, enum node list);
+/* A count; seconds of sound; of what kind a share is. */
+void counts_take(struct reader *, unsigned which, const struct jscan_value *);
+void counts_take_seconds(
+    struct reader *, enum node, const struct jscan_value *);
+void counts_take_share(struct reader *, const struct jscan_value *);
+/* A count that a field of the answer's head names. */
+void counts_take_field(struct reader *, enum raw_count, struct span number);
+/* The document's end: its usage counts if its type is one that reports it. */
+void counts_end(struct reader *);
+
+/* ---- *_usage.c ----------------------------------------------------------- */
 
 /* Are they counts at all, none beyond what can be believed? */
 bool raw_is_sane(const struct raw_usage *);

@@ -64,7 +64,7 @@ UNIT_conn = common/conn.c common/conn_io.c common/conn_plain.c common/loop.c com
 API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
 	hubd/api/anthropic_inspect.c hubd/api/anthropic_usage.c hubd/api/api.c \
 	hubd/api/azure.c hubd/api/bedrock.c hubd/api/bedrock_inspect.c \
-	hubd/api/bedrock_usage.c hubd/api/endpoints.c hubd/api/errors.c \
+	hubd/api/bedrock_usage.c hubd/api/counts.c hubd/api/endpoints.c hubd/api/errors.c \
 	hubd/api/estimate.c hubd/api/gemini.c hubd/api/gemini_inspect.c \
 	hubd/api/gemini_usage.c hubd/api/inspect.c hubd/api/key.c hubd/api/kind.c \
 	hubd/api/kind_audio.c hubd/api/kind_bedrock.c hubd/api/kind_chat.c \
