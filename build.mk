@@ -95,6 +95,7 @@ API_SRCS = \
 	hubd/api/openai_form.c \
 	hubd/api/openai_inspect.c \
 	hubd/api/openai_object.c \
+	hubd/api/openai_prepare.c \
 	hubd/api/openai_usage.c \
 	hubd/api/path.c \
 	hubd/api/reader.c \

@@ -71,7 +71,7 @@ API_LINKS = hubd/api/amazon.c hubd/api/anthropic.c \
 	hubd/api/kind_free.c hubd/api/kind_gemini.c hubd/api/kind_image.c \
 	hubd/api/kind_message.c hubd/api/kind_object.c hubd/api/kind_response.c \
 	hubd/api/meter.c hubd/api/meter_hold.c hubd/api/openai.c hubd/api/openai_form.c \
-	hubd/api/openai_inspect.c hubd/api/openai_object.c hubd/api/openai_usage.c \
+	hubd/api/openai_inspect.c hubd/api/openai_object.c hubd/api/openai_prepare.c hubd/api/openai_usage.c \
 	hubd/api/path.c hubd/api/reader.c hubd/api/scrub.c hubd/api/scrub_doc.c \
 	hubd/api/scrub_json.c \
 	hubd/api/target.c common/base64.c common/crc32.c common/eventstream.c \
