@@ -73,7 +73,8 @@ $(O)/test/obj/hubd/ledger/schema_postgresql.o: \
 	$(wildcard etc/ledger_postgresql*.sql)
 
 $(foreach d,$(O)/obj $(O)/test/obj,$(d)/hubd/ledger/pgconn.o \
-    $(d)/hubd/ledger/pgconn_codes.o $(d)/hubd/ledger/pgconn_values.o): \
+    $(d)/hubd/ledger/pgconn_codes.o $(d)/hubd/ledger/pgconn_url.o \
+    $(d)/hubd/ledger/pgconn_values.o): \
 	CPPFLAGS += $(shell pkg-config --cflags libpq 2>/dev/null)
 
 obj	= $(patsubst %.c,$(O)/obj/%.o,$(1))

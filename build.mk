@@ -161,6 +161,7 @@ LEDGER_SRCS = \
 	hubd/ledger/pg_suspense.c \
 	hubd/ledger/pgconn.c \
 	hubd/ledger/pgconn_codes.c \
+	hubd/ledger/pgconn_url.c \
 	hubd/ledger/pgconn_values.c \
 	hubd/ledger/recompute.c \
 	hubd/ledger/schema_postgresql.c \

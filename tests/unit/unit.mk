@@ -6,7 +6,7 @@ LEDGER_PG_LINKS = hubd/ledger/ledger_pg.c hubd/ledger/pg_accounts.c \
 	hubd/ledger/pg_objects.c hubd/ledger/pg_prices.c \
 	hubd/ledger/pg_rows.c hubd/ledger/pg_sealed.c \
 	hubd/ledger/pg_suspense.c hubd/ledger/pgconn.c \
-	hubd/ledger/pgconn_codes.c hubd/ledger/pgconn_values.c \
+	hubd/ledger/pgconn_codes.c hubd/ledger/pgconn_url.c hubd/ledger/pgconn_values.c \
 	hubd/ledger/schema_postgresql.c
 UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_change.c hubd/ledger/ledger_row.c \
 	hubd/ledger/ledger_text.c hubd/ledger/recompute.c $(LEDGER_PG_LINKS) \
@@ -130,8 +130,8 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/auth/auth.c \
 	common/jscan_chars.c \
 	common/json_write.c common/buf.c
 UNIT_conf = $(CONF_FOR_UNIT)
-UNIT_hub_conf = hubd/hub_conf.c hubd/address.c hubd/ledger/pgconn.c \
-	hubd/ledger/pgconn_codes.c hubd/ledger/pgconn_values.c \
+UNIT_hub_conf = hubd/hub_conf.c hubd/address.c \
+	hubd/ledger/pgconn_url.c \
 	hubd/limit/redis_url.c $(CONF_FOR_UNIT)
 UNIT_limit = $(SHM_FOR_UNIT) hubd/limit/limit_cells.c \
 	hubd/limit/limit_fields.c hubd/limit/limit_local.c hubd/auth/auth.c \
