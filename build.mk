@@ -332,6 +332,7 @@ AGENTD_SRCS = $(COMMON_SRCS) \
 	agentd/announce.c \
 	agentd/answer.c \
 	agentd/answer_head.c \
+	agentd/aws_exception.c \
 	agentd/aws_keys.c \
 	agentd/aws_metadata.c \
 	agentd/aws_url.c \

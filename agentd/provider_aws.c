@@ -1,13 +1,14 @@
 /*
  * AWS Bedrock. Requests are signed, or carry a bearer key. Refusals name an
- * exception: some are about a clock, which is learnt, some about keys, and
- * AccessDeniedException is mostly about one model.
+ * exception: some are about a clock, which is learnt, some about keys
+ * (aws_exception.c), and AccessDeniedException is mostly about one model.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "agentd/agent_conf.h"
+#include "agentd/aws_exception.h"
 #include "agentd/aws_keys.h"
 #include "agentd/aws_metadata.h"
 #include "agentd/aws_url.h"
@@ -50,35 +51,6 @@ static const char *const kept_fields[] = {
 static const char *const read_fields[] = {
     "age",
     "date",
-    NULL,
-};
-
-/* Exceptions about keys; those that a clock gives, too, come here when it is
- * not the clock. */
-static const char *const key_exceptions[] = {
-    "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "OptInRequired",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-    NULL,
-};
-
-/* Of these, what keys that are fetched anew would mend. */
-static const char *const expired_exceptions[] = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "UnrecognizedClientException",
     NULL,
 };
 
@@ -402,22 +374,6 @@ aws_read_field(struct span name)
 		provider_field_in(name, read_fields));
 }
 
-/* "ValidationException:http://internal.amazon.com/..." or
- * "com.amazon.coral#ValidationException": the name alone. */
-static struct span
-exception_of(const struct provider_answer *a)
-{
-	struct span s = provider_answer_field(a, SPAN("x-amzn-errortype"));
-	const char *end, *hash;
-
-	if (s.n > 0 && (end = memchr(s.p, ':', s.n)) != NULL)
-		s.n = (size_t)(end - s.p);
-	hash = s.n > 0 ? memrchr(s.p, '#', s.n) : NULL;
-	return (hash == NULL
-		    ? s
-		    : span_of(hash + 1, (size_t)(s.p + s.n - hash - 1)));
-}
-
 /* Was it our clock, and is it known now? */
 static bool
 learn_clock(struct provider_conf *conf, const struct provider_answer *a,
@@ -441,30 +397,21 @@ learn_clock(struct provider_conf *conf, const struct provider_answer *a,
 	return (v != SKEW_NO);
 }
 
-static bool
-is_one_of(struct span exception, const char *const *list)
-{
-	for (; *list != NULL; list++)
-		if (span_eq(exception, span_str(*list)))
-			return (true);
-	return (false);
-}
-
 static enum provider_verdict
 aws_on_head(struct provider_conf *conf, const struct provider_answer *a)
 {
 	const struct aws_state *s = conf->state;
-	struct span exception = exception_of(a);
+	struct span exception =
+	    aws_exception(provider_answer_field(a, SPAN("x-amzn-errortype")));
 
 	if (a->status < 400 || a->status > 403)
 		return (PROVIDER_PASS);
 	if (s->bearer == NULL && learn_clock(conf, a, exception))
 		return (PROVIDER_AGAIN);
-	if (is_one_of(exception, expired_exceptions) &&
-	    conf->credential != NULL &&
+	if (aws_exception_is_of_age(exception) && conf->credential != NULL &&
 	    credential_refused(conf->credential, a->credential))
 		return (PROVIDER_AGAIN);
-	if (is_one_of(exception, key_exceptions))
+	if (aws_exception_is_of_keys(exception))
 		return (PROVIDER_REFUSED);
 	if (a->status == 403 &&
 	    span_eq(exception, SPAN("AccessDeniedException")))
@@ -472,21 +419,13 @@ aws_on_head(struct provider_conf *conf, const struct provider_answer *a)
 	return (provider_on_head(a->status));
 }
 
-/* Of a bad bearer key Bedrock says the same as of a model that is not ours. */
 static enum provider_verdict
 aws_on_error(struct provider_conf *conf, int status, struct span body)
 {
-	static const char *const about_keys[] = {
-	    "Authentication failed", "API Key", "Bearer Token"};
-	size_t i;
-
 	(void)conf;
 	(void)status;
-	for (i = 0; i < sizeof(about_keys) / sizeof(about_keys[0]); i++)
-		if (body.n > 0 && memmem(body.p, body.n, about_keys[i],
-				      strlen(about_keys[i])) != NULL)
-			return (PROVIDER_REFUSED);
-	return (PROVIDER_DENIED);
+	return (
+	    aws_denial_is_of_key(body) ? PROVIDER_REFUSED : PROVIDER_DENIED);
 }
 
 const struct provider_type provider_aws = {

@@ -207,7 +207,7 @@ UNIT_ctl_client = hubd/ctl/client.c hubd/ctl/stream.c hubd/ctlproto.c common/jso
 	common/log.c
 # The provider types know each other through their table. Their tests bring
 # an upstream of their own (tests/unit/upstream_fake.h).
-PROVIDER_LINKS = agentd/aws_keys.c agentd/aws_metadata.c \
+PROVIDER_LINKS = agentd/aws_exception.c agentd/aws_keys.c agentd/aws_metadata.c \
 	agentd/aws_url.c agentd/azure_url.c \
 	agentd/base_url.c agentd/google_key.c agentd/google_url.c \
 	agentd/oauth.c agentd/provider.c agentd/provider_anthropic.c \
