@@ -18,7 +18,7 @@ anthropic_usage(
 	if (!raw_is_sane(raw) || !raw_is_sane(steps))
 		return (false);
 	/* The end of a stream repeats the sum, and not how it is split. */
-	if (!(t->seen & 1u << RAW_CACHE_WRITE))
+	if (!raw_has(t, RAW_CACHE_WRITE))
 		written = t->n[RAW_CACHE_5M] + t->n[RAW_CACHE_1H];
 	u->n[USAGE_input] = t->n[RAW_PROMPT];
 	u->n[USAGE_cache_read] = t->n[RAW_CACHED];

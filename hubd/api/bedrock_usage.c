@@ -4,18 +4,12 @@
  */
 #include "hubd/api/reader.h"
 
-static bool
-was_seen(const struct raw_usage *raw, enum raw_count c)
-{
-	return (raw->seen & 1u << c);
-}
-
 bool
 bedrock_usage(
     const struct raw_usage *raw, const struct raw_usage *steps, struct usage *u)
 {
 	bool counted =
-	    was_seen(raw, RAW_METRIC_IN) || was_seen(raw, RAW_METRIC_OUT);
+	    raw_has(raw, RAW_METRIC_IN) || raw_has(raw, RAW_METRIC_OUT);
 	uint64_t written = raw->n[RAW_CACHE_WRITE];
 	uint64_t read = raw->n[RAW_CACHED];
 
@@ -23,9 +17,9 @@ bedrock_usage(
 	*u = (struct usage){0};
 	if (!raw_is_sane(raw))
 		return (false);
-	if (was_seen(raw, RAW_METRIC_READ))
+	if (raw_has(raw, RAW_METRIC_READ))
 		read = raw->n[RAW_METRIC_READ];
-	if (was_seen(raw, RAW_METRIC_WRITE))
+	if (raw_has(raw, RAW_METRIC_WRITE))
 		written = raw->n[RAW_METRIC_WRITE];
 	u->n[USAGE_input] = raw->n[counted ? RAW_METRIC_IN : RAW_PROMPT];
 	u->n[USAGE_cache_read] = read;

@@ -12,7 +12,7 @@ prompt_of(const struct raw_usage *raw)
 	uint64_t rest = raw->n[RAW_COMPLETION] + raw->n[RAW_REASONING] +
 			raw->n[RAW_TOOL_PROMPT];
 
-	if (raw->seen & 1u << RAW_PROMPT)
+	if (raw_has(raw, RAW_PROMPT))
 		return (raw->n[RAW_PROMPT]);
 	return (raw->n[RAW_TOTAL] > rest ? raw->n[RAW_TOTAL] - rest : 0);
 }

@@ -68,7 +68,7 @@ milliseconds(uint64_t bytes, uint64_t rate)
 static void
 output_is_sound(const struct raw_usage *raw, struct usage *u)
 {
-	if (raw->seen & 1u << RAW_AUDIO_OUT)
+	if (raw_has(raw, RAW_AUDIO_OUT))
 		return;
 	u->n[USAGE_audio_output] += u->n[USAGE_output];
 	u->n[USAGE_output] = 0;

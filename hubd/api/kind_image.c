@@ -25,7 +25,7 @@ static const struct event_type types[] = {
 static void
 output_is_image(const struct raw_usage *raw, struct usage *u)
 {
-	if (raw->seen & 1u << RAW_IMAGE_OUT)
+	if (raw_has(raw, RAW_IMAGE_OUT))
 		return;
 	u->n[USAGE_image_output] += u->n[USAGE_output];
 	u->n[USAGE_output] = 0;

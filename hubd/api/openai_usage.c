@@ -1,12 +1,6 @@
 /* From an OpenAI usage object to our disjoint kinds. */
 #include "hubd/api/reader.h"
 
-static bool
-was_seen(const struct raw_usage *raw, enum raw_count c)
-{
-	return (raw->seen & 1u << c);
-}
-
 bool
 raw_is_sane(const struct raw_usage *raw)
 {
@@ -32,9 +26,9 @@ take_part(uint64_t *left, uint64_t part)
 static uint64_t
 cached(const struct raw_usage *raw)
 {
-	if (was_seen(raw, RAW_CACHED))
+	if (raw_has(raw, RAW_CACHED))
 		return (raw->n[RAW_CACHED]);
-	if (was_seen(raw, RAW_CACHE_HIT))
+	if (raw_has(raw, RAW_CACHE_HIT))
 		return (raw->n[RAW_CACHE_HIT]);
 	return (raw->n[RAW_NUM_CACHED]);
 }
@@ -49,8 +43,8 @@ reasoning_outside(const struct raw_usage *raw)
 	uint64_t sum = raw->n[RAW_PROMPT] + raw->n[RAW_COMPLETION];
 	uint64_t rest;
 
-	if (!was_seen(raw, RAW_TOTAL) || !was_seen(raw, RAW_PROMPT) ||
-	    !was_seen(raw, RAW_COMPLETION) || raw->n[RAW_TOTAL] <= sum)
+	if (!raw_has(raw, RAW_TOTAL) || !raw_has(raw, RAW_PROMPT) ||
+	    !raw_has(raw, RAW_COMPLETION) || raw->n[RAW_TOTAL] <= sum)
 		return (0);
 	rest = raw->n[RAW_TOTAL] - sum;
 	if (raw->n[RAW_REASONING] != 0 && raw->n[RAW_REASONING] != rest)
@@ -68,7 +62,7 @@ openai_usage(const struct raw_usage *raw, struct usage *u)
 	if (!raw_is_sane(raw))
 		return (false);
 	outside = reasoning_outside(raw);
-	if (!was_seen(raw, RAW_PROMPT) && raw->n[RAW_TOTAL] > out)
+	if (!raw_has(raw, RAW_PROMPT) && raw->n[RAW_TOTAL] > out)
 		in = raw->n[RAW_TOTAL] - out;
 	u->n[USAGE_cache_read] = take_part(&in, cached(raw));
 	u->n[USAGE_cache_write] = take_part(&in, raw->n[RAW_CACHE_WRITE]);

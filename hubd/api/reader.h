@@ -45,6 +45,12 @@ struct raw_usage {
 	bool bad;      /* one was no count */
 };
 
+static inline bool
+raw_has(const struct raw_usage *raw, enum raw_count c)
+{
+	return (raw->seen & 1u << c);
+}
+
 /* What a value in a document is, by the way that leads to it. */
 enum node {
 	N_IGNORED,
