@@ -135,6 +135,7 @@ PRICE_SRCS = \
 	hubd/price/price_file.c \
 	hubd/price/price_find.c \
 	hubd/price/price_pack.c \
+	hubd/price/price_show.c \
 
 LEDGER_SRCS = \
 	hubd/ledger/ledger.c \

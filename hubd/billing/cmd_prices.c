@@ -29,15 +29,6 @@ has_model(const struct price_blob *blob, const char *model)
 
 /* ---- what is in force ---------------------------------------------------- */
 
-static void
-put_price(struct jout *j, const char *key, struct unit_price price)
-{
-	char text[AMOUNT_TEXT_MAX];
-
-	unit_price_format(price, text);
-	jout_kstr(j, key, text);
-}
-
 /* What a rate is for. */
 static void
 put_subject(struct jout *j, const struct price_rate *rate, uint64_t above)
@@ -56,7 +47,7 @@ put_rate(
 
 	jout_begin_object(j);
 	put_subject(j, rate, based ? e->contexts[rate->context - 1] : 0);
-	put_price(j, "price", rate->price);
+	price_show(j, "price", rate->price);
 	jout_end_object(j);
 }
 
@@ -147,9 +138,9 @@ put_change(void *arg, const struct price_difference *d)
 	if (d->was != NULL || d->is != NULL)
 		put_subject(j, d->is != NULL ? d->is : d->was, d->above);
 	if (d->was != NULL)
-		put_price(j, "old", d->was->price);
+		price_show(j, "old", d->was->price);
 	if (d->is != NULL)
-		put_price(j, "new", d->is->price);
+		price_show(j, "new", d->is->price);
 	jout_end_object(j);
 }
 

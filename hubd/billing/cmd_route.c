@@ -28,16 +28,6 @@ put_names(struct jout *j, const char *key, const struct conf_list *list)
 /* ---- explain ------------------------------------------------------------- */
 
 static void
-put_rate(struct jout *j, const char *key, const struct price_entry *e,
-    enum usage_kind kind)
-{
-	char text[AMOUNT_TEXT_MAX];
-
-	if (price_rate_text(e, kind, text))
-		jout_kstr(j, key, text);
-}
-
-static void
 put_place(void *arg, const struct route_place *p)
 {
 	struct jout *j = arg;
@@ -50,8 +40,8 @@ put_place(void *arg, const struct route_place *p)
 	jout_kuint(j, "stage", p->stage);
 	jout_kstr(j, "serves", p->why == NULL ? "yes" : p->why);
 	jout_kstr(j, "price", p->entry == NULL ? "" : p->entry->name);
-	put_rate(j, "input", p->entry, USAGE_input);
-	put_rate(j, "output", p->entry, USAGE_output);
+	price_show_rate(j, "input", p->entry, USAGE_input);
+	price_show_rate(j, "output", p->entry, USAGE_output);
 	jout_kuint(j, "weight", p->provider->weight);
 	jout_kuint(j, "calls", p->calls);
 	jout_kuint(j, "latency_ms", p->latency_us / 1000);

@@ -78,16 +78,6 @@ each_place(
 	}
 }
 
-static void
-put_rate(struct jout *j, const char *key, const struct price_entry *e,
-    enum usage_kind kind)
-{
-	char text[AMOUNT_TEXT_MAX];
-
-	if (price_rate_text(e, kind, text))
-		jout_kstr(j, key, text);
-}
-
 /* ---- show models -------------------------------------------------------- */
 
 /* One price entry and the places that serve its model by it. */
@@ -136,8 +126,8 @@ put_offer(struct jout *j, const struct offer *o)
 	jout_kstr(j, "mode", o->entry->mode);
 	jout_kuint(j, "agents", o->agents);
 	jout_kstr(j, "price", o->entry->name);
-	put_rate(j, "input", o->entry, USAGE_input);
-	put_rate(j, "output", o->entry, USAGE_output);
+	price_show_rate(j, "input", o->entry, USAGE_input);
+	price_show_rate(j, "output", o->entry, USAGE_output);
 	jout_end_object(j);
 }
 

@@ -109,18 +109,6 @@ price_rate_of(const struct price_entry *e, enum usage_kind kind,
 }
 
 bool
-price_rate_text(const struct price_entry *e, enum usage_kind kind,
-    char out[AMOUNT_TEXT_MAX])
-{
-	struct unit_price price;
-
-	if (e == NULL || !price_rate_of(e, kind, TIER_DEFAULT, 0, &price))
-		return (false);
-	unit_price_format(price, out);
-	return (true);
-}
-
-bool
 price_cost(const struct price_entry *e, const struct usage *u,
     enum service_tier tier, amount_t *sum)
 {

@@ -14,6 +14,8 @@
 #include "shm/pricetab.h"
 #include "shm/usage.h"
 
+struct jout;
+
 /*
  * Reads price files in order; a later file's entry replaces an earlier
  * one's of the same name whole (overlays). On success *blob is a packed
@@ -90,10 +92,6 @@ bool price_cost(const struct price_entry *, const struct usage *,
  */
 bool price_rate_of(const struct price_entry *, enum usage_kind,
     enum service_tier, uint64_t prompt, struct unit_price *);
-/* As text, for shows: that of the default tier for the shortest prompts. The
- * entry may be NULL. false if there is none. */
-bool price_rate_text(
-    const struct price_entry *, enum usage_kind, char out[AMOUNT_TEXT_MAX]);
 /* Bit i: the entry has a price for kind i itself, not by a parent's. */
 uint32_t price_kinds(const struct price_entry *);
 /*
@@ -103,5 +101,12 @@ uint32_t price_kinds(const struct price_entry *);
  */
 nanousd_t price_hold(
     const struct price_entry *, enum service_tier, const struct usage *bound);
+
+/* A price as a member of a JSON document. */
+void price_show(struct jout *, const char *key, struct unit_price);
+/* That of a kind, of the default tier for the shortest prompts; nothing if
+ * there is none. The entry may be NULL. */
+void price_show_rate(struct jout *, const char *key, const struct price_entry *,
+    enum usage_kind);
 
 #endif

@@ -124,7 +124,8 @@ UNIT_show = $(SHM_FOR_UNIT) hubd/admin/metrics.c hubd/auth/auth.c \
 	hubd/ctl/show_agents.c hubd/ctl/show_limits.c hubd/ctl/show_models.c \
 	hubd/ctl/when.c hubd/gauges.c hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_draft.c hubd/price/price_field.c hubd/price/price_file.c \
-	hubd/price/price_find.c hubd/price/price_pack.c shm/bucket.c \
+	hubd/price/price_find.c hubd/price/price_pack.c \
+	hubd/price/price_show.c shm/bucket.c \
 	shm/call.c shm/cells.c shm/counters.c shm/object.c shm/pricetab.c shm/pubtab.c \
 	shm/registry.c shm/usage.c common/crc32.c common/ids.c common/json.c common/jscan.c \
 	common/jscan_chars.c \
@@ -170,7 +171,7 @@ BILLING_LINKS = hubd/billing/asker.c hubd/billing/book.c \
 	hubd/price/amount.c hubd/price/cost.c \
 	hubd/price/price_check.c hubd/price/price_diff.c hubd/price/price_draft.c hubd/price/price_field.c \
 	hubd/price/price_file.c hubd/price/price_find.c \
-	hubd/price/price_pack.c shm/call.c shm/cells.c \
+	hubd/price/price_pack.c hubd/price/price_show.c shm/call.c shm/cells.c \
 	shm/counters.c shm/layout.c shm/object.c shm/objtab.c shm/older.c \
 	shm/pricetab.c shm/process.c \
 	shm/pubtab.c shm/registry.c shm/shm.c shm/usage.c hubd/auth/auth.c \
