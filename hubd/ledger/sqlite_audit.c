@@ -156,11 +156,28 @@ judge_row(
 	return (full ? recompute_row(&a->recompute, r) : LEDGER_OK);
 }
 
-bool
-audit_row(struct audit *a, const struct ledger_row *r, const char *charge)
+enum ledger_result
+audit_each(struct audit *a, struct query *q,
+    void (*also)(struct audit *, const struct ledger_row *))
 {
-	a->out->rows++;
-	return (audit_verdict(a->out, r, judge_row(a, r, charge, a->full)));
+	char charge[AMOUNT_TEXT_MAX];
+	struct ledger_row r;
+	enum db_step step;
+
+	while ((step = db_step(q)) == DB_ROW) {
+		row_read(q, &r);
+		db_text(q, charge, sizeof(charge));
+		a->out->rows++;
+		if (!audit_verdict(
+			a->out, &r, judge_row(a, &r, charge, a->full))) {
+			step = DB_DOWN;
+			break;
+		}
+		if (also != NULL)
+			also(a, &r);
+	}
+	db_end(q);
+	return (db_result(step));
 }
 
 static enum ledger_result
@@ -173,20 +190,8 @@ audit_rows(struct audit *a)
 	    "unpriced_kinds, duration_ms, coalesce(c.amount, '') "
 	    "FROM ledger l LEFT JOIN balance_change c ON c.kind = 'charge' "
 	    "AND c.ref = l.id AND c.account = l.account");
-	char charge[AMOUNT_TEXT_MAX];
-	struct ledger_row r;
-	enum db_step step;
 
-	while ((step = db_step(&q)) == DB_ROW) {
-		row_read(&q, &r);
-		db_text(&q, charge, sizeof(charge));
-		if (!audit_row(a, &r, charge)) {
-			step = DB_DOWN;
-			break;
-		}
-	}
-	db_end(&q);
-	return (db_result(step));
+	return (audit_each(a, &q, NULL));
 }
 
 /* Charges without a row. */

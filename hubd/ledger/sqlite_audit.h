@@ -30,10 +30,11 @@ bool audit_amount(amount_t *, const char *text);
 bool audit_equals(struct audit *, const char *text, const amount_t *expected);
 /* NULL: there is no such account. */
 struct tally *audit_tally(struct audit *, uint32_t account);
-/* Judges and counts a row, and adds it to the ledger's sum; charge is the
- * amount of its balance change, "" if it has none. false: the store is
- * away. */
-bool audit_row(struct audit *, const struct ledger_row *, const char *charge);
+/* Judges and counts the rows of a query, and adds them to the ledger's sum: of
+ * each ROW_COLUMNS and the amount of its balance change, "" if it has none.
+ * also, if not NULL, is called with each. */
+enum ledger_result audit_each(struct audit *, struct query *,
+    void (*also)(struct audit *, const struct ledger_row *));
 
 /* ---- sqlite_audit_months.c ----------------------------------------------- */
 

@@ -19,7 +19,7 @@ add_row(struct audit *a, const struct ledger_row *r)
 	struct tally *t = audit_tally(a, r->account);
 
 	if (t == NULL || !audit_amount(a->scratch, r->amount))
-		return; /* audit_row() has found it bad, or the sums will */
+		return; /* audit_each() has found it bad, or the sums will */
 	amount_add(t->sealed, a->scratch);
 	t->nsealed++;
 }
@@ -31,24 +31,11 @@ add_file(struct audit *a, struct ledger *file, const struct month *m)
 	struct query q =
 	    db_query(file, "SELECT " ROW_COLUMNS ", charge FROM ledger "
 			   "WHERE ? OR (time_ms, id) <= (?, ?)");
-	char charge[AMOUNT_TEXT_MAX];
-	struct ledger_row r;
-	enum db_step step;
 
 	db_bind_int(&q, m->gone_all);
 	db_bind_int(&q, m->gone_ms);
 	db_bind_text(&q, m->gone_id);
-	while ((step = db_step(&q)) == DB_ROW) {
-		row_read(&q, &r);
-		db_text(&q, charge, sizeof(charge));
-		if (!audit_row(a, &r, charge)) {
-			step = DB_DOWN;
-			break;
-		}
-		add_row(a, &r);
-	}
-	db_end(&q);
-	return (db_result(step));
+	return (audit_each(a, &q, add_row));
 }
 
 /* ---- what is recorded ---------------------------------------------------- */
