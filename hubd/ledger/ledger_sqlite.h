@@ -45,6 +45,8 @@ struct ledger *db_open_month(
     const char *where, const char *name, bool fresh, char *error, size_t cap);
 /* The folder that the store is in. */
 const char *db_folder(const struct ledger *);
+/* Names in a folder outlive a power loss. DOWN (logged): perhaps not. */
+enum ledger_result db_sync_folder(const char *folder);
 /* What it has at hand of sealed months (sqlite_months.h). */
 struct month_desk *db_months(struct ledger *);
 

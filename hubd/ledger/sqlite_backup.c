@@ -9,7 +9,6 @@
 
 #include "common/alloc.h"
 #include "common/failpoint.h"
-#include "common/log.h"
 #include "hubd/ledger/sqlite_handle.h"
 
 static int
@@ -54,13 +53,8 @@ static void
 sync_folder(const char *path)
 {
 	char *copy = xstrdup(path);
-	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd != -1) {
-		if (fsync(fd) == -1)
-			log_warn("backup: %s", path);
-		close(fd);
-	}
+	(void)db_sync_folder(dirname(copy));
 	free(copy);
 }
 

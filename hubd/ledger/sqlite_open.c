@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "common/log.h"
 #include "hubd/ledger/sqlite_handle.h"
 #include "hubd/ledger/sqlite_seal.h"
 
@@ -71,6 +72,19 @@ handle_create(const char *path, int flags, char *error, size_t cap)
 	}
 	close(fd);
 	return (0);
+}
+
+enum ledger_result
+db_sync_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd == -1 ? -1 : fsync(fd);
+
+	if (rc == -1)
+		log_warn("ledger: %s", folder);
+	if (fd != -1)
+		close(fd);
+	return (rc == -1 ? LEDGER_DOWN : LEDGER_OK);
 }
 
 /*

@@ -83,20 +83,6 @@ path_of(struct ledger *l, const struct month *m, bool fresh)
 	return (xasprintf("%s/%s", db_folder(l), name));
 }
 
-/* Names in it outlive a power loss. */
-static enum ledger_result
-sync_folder(struct ledger *l)
-{
-	int fd = open(db_folder(l), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = fd == -1 ? -1 : fsync(fd);
-
-	if (rc == -1)
-		log_warn("ledger: %s", db_folder(l));
-	if (fd != -1)
-		close(fd);
-	return (rc == -1 ? LEDGER_DOWN : LEDGER_OK);
-}
-
 /* The file gets its name, if it has not got it yet. */
 static enum ledger_result
 give_name(struct ledger *l, const struct month *m)
@@ -112,7 +98,7 @@ give_name(struct ledger *l, const struct month *m)
 	}
 	free(fresh);
 	free(path);
-	return (rc == LEDGER_OK ? sync_folder(l) : rc);
+	return (rc == LEDGER_OK ? db_sync_folder(db_folder(l)) : rc);
 }
 
 /* ---- NOTE ---------------------------------------------------------------- */
@@ -134,7 +120,7 @@ insert_month(struct ledger *l, const struct month *m)
 static enum ledger_result
 step_note(struct ledger *l, struct seal *s)
 {
-	if (sync_folder(l) != LEDGER_OK ||
+	if (db_sync_folder(db_folder(l)) != LEDGER_OK ||
 	    insert_month(l, &s->month) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	/* From here on the file is part of the store. */
