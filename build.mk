@@ -235,6 +235,7 @@ WORKER_SRCS = \
 	hubd/worker/handshake.c \
 	hubd/worker/learn.c \
 	hubd/worker/link.c \
+	hubd/worker/link_announce.c \
 	hubd/worker/local.c \
 	hubd/worker/objects.c \
 	hubd/worker/pace.c \

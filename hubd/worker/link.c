@@ -1,36 +1,11 @@
-/* Links: connections that agents dialled, and what they announce. */
+/* Links: connections that agents dialled. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/alloc.h"
 #include "common/log.h"
-#include "hubd/worker/announce.h"
 #include "hubd/worker/access.h"
-#include "hubd/worker/worker.h"
-
-struct link {
-	struct worker *w;
-	struct pipe *pipe;
-	LIST_ENTRY(link) entry;
-	uint32_t agent_row, agent_id;
-	int slot; /* which of the agent's links; -1: it did not say */
-	char name[64];
-	char peer[64];
-	struct upstream announce;
-	struct buf line;
-	struct registry_announce said;
-	bool ready;	    /* it has announced itself */
-	bool leaving;	    /* its agent was asked to dial anew */
-	bool going;	    /* it takes no new calls */
-	bool says_draining; /* the same, until it says otherwise */
-	struct loop_timer *age;
-};
-
-LIST_HEAD(link_list, link);
-
-struct agent_links {
-	struct link_list links;
-};
+#include "hubd/worker/link_private.h"
 
 struct agent_links *
 links_new(struct worker *w)
@@ -49,12 +24,6 @@ link_load(struct worker *w, uint32_t agent_row)
 	return (registry_at(w->shm, w->child->me.row, agent_row));
 }
 
-static void
-copy_text(char *to, size_t cap, const char *from)
-{
-	snprintf(to, cap, "%s", from);
-}
-
 static bool
 takes_calls(const struct link *l)
 {
@@ -62,9 +31,8 @@ takes_calls(const struct link *l)
 		!h2link_going(l->pipe->h2));
 }
 
-/* Tells the registry how many links take calls, and how many drain. */
-static void
-publish(struct worker *w, uint32_t agent_row)
+void
+link_publish(struct worker *w, uint32_t agent_row)
 {
 	uint32_t links = 0, draining = 0;
 	struct link *l;
@@ -118,7 +86,7 @@ link_going(struct pipe *p)
 	l->going = true;
 	log_info("agent %s: link from %s drains", l->name, l->peer);
 	access_event(l->w, "drain", "agent", l->name, l->peer, NULL);
-	publish(l->w, l->agent_row);
+	link_publish(l->w, l->agent_row);
 }
 
 static void
@@ -132,7 +100,7 @@ link_dead(struct pipe *p, const char *why)
 	if (!l->going)
 		counter_add(w->count, COUNT_links_lost, 1);
 	LIST_REMOVE(l, entry);
-	publish(w, l->agent_row);
+	link_publish(w, l->agent_row);
 	loop_timer_free(l->age);
 	buf_fini(&l->line);
 	loop_free_later(w->loop, l);
@@ -143,191 +111,14 @@ static const struct pipe_ops link_ops = {
     .on_going = link_going,
 };
 
-/* ---- the announcement ---------------------------------------------------- */
+/* ---- age ----------------------------------------------------------------- */
 
-/* false: it cannot be used. */
-static bool
-read_announcement(struct link *l, struct span text)
-{
-	struct announcement said;
-
-	if (!announcement_parse(text, walltime_ms(), &said))
-		return (false);
-	if (said.cut && !l->ready) /* once a link */
-		log_warnx("agent %s announces more than fits: the rest is "
-			  "left out",
-		    l->name);
-	l->said = said.registry;
-	l->said.agent = l->agent_id;
-	copy_text(l->said.name, sizeof(l->said.name), l->name);
-	l->says_draining = said.draining;
-	return (true);
-}
-
-/* Another instance of the same name, when only one may serve. */
-static bool
-is_second_instance(struct link *l)
-{
-	struct registry_announce other;
-	struct pub_agent agent;
-	uint32_t row;
-
-	if (!pub_agent_by_id(l->w->shm, l->agent_id, &row, &agent) ||
-	    agent.replicas > 1)
-		return (false);
-	for (uint32_t p = 0; p < l->w->shm->sizes.nprocs; p++)
-		if (registry_usable(l->w->shm, p, l->agent_row) &&
-		    registry_read(l->w->shm, p, l->agent_row, &other) &&
-		    strcmp(other.instance, l->said.instance) != 0)
-			return (true);
-	return (false);
-}
-
-/* The agent has dialled anew: the old link of that slot gets no more calls,
- * even if it does not know yet that it is dead. */
-static void
-supersede(struct link *fresh)
-{
-	struct link *l;
-
-	if (fresh->slot == -1)
-		return;
-	LIST_FOREACH (l, &fresh->w->agents[fresh->agent_row].links, entry) {
-		if (l == fresh || l->slot != fresh->slot || l->going ||
-		    strcmp(l->said.instance, fresh->said.instance) != 0)
-			continue;
-		l->going = true;
-		h2link_goaway(l->pipe->h2);
-	}
-}
-
-/* A provider that checks the time of signatures would refuse such an agent. */
-static void
-warn_of_clock(const struct link *l)
-{
-	int64_t ms = l->said.clock_skew_ms;
-
-	if (ms > LINK_CLOCK_MS || ms < -LINK_CLOCK_MS)
-		log_warnx("agent %s: its clock is %lld s %s ours", l->name,
-		    llabs((long long)(ms / 1000)),
-		    ms > 0 ? "ahead of" : "behind");
-}
-
-/* GOAWAY: the agent dials anew, then takes no more calls here and says so.
- * Until then there may be no other link to it. */
-static void
-leave(struct link *l)
+void
+link_leave(struct link *l)
 {
 	l->leaving = true;
 	h2link_goaway(l->pipe->h2);
 }
-
-static void
-take_announcement(struct link *l, struct span text)
-{
-	bool first = !l->ready;
-
-	if (!read_announcement(l, text)) {
-		log_warnx("agent %s: bad announcement", l->name);
-		pipe_kill(l->pipe, "bad announcement");
-		return;
-	}
-	if (first && is_second_instance(l)) {
-		log_warnx("agent %s: instance %s from %s refused: another "
-			  "instance serves and the agent has no replicas",
-		    l->name, l->said.instance, l->peer);
-		pipe_kill(l->pipe, "another instance serves");
-		return;
-	}
-	l->ready = true;
-	if (first)
-		supersede(l);
-	/* it came while our successor took over: that is whose it is */
-	if (l->w->retiring)
-		leave(l);
-	registry_announce(l->w->shm, l->w->child->me, l->agent_row, &l->said);
-	publish(l->w, l->agent_row);
-	if (!first)
-		return;
-	access_event(l->w, "link_up", "agent", l->name, l->peer, NULL);
-	log_info("agent %s: link from %s, version %s, %u providers, "
-		 "clock %+lld ms",
-	    l->name, l->peer, l->said.version, l->said.nproviders,
-	    (long long)l->said.clock_skew_ms);
-	warn_of_clock(l);
-}
-
-static void
-announce_data(struct upstream *up, struct span bytes)
-{
-	struct link *l = up->owner;
-	const char *nl;
-
-	h2stream_consumed(up->stream, bytes.n, true);
-	if (buf_len(&l->line) + bytes.n > LINK_ANNOUNCE_MAX) {
-		pipe_kill(l->pipe, "announcement too long");
-		return;
-	}
-	buf_addspan(&l->line, bytes);
-	while (
-	    !l->pipe->dead && buf_len(&l->line) > 0 &&
-	    (nl = memchr(buf_ptr(&l->line), '\n', buf_len(&l->line))) != NULL) {
-		size_t n = (size_t)(nl - buf_ptr(&l->line));
-
-		take_announcement(l, span_of(buf_ptr(&l->line), n));
-		buf_consume(&l->line, n + 1);
-	}
-}
-
-static void
-announce_head(struct upstream *up, const struct h2_field *f, size_t n)
-{
-}
-
-static void
-announce_end(struct upstream *up)
-{
-}
-
-static void
-announce_close(struct upstream *up, uint32_t code)
-{
-	struct link *l = up->owner;
-
-	log_debug("announcement ended, code %u", code);
-	pipe_kill(l->pipe, "announcement ended");
-}
-
-static void
-announce_writable(struct upstream *up)
-{
-}
-
-static const struct upstream_ops announce_ops = {
-    .on_head = announce_head,
-    .on_data = announce_data,
-    .on_end = announce_end,
-    .on_close = announce_close,
-    .on_writable = announce_writable,
-};
-
-static void
-ask_announcement(struct link *l)
-{
-	const struct h2_field fields[] = {
-	    {SPAN(":method"), SPAN("GET")},
-	    {SPAN(":path"), SPAN(LINK_ANNOUNCE)},
-	};
-
-	l->announce.ops = &announce_ops;
-	l->announce.owner = l;
-	if (upstream_open_on(l->pipe, &l->announce, fields, 2, false, NULL) ==
-	    -1)
-		pipe_kill(l->pipe, "no announcement");
-}
-
-/* ---- login -----------------------------------------------------------------
- */
 
 /* Old links make room for fresh ones; they serve until those are there. */
 static void
@@ -338,17 +129,19 @@ on_age(void *arg)
 	if (!l->leaving) {
 		log_info("agent %s: link from %s is old: replaced", l->name,
 		    l->peer);
-		leave(l);
+		link_leave(l);
 		loop_timer_set_ms(l->age, LINK_MOVE_MS);
 		return;
 	}
 	l->going = true;
-	publish(l->w, l->agent_row);
+	link_publish(l->w, l->agent_row);
 	if (h2link_streams(l->pipe->h2) <= 1)
 		pipe_kill(l->pipe, "replaced");
 	else
 		loop_timer_set_ms(l->age, 1000);
 }
+
+/* ---- login --------------------------------------------------------------- */
 
 static bool
 upgrade_is_ours(const struct http1_head *h, struct span *key)
@@ -407,15 +200,15 @@ start_link(struct worker *w, struct client *c, uint32_t row,
 	l->agent_row = row;
 	l->agent_id = agent->id;
 	l->slot = slot;
-	copy_text(l->name, sizeof(l->name), agent->name);
-	copy_text(l->peer, sizeof(l->peer), conn_peer(conn));
+	snprintf(l->name, sizeof(l->name), "%s", agent->name);
+	snprintf(l->peer, sizeof(l->peer), "%s", conn_peer(conn));
 	LIST_INSERT_HEAD(&w->agents[row].links, l, entry);
 	l->pipe = pipe_new(
 	    w, conn, H2LINK_CLIENT, true, &upstream_handler, &link_ops, l);
 	l->age = loop_timer_new(w->loop, on_age, l);
 	loop_timer_set_ms(l->age, w->conf->link_max_age);
 	counter_add(w->count, COUNT_links_opened, 1);
-	ask_announcement(l);
+	link_ask(l);
 }
 
 void
@@ -448,6 +241,8 @@ link_accept(struct worker *w, struct client *c, const struct http1_head *h,
 	start_link(w, c, row, &agent, key, slot_of(h), id);
 }
 
+/* ---- all of them --------------------------------------------------------- */
+
 void
 links_drain(struct worker *w)
 {
@@ -459,7 +254,7 @@ links_drain(struct worker *w)
 			h2link_goaway(l->pipe->h2);
 		}
 		if (!LIST_EMPTY(&w->agents[i].links))
-			publish(w, i);
+			link_publish(w, i);
 	}
 }
 
@@ -470,7 +265,7 @@ links_retire(struct worker *w)
 
 	for (uint32_t i = 0; i < w->shm->sizes.max_agents; i++)
 		LIST_FOREACH (l, &w->agents[i].links, entry)
-			leave(l);
+			link_leave(l);
 }
 
 bool
