@@ -5,7 +5,7 @@
 #ifndef HUBD_WORKER_LINK_PRIVATE_H
 #define HUBD_WORKER_LINK_PRIVATE_H
 
-#include "hubd/worker/worker.h"
+#include "hubd/worker/pipe.h"
 
 struct link {
 	struct worker *w;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/alloc.h"
-#include "hubd/worker/worker.h"
+#include "hubd/worker/pipe.h"
 
 void
 pipe_want_send(void *arg)

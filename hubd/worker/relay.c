@@ -9,7 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/log.h"
-#include "hubd/worker/worker.h"
+#include "hubd/worker/pipe.h"
 
 #define QUEUE_HIGH 131072 /* queued for a stream: its source waits */
 

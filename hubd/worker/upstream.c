@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "common/failpoint.h"
-#include "hubd/worker/worker.h"
+#include "hubd/worker/pipe.h"
 
 /* The agent has answered: how long it took, smoothed over eight answers. */
 static void

@@ -2,8 +2,8 @@
  * The worker: users' and agents' connections, and the calls between them.
  * This header is the room's own; hub.h has its entry function. Reading
  * order: worker.c, client.c, client_head.c, request.c, attempt.c, answer.c,
- * deliver.c, finish.c; then pipe.c, upstream.c, link.c, relay.c below them,
- * access.c (access.h) and redis.c (redis.h) beside.
+ * deliver.c, finish.c; then upstream.c, pipe.c (pipe.h), link.c, relay.c below
+ * them, access.c (access.h) and redis.c (redis.h) beside.
  *
  *	handshake a connection before its TLS is done
  *	client	  a user's connection: heads, bodies, one request at a time
@@ -27,7 +27,6 @@
 #include "common/linkproto.h"
 #include "common/loop.h"
 #include "common/tls.h"
-#include "common/ws.h"
 #include "hubd/api/api.h"
 #include "hubd/auth/auth.h"
 #include "hubd/hub.h"
@@ -56,7 +55,6 @@ struct upstream;
 
 LIST_HEAD(client_list, client);
 LIST_HEAD(request_list, request);
-LIST_HEAD(upstream_list, upstream);
 
 struct worker {
 	struct hub_child *child;
@@ -163,8 +161,7 @@ void reply_whole(struct worker *, struct client *, enum dialect, int status,
 void reply_error(struct worker *, struct client *, enum dialect, enum api_error,
     const char *detail, const char *id, int64_t retry_ms, bool close);
 
-/* ---- request.c: from a head to admission ----------------------------------
- */
+/* ---- request.c: from a head to admission --------------------------------- */
 
 #define REQUEST_TYPE_MAX 160 /* of a form's content-type */
 
@@ -298,8 +295,7 @@ void request_free(struct request *);
 /* Keys or accounts changed: cuts requests of keys revoked with cut. */
 void requests_recheck(struct worker *);
 
-/* ---- attempt.c: one attempt after the other -------------------------------
- */
+/* ---- attempt.c: one attempt after the other ------------------------------ */
 
 /* A round of attempts, from the first candidate. */
 void request_round(struct request *);
@@ -345,8 +341,7 @@ void request_break(struct request *, enum api_error, enum call_outcome);
 /* The row is BOOKED, or that takes too long: the rest of the reply. */
 void request_booked(struct request *);
 
-/* ---- pace.c: deadlines, credit, and the user who leaves -------------------
- */
+/* ---- pace.c: deadlines, credit, and the user who leaves ------------------ */
 
 /* Arms the timer for the next of the request's deadlines. */
 void request_arm(struct request *);
@@ -427,45 +422,7 @@ void local_models(struct worker *, struct client *, const struct identity *,
 bool local_health(struct worker *, struct client *, const struct http1_head *,
     const char *id);
 
-/* ---- pipe.c: an HTTP/2 session over a connection ------------------------- */
-
-struct pipe_ops {
-	/* The transport or session is over; its upstreams were told. The
-	 * pipe is freed after this. */
-	void (*on_dead)(struct pipe *, const char *why);
-	/* The peer takes no new streams. */
-	void (*on_going)(struct pipe *);
-};
-
-struct pipe {
-	struct worker *w;
-	struct conn *conn;
-	struct h2link *h2;
-	const struct pipe_ops *ops;
-	void *owner;
-	struct upstream_list upstreams; /* client role: streams of ours */
-	struct ws_reader reader;
-	bool ws, dead;
-	const char *why;
-	unsigned silent;
-	bool heard; /* a byte since the last ping */
-	struct loop_timer *ping;
-	struct loop_work pump, bury;
-};
-
-/* The handler's arg is the pipe; on_want_send and on_pong must be pipe's. */
-struct pipe *pipe_new(struct worker *, struct conn *, enum h2link_role, bool ws,
-    const struct h2link_handler *, const struct pipe_ops *, void *owner);
-void pipe_want_send(void *arg);
-void pipe_on_pong(void *arg);
-/* Ends it at the end of this turn; safe to call twice. why is static. */
-void pipe_kill(struct pipe *, const char *why);
-
-/* ---- upstream.c ------------------------------------------------------------
- */
-
-/* The handler of pipes on which we are the client. */
-extern const struct h2link_handler upstream_handler;
+/* ---- upstream.c: streams to agents (more in pipe.h) ---------------------- */
 
 /*
  * Opens a stream to an agent: on a link of our own, else through a worker
@@ -473,28 +430,19 @@ extern const struct h2link_handler upstream_handler;
  */
 int upstream_open(struct worker *, struct upstream *, uint32_t agent_row,
     uint32_t agent_id, const struct h2_field *, size_t n, bool body_follows);
-/* The same on a given pipe. load may be NULL. */
-int upstream_open_on(struct pipe *, struct upstream *, const struct h2_field *,
-    size_t n, bool body_follows, struct registry_row *load);
 /* h2stream_write(), remembering the end. Bytes queued now. */
 size_t upstream_write(struct upstream *, struct span, bool end);
 /* Lets go of the stream, and resets it unless both sides have ended it;
  * on_close is not called. */
 void upstream_cancel(struct upstream *, uint32_t code);
-/* The pipe has died: closes it without touching the session. */
-void upstream_lost(struct upstream *);
 
-/* ---- link.c
- * ------------------------------------------------------------------ */
+/* ---- link.c: connections that agents dialled ----------------------------- */
 
 struct agent_links *links_new(struct worker *);
 void links_free(struct worker *);
 /* An upgrade on LINK_PATH: answers it; the client is gone if it succeeds. */
 void link_accept(struct worker *, struct client *, const struct http1_head *,
     const char *id);
-/* A link to that agent with room for a stream, or NULL. */
-struct pipe *link_pick(struct worker *, uint32_t agent_row);
-struct registry_row *link_load(struct worker *, uint32_t agent_row);
 /* What an agent has to dial anew: longer than it backs off. */
 #define LINK_MOVE_MS 40000
 /* GOAWAY on all: they take no more calls. */
@@ -507,14 +455,11 @@ bool links_serve(const struct worker *);
 void links_recheck(struct worker *);
 uint32_t links_count(const struct worker *);
 
-/* ---- relay.c
- * ------------------------------------------------------------------ */
+/* ---- relay.c: pipes between workers -------------------------------------- */
 
 struct relay *relay_new(struct worker *);
 /* Do requests of other workers pass through here? */
 bool relay_serves(const struct relay *);
 void relay_free(struct relay *);
-/* A pipe to the worker in that process row, or NULL. */
-struct pipe *relay_to(struct relay *, uint32_t process_row);
 
 #endif
