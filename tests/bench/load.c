@@ -436,12 +436,14 @@ set_server(const char *text)
 		errx(1, "bad address %s", text);
 }
 
-int
-main(int argc, char **argv)
+struct load {
+	size_t conns;
+	int64_t ramp_ms;
+};
+
+static void
+read_options(int argc, char **argv, struct load *load)
 {
-	int64_t ramp_ms = 0, t0;
-	struct peer *peers;
-	size_t conns = 64;
 	int c;
 
 	dialect = dialect_find("openai");
@@ -457,7 +459,7 @@ main(int argc, char **argv)
 			key = optarg;
 			break;
 		case 'c':
-			conns = strtoul(optarg, NULL, 10);
+			load->conns = strtoul(optarg, NULL, 10);
 			break;
 		case 'n':
 			wanted = strtoull(optarg, NULL, 10);
@@ -466,7 +468,7 @@ main(int argc, char **argv)
 			streamed = true;
 			break;
 		case 'r':
-			ramp_ms = atoll(optarg);
+			load->ramp_ms = atoll(optarg);
 			break;
 		case 'd':
 			dialect = dialect_find(optarg);
@@ -483,9 +485,16 @@ main(int argc, char **argv)
 	}
 	if (dialect == NULL)
 		errx(1, "no such dialect");
-	make_request();
+}
+
+/* The connections, none of them dialled yet, and room for what is measured. */
+static struct peer *
+set_up(size_t n)
+{
+	struct peer *peers;
+
 	ep = epoll_create1(EPOLL_CLOEXEC);
-	peers = calloc(conns, sizeof(*peers));
+	peers = calloc(n, sizeof(*peers));
 	latency.us = calloc(SAMPLES, sizeof(uint32_t));
 	lag.us = calloc(SAMPLES, sizeof(uint32_t));
 	first.us = calloc(SAMPLES, sizeof(uint32_t));
@@ -493,8 +502,21 @@ main(int argc, char **argv)
 	if (ep == -1 || peers == NULL || latency.us == NULL || lag.us == NULL ||
 	    first.us == NULL || left_ns == NULL)
 		err(1, "setting up");
+	return (peers);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load load = {.conns = 64};
+	struct peer *peers;
+	int64_t t0;
+
+	read_options(argc, argv, &load);
+	make_request();
+	peers = set_up(load.conns);
 	t0 = now_ns();
-	run(peers, conns, ramp_ms);
+	run(peers, load.conns, load.ramp_ms);
 	report(now_ns() - t0);
 	return (errors > 0 ? 2 : 0);
 }

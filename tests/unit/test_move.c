@@ -156,33 +156,35 @@ keep_key(void *arg, const struct ledger_key *k)
 	memcpy(arg, k, sizeof(*k));
 }
 
-START_TEST(everything_comes_along)
+static void
+expect_counts(const struct ledger_moved *moved)
 {
-	struct ledger_moved moved;
-	struct ledger_account a;
-	struct ledger_object o;
-	struct ledger_key k;
-	struct price_blob *b;
-	struct ledger_audit audited;
-	char error[300], path[128];
-	uint32_t id;
+	ck_assert_uint_eq(moved->accounts, 3);
+	ck_assert_uint_eq(moved->keys, 1);
+	ck_assert_uint_eq(moved->agents, 1);
+	ck_assert_uint_eq(moved->changes, 3);
+	ck_assert_uint_eq(moved->rows, 1202);
+	ck_assert_uint_eq(moved->objects, 1);
+	ck_assert_uint_eq(moved->prices, 1);
+	ck_assert_uint_eq(moved->suspense, 2);
+}
 
-	fill();
-	ck_assert_msg(move_it(&moved, error) == 0, "%s", error);
-	ck_assert_uint_eq(moved.accounts, 3);
-	ck_assert_uint_eq(moved.keys, 1);
-	ck_assert_uint_eq(moved.agents, 1);
-	ck_assert_uint_eq(moved.changes, 3);
-	ck_assert_uint_eq(moved.rows, 1202);
-	ck_assert_uint_eq(moved.objects, 1);
-	ck_assert_uint_eq(moved.prices, 1);
-	ck_assert_uint_eq(moved.suspense, 2);
+static void
+expect_put_away(void)
+{
+	char path[128];
+
 	snprintf(path, sizeof(path), "%s/hubd.db", dir);
 	ck_assert_int_eq(access(path, F_OK), -1);
 	snprintf(path, sizeof(path), "%s/hubd.db.moved", dir);
 	ck_assert_int_eq(access(path, F_OK), 0);
+}
 
-	l = open_store();
+static void
+expect_accounts(void)
+{
+	struct ledger_account a;
+
 	expect_balance(
 	    alice, "18.9999999999999999999994", "1.0000000000000000000006");
 	expect_balance(
@@ -193,16 +195,48 @@ START_TEST(everything_comes_along)
 	ck_assert(a.disabled);
 	ops->account_get(l, bob, &a);
 	ck_assert(a.overdraft_unlimited && a.seq > 0);
+}
+
+static void
+expect_key(void)
+{
+	struct ledger_key k;
+
 	ck_assert_int_eq(ops->each_key(l, keep_key, &k), LEDGER_OK);
 	ck_assert_str_eq(k.name, "quote \" back \\");
 	ck_assert_uint_eq(k.number, 1);
 	ck_assert_uint_eq(k.account, bob);
 	ck_assert_uint_eq(k.tpm, UINT64_C(1) << 40);
 	ck_assert(k.revoked == 2 && k.hash[31] == 0xa5 && k.old_hash[0] == 0);
+}
+
+static void
+expect_prices(void)
+{
+	struct price_blob *b;
+
 	ck_assert_int_eq(ops->price_get(l, 1, &b), LEDGER_OK);
 	ck_assert_uint_eq(b->size, prices->size);
 	ck_assert_mem_eq(b, prices, b->size);
 	free(b);
+}
+
+START_TEST(everything_comes_along)
+{
+	struct ledger_moved moved;
+	struct ledger_object o;
+	struct ledger_audit audited;
+	char error[300];
+	uint32_t id;
+
+	fill();
+	ck_assert_msg(move_it(&moved, error) == 0, "%s", error);
+	expect_counts(&moved);
+	expect_put_away();
+	l = open_store();
+	expect_accounts();
+	expect_key();
+	expect_prices();
 	ck_assert_int_eq(ops->object_get(l, "batch_a", &o), LEDGER_OK);
 	ck_assert(o.billed);
 	expect_value("SELECT string_agg(concat_ws(' ', seq, reason, how, "
