@@ -108,7 +108,7 @@ hub_limits(const struct shm *shm)
 	for (i = 0; i < shm->sizes.nprocs; i++) {
 		one = atomic_load(&rows[i].limits);
 		if (is_live_worker(&rows[i]) && one > worst &&
-		    one <= LIMITS_SHARE)
+		    one <= LIMITS_NOBODY)
 			worst = one;
 	}
 	return ((enum process_limits)worst);

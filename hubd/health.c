@@ -85,6 +85,8 @@ why_not_ready(const struct shm *shm)
 		return ("no agent");
 	if (overloaded(shm))
 		return ("overloaded");
+	if (hub_limits(shm) == LIMITS_NOBODY)
+		return ("Redis is away");
 	return (NULL);
 }
 

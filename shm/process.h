@@ -35,6 +35,7 @@ enum process_limits {
 	LIMITS_LOCAL,  /* `limits = "local"` */
 	LIMITS_SHARED, /* Redis, for all hubs */
 	LIMITS_SHARE,  /* this hub alone: Redis is away */
+	LIMITS_NOBODY, /* nobody, with limit_strict: Redis is away */
 };
 
 struct process_row {

@@ -123,8 +123,8 @@ put_gauges(struct buf *out, const struct shm *shm)
 	put_gauge(out, "hubd_held_nanodollars",
 	    "Money held for calls in flight, in 10^-9 USD.", hub_held(shm).n);
 	put_gauge(out, "hubd_limits_up",
-	    "0 while a worker goes on by this hub's share: Redis is away.",
-	    hub_limits(shm) != LIMITS_SHARE);
+	    "0 while a worker goes without Redis, which is away.",
+	    hub_limits(shm) < LIMITS_SHARE);
 	put_gauge(out, "hubd_suspense", "Ledger rows in suspense.",
 	    (int64_t)atomic_load(&pub->suspense));
 	put_gauge(out, "hubd_draining", "1 while the hub goes down.",

@@ -273,6 +273,18 @@ put_spool(struct buf *out, const struct json *billing)
 	    json_get_bool(billing, "shared_up", false) ? "up" : "away");
 }
 
+static const char *
+limits_of(const struct json *status)
+{
+	const char *who = text_of(status, "limits");
+
+	if (strcmp(who, "share") == 0)
+		return ("THIS HUB'S SHARE: REDIS IS AWAY");
+	if (strcmp(who, "refused") == 0)
+		return ("REQUESTS ARE REFUSED: REDIS IS AWAY");
+	return (who);
+}
+
 static void
 put_status(struct buf *out, const struct json *s)
 {
@@ -289,10 +301,7 @@ put_status(struct buf *out, const struct json *s)
 	buf_addf(out, "\nprices   version %s\n", text_of(s, "price_version"));
 	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
 	buf_addf(out, "calls    %s\n", text_of(s, "calls"));
-	buf_addf(out, "limits   %s\n",
-	    strcmp(text_of(s, "limits"), "share") == 0
-		? "THIS HUB'S SHARE: REDIS IS AWAY"
-		: text_of(s, "limits"));
+	buf_addf(out, "limits   %s\n", limits_of(s));
 	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
 	    text_of(billing, "pid"), text_of(billing, "pending"),
 	    text_of(billing, "suspense"), text_of(billing, "store"));

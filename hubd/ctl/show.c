@@ -177,6 +177,7 @@ show_limits_state(const struct shm *shm)
 	    [LIMITS_LOCAL] = "local",
 	    [LIMITS_SHARED] = "redis",
 	    [LIMITS_SHARE] = "share",
+	    [LIMITS_NOBODY] = "refused",
 	};
 
 	return (words[hub_limits(shm)]);

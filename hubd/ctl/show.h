@@ -28,7 +28,8 @@ const char *show_agent_state(const struct agent_view *);
 /* Name of the agent of that id in the store, "" if there is none. */
 void show_agent_name(const struct shm *, uint32_t id, char out[PUB_NAME_MAX]);
 
-/* Who admits calls: "local", "redis", or "share" while Redis is away. */
+/* Who admits calls: "local", "redis", and while Redis is away
+ * "share" or "refused". */
 const char *show_limits_state(const struct shm *);
 
 #endif

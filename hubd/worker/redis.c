@@ -39,10 +39,13 @@ on_flush(void *arg)
 static void
 note_state(struct redis *r)
 {
-	atomic_store(&r->w->row->limits,
-	    limiter_redis_decides(r->limiter, loop_now(r->w->loop))
-		? LIMITS_SHARED
-		: LIMITS_SHARE);
+	enum process_limits who = LIMITS_SHARE;
+
+	if (limiter_redis_decides(r->limiter, loop_now(r->w->loop)))
+		who = LIMITS_SHARED;
+	else if (r->w->conf->limit_strict)
+		who = LIMITS_NOBODY;
+	atomic_store(&r->w->row->limits, who);
 }
 
 static void

@@ -360,8 +360,16 @@ def test_strict_limits_refuse(sites, own_redis):
     assert int(reply[1]["retry-after"]) >= 1
     assert decisions(s)["strict"] >= 1 and decisions(s)["share"] == 0
     assert lines(s, "REFUSED")
+    await_state(s, "refused")
+    assert "REQUESTS ARE REFUSED" in s.hub.ctl("show", "status",
+                                               json_out=False)
+    assert metric(s, "hubd_limits_up")["hubd_limits_up"] == 0
+    for port in (s.hub.port, s.hub.admin_port):
+        assert not s.hub.health("readyz", port)
+        assert s.hub.health("healthz", port)
     own_redis.resume()
     await_state(s, "redis")
+    assert s.hub.health("readyz")
     assert s.chat(key)[0] == 200
 
 

@@ -135,6 +135,22 @@ START_TEST(a_call_table_nearly_full_is_not_ready)
 }
 END_TEST
 
+START_TEST(a_hub_that_would_refuse_for_want_of_redis_is_not_ready)
+{
+	process_ref_t w = serving_hub();
+
+	atomic_store(&process_rows(fixture)[w.row].limits, LIMITS_SHARE);
+	expect(true, 200, "");
+	atomic_store(&process_rows(fixture)[w.row].limits, LIMITS_NOBODY);
+	expect(true, 503, "Redis is away");
+	expect(false, 200, "");
+	/* the worst that a worker says */
+	atomic_store(
+	    &process_rows(fixture)[beating_worker().row].limits, LIMITS_SHARED);
+	expect(true, 503, "Redis is away");
+}
+END_TEST
+
 START_TEST(a_hub_whose_workers_are_silent_wants_a_restart)
 {
 	process_ref_t w = serving_hub();
@@ -180,6 +196,8 @@ add(TCase *tc)
 	tcase_add_test(tc, a_store_that_is_away_changes_nothing);
 	tcase_add_test(tc, d12_without_an_agent_it_is_not_ready);
 	tcase_add_test(tc, a_call_table_nearly_full_is_not_ready);
+	tcase_add_test(
+	    tc, a_hub_that_would_refuse_for_want_of_redis_is_not_ready);
 	tcase_add_test(tc, a_hub_whose_workers_are_silent_wants_a_restart);
 	tcase_add_test(tc, figures_count_the_living);
 }
