@@ -1,6 +1,7 @@
 /* Figures of the hub as a whole. */
 #include "hubd/gauges.h"
 
+#include "common/monotime.h"
 #include "shm/call.h"
 #include "shm/cells.h"
 #include "shm/process.h"
@@ -112,6 +113,23 @@ hub_limits(const struct shm *shm)
 			worst = one;
 	}
 	return ((enum process_limits)worst);
+}
+
+int64_t
+hub_billing_silent_ms(const struct shm *shm)
+{
+	struct process_row *rows = process_rows(shm);
+	monotime_t beat;
+	uint32_t i;
+
+	for (i = 0; i < shm->sizes.nprocs; i++) {
+		if (rows[i].role != ROLE_BILLING ||
+		    process_state_of(&rows[i]) != PROCESS_LIVE)
+			continue;
+		beat.ns = atomic_load(&rows[i].heartbeat_ns);
+		return (monotime_diff_ms(monotime_now(), beat));
+	}
+	return (-1);
 }
 
 uint64_t

@@ -28,6 +28,13 @@ uint32_t hub_workers(const struct shm *);
 uint64_t hub_links(const struct shm *);
 /* Money held for calls in flight, over all accounts; saturates. */
 nanousd_t hub_held(const struct shm *);
+/*
+ * How long ago billing was last seen to move, in ms: it does each second,
+ * unless it waits for its disk. -1: there is none.
+ */
+int64_t hub_billing_silent_ms(const struct shm *);
+/* More than that is no accident of scheduling. */
+#define HUB_SILENT_MS 5000
 /* The version in force; 0 before the first. */
 uint64_t hub_price_version(const struct shm *);
 

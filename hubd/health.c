@@ -100,6 +100,8 @@ remark(const struct shm *shm)
 		return ("draining");
 	if (atomic_load(&pub->loaded) == 0)
 		return ("loading");
+	if (hub_billing_silent_ms(shm) > HUB_SILENT_MS)
+		return ("billing does not move");
 	if (atomic_load(&pub->store_ok) == 0)
 		return ("store is away");
 	return ("");

@@ -105,6 +105,7 @@ put_gauges(struct buf *out, const struct shm *shm)
 {
 	struct run_state *run = shm_run_state(shm);
 	struct pub_state *pub = shm_pub_state(shm);
+	int64_t silent_ms = hub_billing_silent_ms(shm);
 
 	put_gauge(out, "hubd_links", "Links of agents to live workers.",
 	    (int64_t)hub_links(shm));
@@ -116,6 +117,9 @@ put_gauges(struct buf *out, const struct shm *shm)
 	put_gauge(out, "hubd_workers", "Live workers.", hub_workers(shm));
 	put_gauge(out, "hubd_price_version", "Price version in force.",
 	    (int64_t)hub_price_version(shm));
+	put_gauge(out, "hubd_billing_silent_seconds",
+	    "Since billing was last seen to move; -1 if there is none.",
+	    silent_ms < 0 ? -1 : silent_ms / 1000);
 	put_gauge(out, "hubd_store_up",
 	    "1 if the last transaction of the store succeeded.",
 	    atomic_load(&pub->store_ok) != 0);

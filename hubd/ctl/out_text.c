@@ -8,6 +8,7 @@
 #include "hubd/ctl/out.h"
 #include "hubd/ctl/price_lines.h"
 #include "hubd/ctl/table.h"
+#include "hubd/gauges.h"
 
 /* How the array of that name is shown by a command, or by any. */
 struct view {
@@ -273,6 +274,25 @@ put_spool(struct buf *out, const struct json *billing)
 	    json_get_bool(billing, "shared_up", false) ? "up" : "away");
 }
 
+static void
+put_billing(struct buf *out, const struct json *billing)
+{
+	int64_t silent_ms = json_get_int(billing, "heartbeat_ms", 0);
+
+	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
+	    text_of(billing, "pid"), text_of(billing, "pending"),
+	    text_of(billing, "suspense"), text_of(billing, "store"));
+	buf_addstr(
+	    out, json_get_bool(billing, "store_up", true) ? "\n" : " (away)\n");
+	if (silent_ms < 0)
+		buf_addstr(out, "         NONE RUNS\n");
+	if (silent_ms <= HUB_SILENT_MS)
+		return;
+	buf_addstr(out, "         HAS NOT MOVED FOR ");
+	table_cell(out, COLUMN_LENGTH, json_get(billing, "heartbeat_ms"));
+	buf_addstr(out, "\n");
+}
+
 static const char *
 limits_of(const struct json *status)
 {
@@ -302,11 +322,7 @@ put_status(struct buf *out, const struct json *s)
 	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
 	buf_addf(out, "calls    %s\n", text_of(s, "calls"));
 	buf_addf(out, "limits   %s\n", limits_of(s));
-	buf_addf(out, "billing  pid %s, %s pending, %s in suspense, store %s",
-	    text_of(billing, "pid"), text_of(billing, "pending"),
-	    text_of(billing, "suspense"), text_of(billing, "store"));
-	buf_addstr(
-	    out, json_get_bool(billing, "store_up", true) ? "\n" : " (away)\n");
+	put_billing(out, billing);
 	put_spool(out, billing);
 }
 

@@ -162,6 +162,7 @@ put_billing(const struct shm *shm, struct jout *j)
 	jout_key(j, "billing");
 	jout_begin_object(j);
 	jout_kint(j, "pid", pid_of(shm, ROLE_BILLING));
+	jout_kint(j, "heartbeat_ms", hub_billing_silent_ms(shm));
 	jout_kuint(j, "pending", hub_calls_pending(shm));
 	show_text(j, "store", pub->store, sizeof(pub->store));
 	jout_kbool(j, "store_up", atomic_load(&pub->store_ok) != 0);

@@ -51,6 +51,7 @@ struct seat {
 	bool told_drain;     /* this child */
 	bool told_retire;    /* this child, for a successor */
 	bool retired;	     /* a worker whose slot is another's */
+	bool silent;	     /* billing, which does not move: said */
 	monotime_t deadline; /* of one that was told to retire */
 	monotime_t since;    /* it is taken, or empty */
 	monotime_t lost_at;  /* since when nobody serves a worker's slot; 0 */

@@ -226,20 +226,44 @@ watch_worker_ready(struct seat *s)
 /* ---- heartbeats -----------------------------------------------------------
  */
 
-static void
-check_heartbeat(struct seat *s, monotime_t now)
+static bool
+has_stopped(const struct seat *s, monotime_t now)
 {
 	struct process_row *row = &process_rows(s->m->shm)[s->row];
 	monotime_t beat = {atomic_load(&row->heartbeat_ns)};
-	char name[32];
 
 	if (s->m->watch_from.ns > beat.ns)
 		beat = s->m->watch_from;
-	if (s->pid == 0 || monotime_diff_ms(now, beat) < HEARTBEAT_MS)
+	return (s->pid != 0 && monotime_diff_ms(now, beat) >= HEARTBEAT_MS);
+}
+
+static void
+check_worker(const struct seat *s, monotime_t now)
+{
+	char name[32];
+
+	if (!has_stopped(s, now))
 		return;
 	log_errx("%s (pid %d) has not moved for %d s: killed",
 	    seat_name(s, name), (int)s->pid, HEARTBEAT_MS / 1000);
 	kill(s->pid, SIGKILL);
+}
+
+/* It may wait for its disk as long as it has to; but people are to know. */
+static void
+check_billing(struct seat *s, monotime_t now)
+{
+	bool silent = has_stopped(s, now);
+
+	if (silent == s->silent)
+		return;
+	s->silent = silent;
+	if (silent)
+		log_warnx("billing (pid %d) has not moved for %d s: finished "
+			  "calls wait in memory",
+		    (int)s->pid, HEARTBEAT_MS / 1000);
+	else if (s->pid != 0)
+		log_info("billing (pid %d) moves", (int)s->pid);
 }
 
 void
@@ -257,8 +281,9 @@ watch_tick(void *arg)
 	process_beat(&process_rows(m->shm)[m->me.row], now);
 	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
 		if (s->role == ROLE_WORKER)
-			check_heartbeat(s, now);
+			check_worker(s, now);
 	}
+	check_billing(&m->billing, now);
 	watch_slots(m);
 	tls_tick(m, now);
 	upgrade_tick(m, now);

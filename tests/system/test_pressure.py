@@ -85,6 +85,37 @@ def test_billing_stopped_until_nothing_is_taken(narrow, then):
     check_all_there(site, served, refused)
 
 
+def test_a_billing_that_does_not_move_is_told(sites):
+    """Nobody is disturbed by it, but show status, health, metrics and log
+    say so."""
+    site = sites()
+    silent = "hubd_billing_silent_seconds"
+
+    def status():
+        return site.hub.ctl("show", "status", json_out=False)
+
+    def silent_s():
+        text = fetch(site.hub.admin_port, "GET", "/metrics")[2].decode()
+        return int(text.partition(f"\n{silent} ")[2].split()[0])
+
+    def logged(what):
+        return what in site.hub.log.read_text()
+    assert "MOVED" not in status() and silent_s() in range(4)
+    pid = crash.pid_of(site, "billing")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await_("the status", lambda: "HAS NOT MOVED FOR" in status(), 30)
+        assert silent_s() >= 5
+        for which in ("healthz", "readyz"):
+            assert reason(site, which) == (200, "billing does not move")
+        await_("the log", lambda: logged(
+            f"billing (pid {pid}) has not moved for 10 s"), 30)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await_("the end of it", lambda: logged(f"billing (pid {pid}) moves"))
+    assert "MOVED" not in status() and reason(site, "healthz") == (200, "")
+
+
 def test_streams_go_on_while_nothing_new_is_taken(narrow):
     """Those under way keep their places and are billed as they end."""
     site = narrow()

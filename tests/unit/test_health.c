@@ -60,6 +60,23 @@ START_TEST(d12_a_serving_hub_is_healthy_and_ready)
 	expect(true, 200, "");
 	ck_assert_uint_eq(hub_agents_up(fixture), 1);
 	ck_assert_uint_eq(hub_workers(fixture), 1);
+	ck_assert_int_eq(hub_billing_silent_ms(fixture), -1);
+}
+END_TEST
+
+START_TEST(a_billing_that_does_not_move_is_told)
+{
+	struct process_row *row;
+	int64_t ms;
+
+	serving_hub();
+	row = &process_rows(fixture)[fixture_process(ROLE_BILLING).row];
+	expect(false, 200, "");
+	process_beat(row, monotime_add_ms(monotime_now(), -HUB_SILENT_MS - 1));
+	ms = hub_billing_silent_ms(fixture);
+	ck_assert(ms > HUB_SILENT_MS && ms < 2 * HUB_SILENT_MS);
+	expect(false, 200, "billing does not move");
+	expect(true, 200, "billing does not move");
 }
 END_TEST
 
@@ -195,6 +212,7 @@ add(TCase *tc)
 	tcase_add_test(tc, d12_a_draining_hub_is_alive_but_not_ready);
 	tcase_add_test(tc, a_store_that_is_away_changes_nothing);
 	tcase_add_test(tc, d12_without_an_agent_it_is_not_ready);
+	tcase_add_test(tc, a_billing_that_does_not_move_is_told);
 	tcase_add_test(tc, a_call_table_nearly_full_is_not_ready);
 	tcase_add_test(
 	    tc, a_hub_that_would_refuse_for_want_of_redis_is_not_ready);

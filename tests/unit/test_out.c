@@ -17,6 +17,7 @@ static const struct {
 	const char *command, *name;
 } cases[] = {
     {"show status", "status"},
+    {"show status", "status_bad"},
     {"show workers", "workers"},
     {"show agents", "agents"},
     {"show models", "models"},
