@@ -13,57 +13,6 @@
 #include "common/log.h"
 #include "hubd/billing/commands.h"
 
-/* ---- showing ------------------------------------------------------------- */
-
-static const char *const states[] = {
-    [SUSPENSE_WAITS] = "waits",
-    [SUSPENSE_RETRIED] = "retried",
-    [SUSPENSE_DROPPED] = "dropped",
-};
-
-struct listing {
-	struct reply *r;
-	uint64_t waiting;
-};
-
-static void
-list_suspense(void *arg, const struct ledger_suspense *s)
-{
-	struct listing *l = arg;
-	struct jout *j = &l->r->j;
-
-	l->waiting += s->how == SUSPENSE_WAITS;
-	jout_begin_object(j);
-	jout_kstr(j, "id", s->id);
-	put_time(j, "time", s->time_ms);
-	jout_kstr(j, "reason", s->reason);
-	jout_kstr(j, "state", states[s->how]);
-	if (s->how != SUSPENSE_WAITS) {
-		put_time(j, "resolved", s->resolved_ms);
-		jout_kstr(j, "by", s->by);
-		jout_kstr(j, "why", s->why);
-	}
-	jout_end_object(j);
-	reply_more(l->r);
-}
-
-void
-cmd_show_suspense(struct billing *b, const struct json *args, struct reply *r)
-{
-	struct listing l = {.r = r};
-	enum ledger_result result;
-
-	jout_begin_object(&r->j);
-	jout_key(&r->j, "suspense");
-	jout_begin_array(&r->j);
-	result = b->ops->each_suspense(
-	    b->store, json_get_bool(args, "all", false), list_suspense, &l);
-	jout_end_array(&r->j);
-	jout_kuint(&r->j, "count", l.waiting);
-	jout_end_object(&r->j);
-	reply_store(r, result, "row", "");
-}
-
 /* ---- what was put aside -------------------------------------------------- */
 
 /* One of the two shapes that billing puts aside, told apart by its size. */
@@ -109,6 +58,109 @@ row_wrong(const struct ledger_row *row)
 #undef ENDS
 	return (NULL);
 }
+
+/* ---- showing ------------------------------------------------------------- */
+
+static const char *const states[] = {
+    [SUSPENSE_WAITS] = "waits",
+    [SUSPENSE_RETRIED] = "retried",
+    [SUSPENSE_DROPPED] = "dropped",
+};
+
+struct listing {
+	struct billing *b;
+	struct reply *r;
+	uint64_t waiting;
+};
+
+struct what {
+	int64_t time_ms;
+	uint32_t account;
+	const char *agent, *model;
+	int status;
+	const struct usage *usage;
+};
+
+/* What it was that could not be booked, if it can be read; for people. */
+static bool
+read_raw(const struct billing *b, const struct ledger_suspense *s,
+    union raw_row *u, struct what *w)
+{
+	const char *why;
+
+	if (s->size == sizeof(u->call)) {
+		memcpy(&u->call, s->raw, s->size);
+		*w = (struct what){u->call.fixed.time_ms, u->call.fixed.account,
+		    dir_name(&b->agents, u->call.route.agent),
+		    u->call.route.model, u->call.progress.status,
+		    &u->call.progress.usage};
+		return (call_copy_valid(&u->call, &why));
+	}
+	if (s->size != sizeof(u->row))
+		return (false);
+	memcpy(&u->row, s->raw, s->size);
+	*w = (struct what){u->row.time_ms, u->row.account, u->row.agent,
+	    u->row.model, u->row.status, &u->row.usage};
+	return (row_wrong(&u->row) == NULL);
+}
+
+static void
+put_what(
+    const struct billing *b, struct jout *j, const struct ledger_suspense *s)
+{
+	union raw_row u;
+	struct what w;
+
+	if (!read_raw(b, s, &u, &w))
+		return;
+	put_time(j, "admitted", w.time_ms);
+	jout_kstr(j, "account", dir_name(&b->accounts, w.account));
+	jout_kstr(j, "agent", w.agent);
+	jout_kstr(j, "model", w.model);
+	jout_kint(j, "status", w.status);
+	put_usage(j, w.usage);
+}
+
+static void
+list_suspense(void *arg, const struct ledger_suspense *s)
+{
+	struct listing *l = arg;
+	struct jout *j = &l->r->j;
+
+	l->waiting += s->how == SUSPENSE_WAITS;
+	jout_begin_object(j);
+	jout_kstr(j, "id", s->id);
+	put_time(j, "time", s->time_ms);
+	jout_kstr(j, "reason", s->reason);
+	jout_kstr(j, "state", states[s->how]);
+	put_what(l->b, j, s);
+	if (s->how != SUSPENSE_WAITS) {
+		put_time(j, "resolved", s->resolved_ms);
+		jout_kstr(j, "by", s->by);
+		jout_kstr(j, "why", s->why);
+	}
+	jout_end_object(j);
+	reply_more(l->r);
+}
+
+void
+cmd_show_suspense(struct billing *b, const struct json *args, struct reply *r)
+{
+	struct listing l = {.b = b, .r = r};
+	enum ledger_result result;
+
+	jout_begin_object(&r->j);
+	jout_key(&r->j, "suspense");
+	jout_begin_array(&r->j);
+	result = b->ops->each_suspense(
+	    b->store, json_get_bool(args, "all", false), list_suspense, &l);
+	jout_end_array(&r->j);
+	jout_kuint(&r->j, "count", l.waiting);
+	jout_end_object(&r->j);
+	reply_store(r, result, "row", "");
+}
+
+/* ---- what to book -------------------------------------------------------- */
 
 /* The raw bytes as a row to book; SUSPEND: *why not. */
 static enum settle_result

@@ -125,9 +125,9 @@ static const struct view views[] = {
 	    {COLUMN_ID, "ESTIMATED", "estimated"}}},
     {"suspense", CTL_COMMANDS,
 	{{COLUMN_ID, "ID", "id"}, {COLUMN_TIME, "TIME", "time"},
-	    {COLUMN_ID, "STATE", "state"}},
-	{{COLUMN_NAME, "REASON", "reason"}, {COLUMN_NAME, "WHY", "why"},
-	    {COLUMN_NAME, "BY", "by"}}},
+	    {COLUMN_ID, "STATE", "state"}, {COLUMN_NAME, "BY", "by"}},
+	{{COLUMN_NAME, "ACCOUNT", "account"}, {COLUMN_NAME, "MODEL", "model"},
+	    {COLUMN_NAME, "REASON", "reason"}, {COLUMN_NAME, "WHY", "why"}}},
 };
 
 static const struct view *
@@ -438,12 +438,30 @@ put_check(struct buf *out, const struct json *data)
 	put_members(out, audit, longest_key(audit));
 }
 
+/* ---- suspense ----------------------------------------------------------- */
+
+static void
+put_suspense(
+    struct buf *out, const struct ctl_command *command, const struct json *data)
+{
+	const struct json *rows = json_get(data, "suspense");
+
+	if (rows == NULL || rows->first == NULL)
+		buf_addstr(out, "no rows in suspense\n");
+	else
+		put_tables(out, command, data);
+}
+
 static void
 show(
     struct buf *out, const struct ctl_command *command, const struct json *data)
 {
 	if (data->type != JSON_OBJECT)
 		return;
+	if (command->id == CTL_CMD_show_suspense) {
+		put_suspense(out, command, data);
+		return;
+	}
 	if (command->id == CTL_CMD_show_status)
 		put_status(out, data);
 	else if (command->id == CTL_CMD_store_check)

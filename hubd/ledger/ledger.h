@@ -128,6 +128,8 @@ struct ledger_suspense {
 	enum suspense_how how;
 	int64_t resolved_ms; /* 0: it waits */
 	char by[LEDGER_NAME_MAX], why[256];
+	const void *raw; /* as it was put aside; only while it is listed */
+	size_t size;
 };
 
 enum ledger_change_kind { CHANGE_CHARGE, CHANGE_CREDIT, CHANGE_DEBIT };

@@ -98,6 +98,8 @@ int64_t db_last_id(struct ledger *);
 /* Rows that the last statement changed. */
 int db_changes(struct ledger *);
 enum ledger_result db_result(enum db_step);
+/* The log has what SQLite said just now against a row. */
+void db_say_refused(struct ledger *, const char *id);
 /* May table checkpoint have rows? Mostly not: calls are short. */
 bool db_has_checkpoints(const struct ledger *);
 void db_set_checkpoints(struct ledger *, bool);

@@ -38,6 +38,8 @@ null_suspend(struct ledger *l, req_id_t id, const char *reason, const void *raw,
 	s.s.number = (int64_t)l->suspense.n + 1;
 	snprintf(s.s.reason, sizeof(s.s.reason), "%s", reason);
 	s.raw = xmemdup0(raw, n);
+	s.s.raw = s.raw;
+	s.s.size = n;
 	null_append(&l->suspense, &s);
 	return (LEDGER_OK);
 }

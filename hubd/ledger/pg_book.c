@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/alloc.h"
+#include "common/log.h"
 #include "common/monotime.h"
 #include "hubd/ledger/pg_batch.h"
 
@@ -200,6 +201,16 @@ book_some(struct pg_batch *b, size_t from, size_t n)
 	return (LEDGER_OK);
 }
 
+static void
+refuse_row(struct pg_batch *b, size_t i)
+{
+	char id[REQ_ID_TEXT];
+
+	req_id_format(b->rows[i].id, id);
+	log_warnx("store: row %s is refused: %s", id, pgconn_error(b->l->conn));
+	b->results[i] = LEDGER_REFUSED;
+}
+
 /* One row that is refused must not hold up the others: they are told apart by
  * halves. */
 static enum ledger_result
@@ -213,7 +224,7 @@ book_range(struct pg_batch *b, size_t from, size_t n)
 	if (rc == LEDGER_OK || rc == LEDGER_DOWN)
 		return (rc);
 	if (n == 1) {
-		b->results[b->pick[from]] = LEDGER_REFUSED;
+		refuse_row(b, b->pick[from]);
 		return (LEDGER_OK);
 	}
 	if ((rc = book_range(b, from, n / 2)) != LEDGER_OK)
@@ -262,7 +273,7 @@ book_object(struct pg_batch *b, size_t i)
 	if (rc == LEDGER_DOWN)
 		return (rc);
 	if (rc != LEDGER_OK) {
-		b->results[i] = LEDGER_REFUSED;
+		refuse_row(b, i);
 		return (LEDGER_OK);
 	}
 	b->pick[0] = i;

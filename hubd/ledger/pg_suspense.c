@@ -1,5 +1,6 @@
 /* Suspense in PostgreSQL: what could not be billed, and what became of it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/monotime.h"
@@ -55,8 +56,12 @@ on_suspense(void *arg, const struct pg_rows *rows, size_t row)
 	const struct suspense_sink *to = arg;
 	struct ledger_suspense s;
 
+	void *raw;
+
 	read_suspense(rows, row, &s);
+	s.raw = raw = pg_bytes(rows, row, 8, &s.size);
 	to->fn(to->arg, &s);
+	free(raw);
 	return (true);
 }
 

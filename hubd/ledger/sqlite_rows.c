@@ -216,8 +216,10 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 		    b->l, r->account, r->time_ms, CHANGE_CHARGE, charge, t->id);
 	if (step == DB_DOWN)
 		return (LEDGER_DOWN);
-	if (step != DB_DONE)
+	if (step != DB_DONE) {
+		db_say_refused(b->l, t->id);
 		return (unbook(b, t->id));
+	}
 	amount_add(s->sum, b->amount);
 	b->fresh++;
 	if (object_after(b->l, r) != LEDGER_OK)
@@ -235,6 +237,7 @@ book_here(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 		return (settle_existing(b, r, t));
 	case DB_FOREIGN:
 	case DB_REFUSED:
+		db_say_refused(b->l, t->id);
 		return (LEDGER_REFUSED);
 	case DB_ROW:
 	case DB_DOWN:

@@ -153,6 +153,12 @@ db_result(enum db_step step)
 	return (LEDGER_DOWN);
 }
 
+void
+db_say_refused(struct ledger *l, const char *id)
+{
+	log_warnx("ledger: row %s is refused: %s", id, sqlite3_errmsg(l->db));
+}
+
 int64_t
 db_last_id(struct ledger *l)
 {

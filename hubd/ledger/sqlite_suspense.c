@@ -8,7 +8,7 @@
 
 #define SUSPENSE_COLUMNS                                            \
 	"seq, id, time_ms, reason, how, resolved_ms, resolved_by, " \
-	"why"
+	"why, raw"
 
 /* OK, or CONFLICT if it is there already. */
 static enum ledger_result
@@ -61,6 +61,7 @@ suspense_read(struct query *q, struct ledger_suspense *s)
 	s->resolved_ms = db_int(q);
 	db_text(q, s->by, sizeof(s->by));
 	db_text(q, s->why, sizeof(s->why));
+	s->raw = db_blob(q, &s->size);
 }
 
 enum ledger_result
@@ -87,19 +88,19 @@ sqlite_suspense_get(struct ledger *l, const char *id, struct ledger_suspense *s,
     void **raw, size_t *n)
 {
 	struct query q =
-	    db_query(l, "SELECT " SUSPENSE_COLUMNS ", raw FROM suspense "
+	    db_query(l, "SELECT " SUSPENSE_COLUMNS " FROM suspense "
 			"WHERE id = ? AND how = '' ORDER BY seq LIMIT 1");
 	enum db_step step;
-	const void *p;
 
 	db_bind_text(&q, id);
 	step = db_step(&q);
 	if (step == DB_ROW) {
 		suspense_read(&q, s);
-		p = db_blob(&q, n);
+		*n = s->size;
 		*raw = xmalloc(*n + 1);
 		if (*n > 0)
-			memcpy(*raw, p, *n);
+			memcpy(*raw, s->raw, *n);
+		s->raw = NULL;
 	}
 	db_end(&q);
 	return (step == DB_DONE ? LEDGER_MISSING : db_result(step));

@@ -180,6 +180,9 @@ def test_suspense_is_booked_once_what_was_wrong_is_mended(lost_price):
     row, = site.hub.ctl("show", "suspense")["suspense"]
     assert row["id"] == call and row["state"] == "waits"
     assert row["reason"] == "its price is not known"
+    assert (row["account"], row["agent"], row["model"], row["status"]) == \
+        (account, "edge", "sim-chat", 200)
+    assert row["usage"]["input"] > 0 and row["admitted"] <= row["time"]
     done = site.hub.ctl("suspense", "retry", call, "reason", "it is back")
     assert done["state"] == "retried" and done["amount"] == cost
     assert suspended(site) == 0
@@ -204,6 +207,23 @@ def test_a_retry_that_is_killed_books_once(lost_price):
     assert site.hub.balance(account)["spent"] == cost
     assert len(site.hub.ctl("show", "ledger")["rows"]) == 1
     assert site.hub.ctl("audit", "full")["ok"]
+
+
+def test_what_a_store_says_against_a_row_is_in_the_log(own):
+    site = own()
+    key = site.hub.key(site.account("10"))[0]
+    query(site, "CREATE TRIGGER odd BEFORE INSERT ON ledger "
+          "BEGIN SELECT raise(ABORT, 'an odd row'); END")
+    status, fields, _ = site.chat(key)
+    assert status == 200
+    call = fields["x-request-id"]
+    await_("it to be put aside", lambda: status_suspense(site) == 1)
+    assert f"row {call} is refused: an odd row\n" in site.hub.log.read_text()
+    with pytest.raises(CtlError, match="the store refuses the row"):
+        site.hub.ctl("suspense", "retry", call, "reason", "too early")
+    query(site, "DROP TRIGGER odd")
+    site.hub.ctl("suspense", "retry", call, "reason", "it is gone")
+    assert suspended(site) == 0
 
 
 def test_suspense_is_dropped_on_record(lost_price):

@@ -4,6 +4,7 @@ delays a request."""
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import statistics
@@ -559,7 +560,12 @@ def test_a_row_that_is_refused_goes_to_suspense(shared):
     ids += chats(site, key, 3)
     flowed(site.hub)
     await_("suspense", lambda: billing(site.hub)["suspense"] == 1)
-    assert site.hub.ctl("show", "suspense")["count"] == 1
+    row, = site.hub.ctl("show", "suspense")["suspense"]
+    assert (row["account"], row["model"]) == ("acct-1", "sim-tiny-i1-o1")
+    assert row["usage"] == {"input": 1, "output": 1}
+    said = re.findall(rf'row {row["id"]} is refused: .* constraint "odd"',
+                      site.hub.log.read_text())
+    assert len(said) == 1
     assert site.hub.balance("acct-1")["spent"] == "0.0057"
     expect_books(site, ids)
 

@@ -30,6 +30,7 @@ static const struct {
     {"show prices", "price"},
     {"show ledger", "ledger"},
     {"show suspense", "suspense"},
+    {"show suspense", "suspense_none"},
     {"show usage", "usage"},
     {"show usage", "usage_none"},
     {"explain", "explain"},
