@@ -3,13 +3,15 @@
 
 #include "hubd/ctlproto.h"
 
-#define ARG(place, word, name, type) {CTL_##place, #word, #name, CTL_##type},
-#define POSITION(name, type)	     ARG(POSITION, name, name, type)
-#define MAYBE(name, type)	     ARG(MAYBE, name, name, type)
-#define KEYWORD(name, type)	     ARG(KEYWORD, name, name, type)
-#define NEEDED(name, type)	     ARG(NEEDED, name, name, type)
-#define AS(word, name, type)	     ARG(KEYWORD, word, name, type)
-#define FLAG(name)		     ARG(KEYWORD, name, name, FLAG)
+#define ARG(place, word, name, type) \
+	{CTL_##place, #word, #name, CTL_##type, NULL},
+#define POSITION(name, type) ARG(POSITION, name, name, type)
+#define MAYBE(name, type)    ARG(MAYBE, name, name, type)
+#define KEYWORD(name, type)  ARG(KEYWORD, name, name, type)
+#define NEEDED(name, type)   ARG(NEEDED, name, name, type)
+#define AS(word, name, type) ARG(KEYWORD, word, name, type)
+#define FLAG(name)	     ARG(KEYWORD, name, name, FLAG)
+#define WORD(name, words)    {CTL_KEYWORD, #name, #name, CTL_WORD, words},
 
 const struct ctl_command ctl_commands[] = {
 #define COMMAND(id, words, who, usage, ...) \

@@ -54,6 +54,7 @@ enum ctl_type {
 	CTL_AHEAD, /* as TIME, but 24h is in 24 hours; "never" is sent as 0 */
 	CTL_SPAN,  /* a length: typed as 15m, 24h, 7d; sent as ms */
 	CTL_FLAG,  /* the bare word */
+	CTL_WORD,  /* one of words */
 };
 
 enum ctl_place {
@@ -68,6 +69,7 @@ struct ctl_arg {
 	const char *keyword; /* as typed */
 	const char *name;    /* in "args" */
 	enum ctl_type type;
+	const char *words; /* of CTL_WORD: "csv|jsonl" */
 };
 
 enum ctl_who {

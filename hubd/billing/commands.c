@@ -45,6 +45,7 @@ type_fits(const struct ctl_arg *arg, const struct json *v)
 
 	switch (arg->type) {
 	case CTL_TEXT:
+	case CTL_WORD:
 	case CTL_MONEY:
 		return (v->type == JSON_STRING);
 	case CTL_COUNT:

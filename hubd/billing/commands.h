@@ -73,7 +73,7 @@ void reply_refuse(struct reply *, const char *fmt, ...)
 bool reply_store(
     struct reply *, enum ledger_result, const char *thing, const char *name);
 
-/* [A-Za-z0-9._-]{1,63}; else refuses. */
+/* [A-Za-z0-9._-]{1,63}, not - first; else refuses. */
 bool check_name(struct reply *, const char *what, const char *name);
 /* 1 to 200 bytes; else refuses. NULL is fine. */
 bool check_text(struct reply *, const char *what, const char *text);

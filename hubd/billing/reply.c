@@ -50,12 +50,13 @@ check_name(struct reply *r, const char *what, const char *name)
 {
 	size_t n = strlen(name);
 
-	if (n > 0 && n < LEDGER_NAME_MAX &&
+	/* an option behind its command must not become an account */
+	if (n > 0 && n < LEDGER_NAME_MAX && name[0] != '-' &&
 	    strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			 "abcdefghijklmnopqrstuvwxyz0123456789._-") == n)
 		return (true);
-	reply_refuse(
-	    r, "%s: 1 to %d of A-Z a-z 0-9 . _ -", what, LEDGER_NAME_MAX - 1);
+	reply_refuse(r, "%s: 1 to %d of A-Z a-z 0-9 . _ -, no - in front", what,
+	    LEDGER_NAME_MAX - 1);
 	return (false);
 }
 

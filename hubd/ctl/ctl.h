@@ -43,9 +43,10 @@ bool ctl_parse(int argc, char **argv, int64_t now_ms, struct ctl_request *,
 /*
  * The value of run_dir in a hubd.conf; everything else in it is skipped
  * unread, so that a broken file does not lock the operator out. Returns a
- * heap string; NULL if the file names none. text is terminated.
+ * heap string; NULL if the file names none. unset is "", or the name of a
+ * variable in it that is not set and has no default. text is terminated.
  */
-char *ctl_find_run_dir(const char *text);
+char *ctl_find_run_dir(const char *text, char *unset, size_t cap);
 
 /* ---- client.c ------------------------------------------------------------ */
 

@@ -53,16 +53,22 @@ read_file(const char *path, struct buf *out)
 static char *
 find_run_dir(const char *conf)
 {
+	const char *path = conf == NULL ? DEFAULT_CONF : conf;
 	struct buf text = {0};
-	char *dir = NULL;
+	char *dir = NULL, unset[64] = "";
 
-	if (read_file(conf == NULL ? DEFAULT_CONF : conf, &text))
-		dir = ctl_find_run_dir(buf_cstr(&text));
+	if (read_file(path, &text))
+		dir = ctl_find_run_dir(buf_cstr(&text), unset, sizeof(unset));
 	else if (conf != NULL || errno != ENOENT) {
-		warn("%s", conf == NULL ? DEFAULT_CONF : conf);
+		warn("%s", path);
 		return (NULL);
 	}
 	buf_fini(&text);
+	if (unset[0] != '\0') {
+		warnx("%s: run_dir: variable %s is not set", path, unset);
+		free(dir);
+		return (NULL);
+	}
 	return (dir == NULL ? xstrdup(DEFAULT_RUN_DIR) : dir);
 }
 

@@ -165,7 +165,9 @@ put_count(struct parser *p, const struct ctl_arg *a, const char *s)
 
 	for (i = 0; isdigit((unsigned char)s[i]) && n <= COUNT_MAX; i++)
 		n = n * 10 + (uint64_t)(s[i] - '0');
-	if (i == 0 || s[i] != '\0' || n > COUNT_MAX)
+	if (n > COUNT_MAX)
+		return (refuse(p, "too large a number", s));
+	if (i == 0 || s[i] != '\0')
 		return (refuse(p, "not a whole number", s));
 	jout_kuint(&p->out, a->name, n);
 	return (true);
@@ -231,6 +233,25 @@ put_text(struct parser *p, const struct ctl_arg *a, const char *s)
 }
 
 static bool
+put_word(struct parser *p, const struct ctl_arg *a, const char *s)
+{
+	size_t n = strlen(s), len;
+	const char *word = a->words;
+
+	for (;;) {
+		len = strcspn(word, "|");
+		if (len == n && memcmp(word, s, n) == 0) {
+			jout_kstr(&p->out, a->name, s);
+			return (true);
+		}
+		if (word[len] == '\0')
+			break;
+		word += len + 1;
+	}
+	return (refuse(p, "not one of the words that can stand here", s));
+}
+
+static bool
 put_value(struct parser *p, const struct ctl_arg *a, const char *s)
 {
 	switch (a->type) {
@@ -245,6 +266,8 @@ put_value(struct parser *p, const struct ctl_arg *a, const char *s)
 		return (put_time(p, a, s));
 	case CTL_SPAN:
 		return (put_length(p, a, s));
+	case CTL_WORD:
+		return (put_word(p, a, s));
 	case CTL_FLAG:
 		jout_kbool(&p->out, a->name, true);
 		return (true);

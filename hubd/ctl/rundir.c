@@ -1,5 +1,6 @@
 /* Finds run_dir in a hubd.conf, reading nothing else of it. */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,9 +46,14 @@ skip_blank(const char *s)
 	}
 }
 
+struct unset {
+	char *name; /* of a variable that is not set and has no default */
+	size_t cap;
+};
+
 /* ${NAME} or ${NAME:-default} at *s, which moves behind it. */
 static void
-expand(struct buf *out, const char **s)
+expand(struct buf *out, const char **s, const struct unset *unset)
 {
 	const char *end = strchr(*s, '}'), *fallback, *value;
 	char *name;
@@ -63,14 +69,17 @@ expand(struct buf *out, const char **s)
 		fallback += 2;
 	}
 	if ((value = getenv(name)) == NULL || *value == '\0')
-		value = fallback == NULL ? "" : fallback;
-	buf_addstr(out, value);
+		value = fallback;
+	if (value == NULL)
+		snprintf(unset->name, unset->cap, "%s", name);
+	else
+		buf_addstr(out, value);
 	free(name);
 	*s = end + 1;
 }
 
 static char *
-string_value(const char *s)
+string_value(const char *s, const struct unset *unset)
 {
 	const char *end = skip_quoted(s);
 	struct buf out = {0};
@@ -78,7 +87,7 @@ string_value(const char *s)
 
 	for (s++; s + 1 < end;) {
 		if (s[0] == '$' && s[1] == '{') {
-			expand(&out, &s);
+			expand(&out, &s, unset);
 			continue;
 		}
 		if (s[0] == '\\' && s + 2 < end)
@@ -104,19 +113,21 @@ value_of(const char *word, size_t n, const char *behind)
 }
 
 char *
-ctl_find_run_dir(const char *s)
+ctl_find_run_dir(const char *s, char *unset, size_t cap)
 {
+	const struct unset missing = {unset, cap};
 	const char *value;
 	int depth = 0;
 	size_t n;
 
+	unset[0] = '\0';
 	for (s = skip_blank(s); *s != '\0'; s = skip_blank(s)) {
 		n = 0;
 		while (isalnum((unsigned char)s[n]) || s[n] == '_')
 			n++;
 		if (depth == 0 && n > 0 &&
 		    (value = value_of(s, n, s + n)) != NULL)
-			return (string_value(value));
+			return (string_value(value, &missing));
 		if (n > 0) {
 			s += n;
 			continue;

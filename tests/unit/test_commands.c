@@ -65,6 +65,7 @@ START_TEST(accounts_that_cannot_be_are_refused)
 	refused(
 	    "{\"cmd\":\"account add\",\"args\":{\"name\":\"a b\"}}", "name");
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"\"}}", "name");
+	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"-j\"}}", "- in");
 	refused("{\"cmd\":\"account add\"}", "usage");
 	refused("{\"cmd\":\"account add\",\"args\":{\"name\":\"x\","
 		"\"credit\":\"-1\"}}",

@@ -140,6 +140,9 @@ START_TEST(commands_become_requests)
 	    "{\"id\":\"key_1\",\"grace\":900000}");
 	expect("key revoke key_1 cut", CTL_CMD_key_revoke,
 	    "{\"id\":\"key_1\",\"cut\":true}");
+	expect("show usage by agent", CTL_CMD_show_usage, "{\"by\":\"agent\"}");
+	expect("export ledger format jsonl", CTL_CMD_export_ledger,
+	    "{\"format\":\"jsonl\"}");
 	expect("backup /tmp/x", CTL_CMD_backup, "{\"file\":\"/tmp/x\"}");
 }
 END_TEST
@@ -170,7 +173,11 @@ START_TEST(what_is_no_command_is_explained)
 	expect_refusal("key add acme rpm 1 rpm 2", "given twice");
 	expect_refusal("key add acme rpm", "needs a value");
 	expect_refusal("key add acme rpm 1.5", "not a whole number");
-	expect_refusal("key add acme rpm 9007199254740993", "not a whole");
+	expect_refusal("key add acme rpm 9007199254740993", "too large");
+	expect_refusal("show usage by dog", "dog: not one of the words");
+	expect_refusal("show usage by d", "by account|model|day|key|agent");
+	expect_refusal("show usage by model|day", "not one of the words");
+	expect_refusal("export ledger format ", "format csv|jsonl");
 	expect_refusal("show ledger since yesterday", "not a time");
 	expect_refusal("key rotate key_1 grace 2020-01-01", "to come");
 	expect_refusal("show status now", "not expected");
@@ -182,8 +189,9 @@ END_TEST
 static void
 expect_run_dir(const char *conf, const char *dir)
 {
-	char *found = ctl_find_run_dir(conf);
+	char unset[8], *found = ctl_find_run_dir(conf, unset, sizeof(unset));
 
+	ck_assert_str_eq(unset, "");
 	if (dir == NULL)
 		ck_assert_msg(found == NULL, "%s: %s", conf, found);
 	else {
@@ -215,6 +223,17 @@ START_TEST(run_dir_takes_its_variables)
 	expect_run_dir("run_dir = \"${CTL_TEST}/run\"", "/here/run");
 	expect_run_dir("run_dir = \"/a${CTL_NONE:-/b}\"", "/a/b");
 	expect_run_dir("run_dir = \"/a${CTL_TEST", "/a${CTL_TEST");
+}
+END_TEST
+
+START_TEST(a_variable_that_is_not_set_is_named)
+{
+	char unset[32];
+
+	unsetenv("CTL_NONE");
+	free(ctl_find_run_dir(
+	    "run_dir = \"/a${CTL_NONE}\"", unset, sizeof(unset)));
+	ck_assert_str_eq(unset, "CTL_NONE");
 }
 END_TEST
 
@@ -254,6 +273,7 @@ main(void)
 	tcase_add_test(tc, what_is_no_command_is_explained);
 	tcase_add_test(tc, run_dir_is_found_whatever_is_around_it);
 	tcase_add_test(tc, run_dir_takes_its_variables);
+	tcase_add_test(tc, a_variable_that_is_not_set_is_named);
 	tcase_add_test(tc, a_point_moves_exactly);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(runner, CK_NORMAL);
