@@ -123,6 +123,31 @@ put_globs(struct jout *j, const struct registry_announce *a)
 	}
 }
 
+/* "a,b*" as ["a","b*"]. */
+static void
+put_rights(struct jout *j, const char *key, const char *list, size_t cap)
+{
+	size_t at = 0, n, all = strnlen(list, cap);
+
+	jout_key(j, key);
+	jout_begin_array(j);
+	while (at < all) {
+		n = strcspn(list + at, ",");
+		jout_span(j, span_of(list + at, n));
+		at += n + 1;
+	}
+	jout_end_array(j);
+}
+
+/* How it was registered, whether or not it has been there. */
+static void
+put_registered(struct jout *j, const struct pub_agent *a)
+{
+	put_rights(j, "may_models", a->models, sizeof(a->models));
+	put_rights(j, "may_providers", a->providers, sizeof(a->providers));
+	jout_kuint(j, "replicas", a->replicas);
+}
+
 /* What only an agent that has been there can tell. */
 static void
 put_announced(struct jout *j, const struct agent_view *v)
@@ -154,6 +179,7 @@ put_agent(struct jout *j, const struct agent_view *v)
 	jout_begin_array(j);
 	put_providers(j, a);
 	jout_end_array(j);
+	put_registered(j, &v->pub);
 	if (v->announced)
 		put_announced(j, v);
 	jout_end_object(j);

@@ -39,3 +39,18 @@ def commands(name):
     """Command lines of the examples: those behind a `$ `."""
     return [line[2:] for block in examples(name)
             for line in block.splitlines() if line.startswith("$ ")]
+
+
+def shapes(name):
+    """What the section OUTPUT says that `-j` has: names of members by
+    command; those of its usage are kinds, and left out."""
+    text = re.search(r"^\.Sh OUTPUT\n.*?^\.Bd -literal[^\n]*\n(.*?)^\.Ed",
+                     page(name), re.M | re.S).group(1)
+    found = {}
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        command, _, shape = entry.partition("  ")
+        found[command] = set(re.findall(r'"(\w+)"', shape))
+        same = re.search(r"\bas ([a-z ]+)", shape.strip())
+        if same:
+            found[command] |= found[same.group(1)]
+    return found

@@ -104,7 +104,8 @@ open_call(process_ref_t w)
 static process_ref_t
 hub(void)
 {
-	struct pub_agent agents[] = {{.id = 5, .name = "edge"},
+	struct pub_agent agents[] = {
+	    {.id = 5, .name = "edge", .models = "gpt-*,o1", .replicas = 2},
 	    {.id = 6, .name = "gone", .revoked = 1}, {.id = 7, .name = "away"}};
 	struct pub_account account = {.id = 1, .name = "acme"};
 	struct pub_key key = {.number = 1, .id = "key_1", .rpm = 60};
@@ -173,6 +174,11 @@ START_TEST(agents_are_known_ones_with_their_state)
 	ck_assert_str_eq(nth(a, "models", 1)->text, "o1*");
 	ck_assert_str_eq(nth(a, "models", 2)->text, "gpt-4o");
 	ck_assert_str_eq(nth(a, "providers", 1)->text, "az");
+	ck_assert_str_eq(nth(a, "may_models", 0)->text, "gpt-*");
+	ck_assert_str_eq(nth(a, "may_models", 1)->text, "o1");
+	ck_assert_ptr_null(nth(a, "may_models", 2));
+	ck_assert_ptr_null(nth(a, "may_providers", 0));
+	ck_assert_int_eq(json_get_int(a, "replicas", 0), 2);
 	/* the revoked one has gone, the other waits for its agent */
 	a = nth(s, "agents", 1);
 	ck_assert_str_eq(json_get_str(a, "name"), "away");
