@@ -41,12 +41,24 @@ host_of(struct span authority)
 		    : span_of(authority.p, (size_t)(colon - authority.p)));
 }
 
+/* ":" and a number from 1 to 65535, or nothing. */
+static bool
+is_port(const char *s, size_t n)
+{
+	unsigned long port = 0;
+	size_t i;
+
+	for (i = 1; i < n && s[i] >= '0' && s[i] <= '9' && port <= 65535; i++)
+		port = port * 10 + (unsigned long)(s[i] - '0');
+	return (n == 0 || (s[0] == ':' && i == n && port > 0 && port <= 65535));
+}
+
 char *
 agent_conf_hub_url(const char *url, bool plaintext, const char **why)
 {
 	bool tls = strncasecmp(url, "wss://", 6) == 0;
 	const char *rest = url + (tls ? 6 : 5), *slash;
-	struct span host;
+	struct span host, authority;
 
 	*why = NULL;
 	if (!tls && strncasecmp(url, "ws://", 5) != 0)
@@ -56,10 +68,13 @@ agent_conf_hub_url(const char *url, bool plaintext, const char **why)
 	if (*why != NULL)
 		return (NULL);
 	slash = strchr(rest, '/');
-	host = host_of(span_of(
-	    rest, slash == NULL ? strlen(rest) : (size_t)(slash - rest)));
+	authority = span_of(
+	    rest, slash == NULL ? strlen(rest) : (size_t)(slash - rest));
+	host = host_of(authority);
 	if (host.n == 0)
 		*why = "names no host";
+	else if (!is_port(host.p + host.n, authority.n - host.n))
+		*why = "has a port that is not from 1 to 65535";
 	else if (!tls && !plaintext && !is_loopback(host))
 		*why = "would send the token unencrypted: use wss://, or set "
 		       "plaintext = true";

@@ -1,5 +1,6 @@
 /* The options of agentd.conf as tables, and what one value must be like. */
 #include <string.h>
+#include <strings.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -66,6 +67,28 @@ check_label(const char *s)
 	return (NULL);
 }
 
+/* Without a scheme it is HTTP. */
+static const char *
+check_proxy(const char *s)
+{
+	static const char *const schemes[] = {
+	    "http", "https", "socks5", "socks5h", "socks4", "socks4a"};
+	const char *host = strstr(s, "://");
+	size_t i, n = host == NULL ? 0 : (size_t)(host - s);
+
+	if (strpbrk(s, " \t\r\n") != NULL)
+		return ("has blanks");
+	if (host == NULL)
+		return (NULL);
+	if (host[3] == '\0')
+		return ("names no host");
+	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strlen(schemes[i]) == n &&
+		    strncasecmp(s, schemes[i], n) == 0)
+			return (NULL);
+	return ("is no http://, https:// or socks5:// URL");
+}
+
 static const char *
 check_ui(const char *s)
 {
@@ -127,7 +150,8 @@ static const struct conf_option options[] = {
     {.name = "proxy",
 	.type = CONF_STR,
 	.offset = AT(proxy),
-	.flags = CONF_NONEMPTY},
+	.flags = CONF_NONEMPTY,
+	.check = check_proxy},
     {.name = "log",
 	.type = CONF_STR,
 	.offset = AT(log),
@@ -249,7 +273,8 @@ static const struct conf_option provider_options[] = {
     {.name = "proxy",
 	.type = CONF_STR,
 	.offset = IN(proxy),
-	.flags = CONF_NONEMPTY},
+	.flags = CONF_NONEMPTY,
+	.check = check_proxy},
     {.name = "ca_file",
 	.type = CONF_STR,
 	.offset = IN(ca_file),

@@ -288,6 +288,19 @@ tear_down(struct program *p)
 	loop_free(a->loop);
 }
 
+/* As `hubd -n` says it. */
+static int
+say_checked(struct program *p, const char *error)
+{
+	if (p->agent.conf == NULL) {
+		fprintf(stderr, "%s\n", error);
+		return (1);
+	}
+	printf("%s: fine\n", p->options.conf);
+	agent_conf_unref(p->agent.conf);
+	return (0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -299,12 +312,10 @@ main(int argc, char **argv)
 	parse_options(&p->options, argc, argv);
 	log_init("agentd", p->options.level);
 	p->agent.conf = agent_conf_load(p->options.conf, error, sizeof(error));
+	if (p->options.check)
+		return (say_checked(p, error));
 	if (p->agent.conf == NULL)
 		fatalx("%s", error);
-	if (p->options.check) {
-		agent_conf_unref(p->agent.conf);
-		return (0);
-	}
 	if (!p->options.foreground && p->agent.conf->log == NULL)
 		fatalx("%s: in the background `log` must name a file",
 		    p->options.conf);

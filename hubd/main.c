@@ -9,7 +9,7 @@
 static void __attribute__((noreturn)) usage(void)
 {
 	fprintf(stderr, "usage: hubd [-dmnvV] [-f file] [-u contract]\n");
-	exit(1);
+	exit(2);
 }
 
 int

@@ -68,14 +68,14 @@ check_tls(const struct hub_conf *c)
 	return (0);
 }
 
-/* A folder that is not there yet: can the start make it? */
+/* A folder or a log that is not there yet: can the start make it? */
 static int
-check_folder(const char *path)
+check_makeable(const char *path)
 {
 	char *parent, *slash;
 	int r;
 
-	if (access(path, F_OK) == 0 || errno != ENOENT)
+	if (path == NULL || access(path, F_OK) == 0 || errno != ENOENT)
 		return (0); /* whether it is open is asked later */
 	parent = xstrdup(path);
 	slash = strrchr(parent, '/');
@@ -156,13 +156,21 @@ check_contract(const char *asked)
 	    asked, VERSION, HANDOVER_CONTRACT));
 }
 
+/* A hub that is to take over has its logs open. */
+static int
+check_logs(const struct master_options *o, const struct hub_conf *c)
+{
+	return ((o->foreground ? 0 : check_makeable(c->log)) |
+		check_makeable(c->access_log));
+}
+
 /* Keys of TLS may be closed to the user that the hub has become: those that
  * it has are handed over. */
 static int
 check_files(const struct master_options *o, const struct hub_conf *c)
 {
-	return ((o->asked == NULL ? check_tls(c) : 0) |
-		check_folder(c->run_dir) | check_folder(c->state_dir) |
+	return ((o->asked == NULL ? check_tls(c) | check_logs(o, c) : 0) |
+		check_makeable(c->run_dir) | check_makeable(c->state_dir) |
 		check_identity(c));
 }
 

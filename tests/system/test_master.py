@@ -260,8 +260,8 @@ def test_a_second_hub_waits_and_leaves_everything_alone(hub):
     assert hub.ctl("show", "status")["workers"] == before["workers"]
 
 
-def check(hub):
-    return subprocess.run([procs.program("hubd"), "-n", "-f",
+def check(hub, how="-n"):
+    return subprocess.run([procs.program("hubd"), how, "-f",
                            str(hub.conf)], capture_output=True, text=True,
                           timeout=30)
 
@@ -277,9 +277,39 @@ def test_n_checks_and_starts_nothing(tmp_path):
     p = check(h)
     assert p.returncode == 1
     assert "prices.json" in p.stderr and '"m"' in p.stderr
-    h.options["state_dir"] = "/nonexistent/a/b"
-    h.rewrite_conf()
-    assert "/nonexistent/a/b" in check(h).stderr
+    for option in ("state_dir", "access_log", "log"):
+        h.options[option] = f"/nonexistent/{option}"
+        h.rewrite_conf()
+        p = check(h)
+        assert p.returncode == 1
+        assert f"/nonexistent/{option}: cannot be made" in p.stderr
+    # a hub in the foreground does not open it
+    assert "/nonexistent/log" not in check(h, "-dn").stderr
+
+
+def test_n_of_an_agent(tmp_path):
+    conf = tmp_path / "agentd.conf"
+    conf.write_text('name = "a"\nhubs = {"wss://hub"}\ntoken = "t"\n'
+                    'provider "p" {\n type = "openai"\n models = {"*"}\n'
+                    ' base_url = "https://h"\n}\n')
+
+    def checked():
+        p = subprocess.run([procs.program("agentd"), "-n", "-f", str(conf)],
+                           capture_output=True, text=True, timeout=30)
+        return p.returncode, p.stdout, p.stderr
+    assert checked() == (0, f"{conf}: fine\n", "")
+    conf.write_text(conf.read_text().replace("wss", "http"))
+    status, said, why = checked()
+    assert (status, said) == (1, "") and why.startswith(f"{conf}: hub ")
+
+
+@pytest.mark.parametrize("program", ["hubd", "agentd", "hubctl"])
+def test_a_wrong_command_line(program):
+    path = (procs.BUILD / program) if program == "hubctl" \
+        else procs.program(program)
+    p = subprocess.run([str(path), "-x"], capture_output=True, text=True,
+                       timeout=30)
+    assert p.returncode == 2 and f"usage: {program} [" in p.stderr
 
 
 def test_a_drain_ends_with_0_and_leaves_nothing(hub):

@@ -103,6 +103,9 @@ static const struct {
     {FOREIGN("secret_key = \"t\""), "has secret_key"},
     {FOREIGN("session_token = \"t\""), "has session_token"},
     {FOREIGN("bearer = \"t\""), "has bearer"},
+    {FOREIGN("proxy = \"ftp://h\""), "proxy: is no http://"},
+    {FOREIGN("proxy = \"socks5://\""), "proxy: names no host"},
+    {HEAD HUBS PROVIDER "proxy = \"htp://h:3128\"\n", "proxy: is no http://"},
     {FOREIGN("location = \"a/b\""), "location"},
     {FOREIGN("region = \"a.evil.example\""), "region"},
     {FOREIGN("tenant = \"a/b\""), "tenant"},
@@ -153,6 +156,12 @@ static const struct {
     {"wss://hub/a b", false, NULL},
     {"wss://hub/x?y", false, NULL},
     {"wss:///agent/link", false, NULL},
+    {"wss://hub:70000", false, NULL},
+    {"wss://hub:0", false, NULL},
+    {"wss://hub:", false, NULL},
+    {"wss://hub:443x", false, NULL},
+    {"wss://[fd00::7]8443", false, NULL},
+    {"wss://[fd00::7]:8443", false, "wss://[fd00::7]:8443/agent/link"},
 };
 
 START_TEST(a_hub_url_is_completed_or_refused)
