@@ -170,6 +170,18 @@ take(struct reader *r, cfg_t *cfg, const struct conf_option *o, void *out,
 }
 
 static int
+refuse_missing(struct reader *r, cfg_t *cfg, const char *name, unsigned nth,
+    const char *option)
+{
+	const struct conf_place *p = conf_scan_find(&r->scan, name, nth, "");
+
+	if (p == NULL || cfg_title(cfg) == NULL)
+		return (refuse(r, 0, "%s is missing", option));
+	return (refuse(r, p->line, "%s \"%s\": %s is missing", name,
+	    cfg_title(cfg), option));
+}
+
+static int
 take_options(struct reader *r, cfg_t *cfg, const char *name, unsigned nth,
     const struct conf_option *options, size_t noptions, void *out)
 {
@@ -182,11 +194,8 @@ take_options(struct reader *r, cfg_t *cfg, const char *name, unsigned nth,
 		p = conf_scan_find(&r->scan, name, nth, o->name);
 		if (p != NULL && take(r, cfg, o, out, p->line) == -1)
 			return (-1);
-		if (p == NULL && (o->flags & CONF_REQUIRED) != 0) {
-			p = conf_scan_find(&r->scan, name, nth, "");
-			return (refuse(r, p != NULL ? p->line : 0,
-			    "%s is missing", o->name));
-		}
+		if (p == NULL && (o->flags & CONF_REQUIRED) != 0)
+			return (refuse_missing(r, cfg, name, nth, o->name));
 	}
 	return (0);
 }

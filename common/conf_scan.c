@@ -1,6 +1,7 @@
 /* The order of tokens in a configuration, and where its keys stand. */
 #include "common/conf_scan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,12 +33,24 @@ note(struct conf_scan *s, const char *section, unsigned nth, const char *key)
 }
 
 static const char *
+given_before(const char *word, unsigned line)
+{
+	static char why[128];
+
+	snprintf(
+	    why, sizeof(why), "%.80s was given before, in line %u", word, line);
+	return (why);
+}
+
+static const char *
 key_is_whole(struct conf_scan *s)
 {
 	const char *section = s->section != NULL ? s->section : "";
+	const struct conf_place *before =
+	    conf_scan_find(s, section, s->nth, s->word);
 
-	if (conf_scan_find(s, section, s->nth, s->word) != NULL)
-		return ("this key was given before");
+	if (before != NULL)
+		return (given_before(s->word, before->line));
 	note(s, section, s->nth, s->word);
 	s->state = CONF_S_VALUE;
 	return (NULL);
@@ -46,14 +59,16 @@ key_is_whole(struct conf_scan *s)
 static const char *
 section_begins(struct conf_scan *s, bool titled)
 {
+	const struct conf_place *before;
 	unsigned nth = 0;
 
 	if (s->section != NULL)
 		return ("a section within a section");
-	while (conf_scan_find(s, s->word, nth, "") != NULL)
+	while ((before = conf_scan_find(s, s->word, nth, "")) != NULL) {
+		if (!titled)
+			return (given_before(s->word, before->line));
 		nth++;
-	if (nth > 0 && !titled)
-		return ("this section was given before");
+	}
 	note(s, s->word, nth, "");
 	s->section = s->word;
 	s->word = NULL;

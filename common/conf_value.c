@@ -23,12 +23,43 @@ static const struct unit durations[] = {{"", 1000}, {"ms", 1}, {"s", 1000},
     {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const struct unit none[] = {{"", 1}, {NULL, 0}};
 
+/* A bound in the largest unit that holds it whole: 10s, 64m. */
+static void
+put_bound(char out[32], const struct unit *units, uint64_t n)
+{
+	const struct unit *best = NULL, *u;
+
+	for (u = units; u->name != NULL; u++)
+		if (n % u->factor == 0 && n != 0 && u->name[0] != '\0' &&
+		    (best == NULL || u->factor >= best->factor))
+			best = u;
+	snprintf(out, 32, "%llu%s",
+	    (unsigned long long)(best == NULL ? n : n / best->factor),
+	    best == NULL ? "" : best->name);
+}
+
+static const char *
+out_of_range(
+    const struct conf_option *o, const struct unit *units, uint64_t max)
+{
+	static char why[96];
+	char from[32], to[32];
+
+	put_bound(from, units, o->min);
+	put_bound(to, units, max);
+	if (o->type == CONF_SIZE && o->max == 0)
+		snprintf(why, sizeof(why), "must be at least %s", from);
+	else
+		snprintf(why, sizeof(why), "must be from %s to %s", from, to);
+	return (why);
+}
+
 static const char *
 parse_number(const struct conf_option *o, const char *text,
     const struct unit *units, uint64_t type_max, uint64_t *out)
 {
-	static char why[96];
 	uint64_t n = 0, max = o->max != 0 ? o->max : type_max;
+	const struct unit *u = units;
 	const char *p = text;
 
 	if (*p < '0' || *p > '9')
@@ -40,19 +71,14 @@ parse_number(const struct conf_option *o, const char *text,
 		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
 			return ("the number is too large");
 	}
-	while (units->name != NULL && strcmp(units->name, p) != 0)
-		units++;
-	if (units->name == NULL)
+	while (u->name != NULL && strcmp(u->name, p) != 0)
+		u++;
+	if (u->name == NULL)
 		return (o->type == CONF_SIZE   ? "bad unit: k, m or g"
 			: o->type == CONF_TIME ? "bad unit: ms, s, m, h or d"
 					       : "a plain number was expected");
-	if (__builtin_mul_overflow(n, units->factor, &n) || n > max ||
-	    n < o->min) {
-		snprintf(why, sizeof(why), "must be from %llu to %llu%s",
-		    (unsigned long long)o->min, (unsigned long long)max,
-		    o->type == CONF_TIME ? " ms" : "");
-		return (why);
-	}
+	if (__builtin_mul_overflow(n, u->factor, &n) || n > max || n < o->min)
+		return (out_of_range(o, units, max));
 	*out = n;
 	return (NULL);
 }

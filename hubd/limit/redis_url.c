@@ -111,7 +111,7 @@ take_port(struct span *rest, struct redis_url *u)
 		span_of(colon + 1, rest->n - (size_t)(colon - rest->p) - 1),
 		UINT16_MAX, &port) ||
 	    port == 0)
-		return ("has a port that is none");
+		return ("has a port that is not from 1 to 65535");
 	u->port = (uint16_t)port;
 	rest->n = (size_t)(colon - rest->p);
 	return (NULL);
@@ -136,7 +136,7 @@ take_host(struct span rest, struct redis_url *u)
 		return ("has a host that is too long");
 	for (size_t i = 0; i < rest.n; i++)
 		if (!is_host_character(rest.p[i]))
-			return ("has a host that is none");
+			return ("has characters that no host has");
 	if (memchr(rest.p, ':', rest.n) != NULL && rest.p[0] != '[' &&
 	    memchr(rest.p, ',', rest.n) == NULL)
 		return ("has an IPv6 address without brackets");
@@ -156,7 +156,7 @@ parse_tcp(struct span rest, struct redis_url *u)
 		db = span_of(slash + 1, rest.n - (size_t)(slash - rest.p) - 1);
 		rest.n = (size_t)(slash - rest.p);
 		if (db.n > 0 && !take_number(db, REDIS_DB_MAX, &u->db))
-			return ("has a database number that is none");
+			return ("has a database that is no number");
 	}
 	return (take_host(rest, u));
 }
