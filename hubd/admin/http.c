@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/alloc.h"
@@ -99,12 +100,17 @@ put_answer(struct client *c, int status, const char *type, struct buf *body,
     bool head_only, bool close)
 {
 	struct buf *out = conn_out(c->conn);
-	char id[REQ_ID_TEXT], length[24];
+	char id[REQ_ID_TEXT], length[24], date[32];
+	time_t now = time(NULL);
 	size_t n = buf_len(body);
+	struct tm tm;
 
 	req_id_format(id_next(c->http->ids), id);
 	snprintf(length, sizeof(length), "%zu", n);
+	gmtime_r(&now, &tm);
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
 	http1_put_status(out, status);
+	http1_put_field(out, "date", span_str(date));
 	http1_put_field(out, "content-type", span_str(type));
 	http1_put_field(out, "content-length", span_str(length));
 	http1_put_field(out, "cache-control", SPAN("no-store"));

@@ -163,8 +163,10 @@ settle_dead(struct billing *b, const struct sweep *s)
 		    process_state_of(&p[i]) != PROCESS_DEAD)
 			continue;
 		cells_zero_process(b->shm, i);
+		if (p[i].role == ROLE_WORKER)
+			log_info("what worker %u (pid %d) left is booked",
+			    p[i].slot, (int)atomic_load(&p[i].pid));
 		process_settled(b->shm, i);
-		log_info("process row %u is settled", i);
 	}
 }
 

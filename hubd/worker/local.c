@@ -22,6 +22,7 @@ local_health(struct worker *w, struct client *c, const struct http1_head *h,
 		return (true);
 	}
 	status = hub_health(w->shm, ready, &body);
+	buf_addstr(client_fields(c), "cache-control: no-store\r\n");
 	reply_whole(w, c, DIALECT_OPENAI, status, id, SPAN("application/json"),
 	    buf_span(&body), h->chunked || h->length > 0);
 	buf_fini(&body);

@@ -1,5 +1,6 @@
 """Health and metrics, on the listeners where they belong."""
 
+import email.utils
 import json
 import os
 import re
@@ -26,6 +27,8 @@ def test_health_on_both_listeners(solo, which):
         status, fields, body = get(port, "/" + which)
         assert status == 200
         assert fields["content-type"].startswith("application/json")
+        assert fields["cache-control"] == "no-store"
+        assert email.utils.parsedate_to_datetime(fields["date"])
         assert set(json.loads(body)) >= {"status", "reason"}
 
 

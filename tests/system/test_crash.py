@@ -289,9 +289,12 @@ def test_worker_dies_that_passes_streams_on_for_another():
         held = {w["links"]: w for w in workers}
         assert set(held) == {0, 1}, workers
         os.kill(held[1]["pid"], signal.SIGKILL)
+        said = f'worker {held[1]["slot"]} (pid {held[1]["pid"]}) left'
         crash.revive(site, "worker")
         for s in streams:
             s.close()
+        await_("the log", lambda: f"what {said} is booked\n"
+               in site.hub.log.read_text())
         await_("nothing to be taken",
                lambda: crash.nothing_taken(site, account, key_id))
         rows = crash.ledger(site, account)
