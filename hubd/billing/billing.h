@@ -186,6 +186,8 @@ enum ledger_result oldrows_bill(struct billing *);
 void publish_take_over(struct billing *);
 /* Reconciles what is published with what is stored. */
 enum ledger_result publish_load(struct billing *);
+/* The log has how many there are. */
+void publish_tell(const struct billing *);
 /* Each writes one row; false: the table is full. */
 bool publish_account(struct billing *, const struct ledger_account *);
 bool publish_key(struct billing *, const struct ledger_key *);

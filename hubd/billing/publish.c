@@ -269,7 +269,12 @@ publish_load(struct billing *b)
 	if (objects_load(b) != LEDGER_OK)
 		return (LEDGER_DOWN);
 	atomic_store(&ps->suspense, suspense);
+	return (LEDGER_OK);
+}
+
+void
+publish_tell(const struct billing *b)
+{
 	log_info("%u accounts, %u keys, %u agents are published",
 	    b->accounts.rows, b->keys.rows, b->agents.rows);
-	return (LEDGER_OK);
 }

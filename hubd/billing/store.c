@@ -69,6 +69,17 @@ open_store(struct billing *b)
 	return (LEDGER_OK);
 }
 
+/* What there is in a copy that is not whole yet would mislead. */
+static enum ledger_result
+begin_whole(struct billing *b)
+{
+	enum ledger_result r = shared_whole(b);
+
+	if (r == LEDGER_OK)
+		publish_tell(b);
+	return (r);
+}
+
 /* A hub without prices serves all the same: what it refuses is clear. */
 static enum ledger_result
 start_serving(struct billing *b)
@@ -92,7 +103,7 @@ step(struct billing *b)
 	case STAGE_TABLES:
 		return (publish_load(b));
 	case STAGE_WHOLE:
-		return (shared_whole(b));
+		return (begin_whole(b));
 	case STAGE_OLD_ROWS:
 		return (oldrows_bill(b));
 	case STAGE_LEFTOVERS:

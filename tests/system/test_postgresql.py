@@ -424,9 +424,12 @@ def test_a_fresh_hub_waits_for_its_first_load(pg):
         hub = procs.Hub(folder, priced.PRICES, store=store).start()
         status, _, body = procs.fetch(hub.port, "GET", "/readyz")
         assert status == 503 and b"loading" in body
+        # what a copy has that is not whole is not what there is
+        assert "are published" not in hub.log.read_text()
         pg.start()
         await_("the first load",
                lambda: hub.ctl("show", "status")["state"] == "serving", 30)
+        assert hub.log.read_text().count("are published") == 1
         assert hub.ctl("show", "status")["price_version"] == 1
     finally:
         if hub:
