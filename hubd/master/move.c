@@ -1,9 +1,12 @@
 /* hubd -m: the books of SQLite into the PostgreSQL store of the file. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/alloc.h"
 #include "common/log.h"
 #include "hubd/ledger/move.h"
 #include "hubd/master/master.h"
@@ -19,6 +22,18 @@ print_counts(const struct ledger_moved *n)
 	    n->prices, n->suspense);
 }
 
+static bool
+was_moved(const char *dir)
+{
+	char *from = xasprintf("%s/hubd.db", dir);
+	char *to = xasprintf("%s.moved", from);
+	bool was = access(from, F_OK) == -1 && access(to, F_OK) == 0;
+
+	free(from);
+	free(to);
+	return (was);
+}
+
 /* As the user that the hub is: what SQLite makes beside its file is his. */
 static int
 move(const struct hub_conf *c)
@@ -26,6 +41,12 @@ move(const struct hub_conf *c)
 	struct ledger_moved moved;
 	char error[512];
 
+	if (was_moved(c->state_dir)) {
+		log_errx("%s: there is only hubd.db.moved: its books have been "
+			 "moved already",
+		    c->state_dir);
+		return (1);
+	}
 	if (ledger_move(c->state_dir, c->store, &moved, error, sizeof(error)) ==
 	    -1) {
 		log_errx("%s", error);
