@@ -96,7 +96,8 @@ note_epoch(struct limiter_redis *l, int64_t epoch, monotime_t now)
 		l->young = monotime_add_ms(now, YOUNG_MS);
 		counter_add(l->count, COUNT_limits_lost, 1);
 		log_warnx("limits: Redis has lost what it knew; it is told "
-			  "again");
+			  "again, and decides in %d s",
+		    YOUNG_MS / 1000);
 	}
 	if (l->state == REDIS_HELLO) {
 		l->state = REDIS_KNOWN;

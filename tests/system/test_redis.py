@@ -469,6 +469,7 @@ def test_what_redis_forgets_it_is_told_again(sites, own_redis, loses):
         refused(s.chat(key), 429, "concurrency_limited")
     assert YOUNG_S - 1 < time.monotonic() - began < YOUNG_S + 8
     assert metric(s, "hubd_limit_lost_total")["hubd_limit_lost_total"] >= 1
+    assert lines(s, "it is told again, and decides in 6 s")
     refused(s.chat(key), 429, "concurrency_limited")
     close_stream(stream)
     await_("the slot to be free", lambda: s.chat(key)[0] == 200)
