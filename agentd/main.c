@@ -138,7 +138,7 @@ reload(struct program *p)
 	p->agent.conf = new;
 	agent_conf_unref(old);
 	uplinks_announce(p->agent.uplinks);
-	uplinks_look_up(p->agent.uplinks);
+	uplinks_retry(p->agent.uplinks);
 	log_info("reloaded: %zu providers", new->nproviders);
 }
 

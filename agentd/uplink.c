@@ -186,6 +186,15 @@ uplink_start(struct uplink *u, struct way *way)
 	dial_now(u);
 }
 
+void
+uplink_hasten(struct uplink *u)
+{
+	if (u->link != NULL && !u->replace)
+		return;
+	u->backoff_ms = BACKOFF_MIN_MS;
+	dial_now(u);
+}
+
 static void
 stop(struct uplink *u)
 {

@@ -17,8 +17,8 @@ struct uplinks *uplinks_new(struct agent *);
 void uplinks_free(struct uplinks *);
 /* Tells every hub again what the agent has. */
 void uplinks_announce(struct uplinks *);
-/* Looks all names up now. */
-void uplinks_look_up(struct uplinks *);
+/* Looks all names up now, and dials what is not linked. */
+void uplinks_retry(struct uplinks *);
 /* Dials no more and drains every link; done(agent) when the last is gone,
  * in a later turn. */
 void uplinks_drain(struct uplinks *, void (*done)(struct agent *));

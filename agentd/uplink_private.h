@@ -49,6 +49,8 @@ struct way {
 
 /* Dials. */
 void uplink_start(struct uplink *, struct way *);
+/* Dials at once if it waits to: why it failed may have been mended. */
+void uplink_hasten(struct uplink *);
 /* Dials no more; the link finishes its calls. */
 void uplink_drain(struct uplink *);
 /* The end of it; links that it has are closed. */

@@ -416,6 +416,13 @@ uplinks_announce(struct uplinks *all)
 }
 
 static void
+hasten(struct uplink *u, void *arg)
+{
+	(void)arg;
+	uplink_hasten(u);
+}
+
+static void
 drain(struct uplink *u, void *arg)
 {
 	(void)arg;
@@ -424,13 +431,14 @@ drain(struct uplink *u, void *arg)
 }
 
 void
-uplinks_look_up(struct uplinks *all)
+uplinks_retry(struct uplinks *all)
 {
 	size_t i;
 
 	for (i = 0; i < all->n; i++)
 		if (all->hub[i].name != NULL)
 			look_up(&all->hub[i]);
+	each(all, hasten, NULL);
 }
 
 void

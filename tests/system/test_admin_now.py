@@ -6,6 +6,7 @@ machine while nothing changes.
 """
 
 import json
+import signal
 import time
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import priced
 import procs
 from accesslog import AccessLog, options
+from procs import await_
 from test_http import Wire, head
 from test_limits import open_stream
 
@@ -149,3 +151,23 @@ def test_rates_of_a_key_hold_at_once(crowd):
     assert [crowd.chat(key)[0] for _ in range(2)] == [200, 429]
     crowd.hub.ctl("key", "set", key_id, "rpm", "0")
     assert crowd.chat(key, priced.SHORT)[0] == 200
+
+
+def test_an_agent_dials_at_once_when_its_file_is_mended(sites):
+    """It has failed often, and would wait for long."""
+    site = sites()
+    token = site.hub.ctl("agent", "add", "late")["token"]
+    agent = site.add(procs.Agent(site.folder / "late", site.hub,
+                                 {"openai": site.sim}, name="late", links=1,
+                                 token="at-hub-" + 43 * "a"))
+    agent.start()
+    await_("failures", lambda: agent.log.read_text().count(
+        "does not know our token") >= 5, 60)
+    agent.conf.write_text(agent.conf.read_text().replace(agent.token, token))
+    began = time.monotonic()
+    agent.child.send_signal(signal.SIGHUP)
+    agent.await_up()
+    assert time.monotonic() - began < 2
+    # a new token ends no link; it is for the next
+    site.hub.ctl("agent", "rotate", "late")
+    assert agent.shown()["state"] == "up"
