@@ -26,6 +26,15 @@ path_in(char *out, size_t cap, const char *dir, const char *name)
 	return (n > 0 && (size_t)n < cap);
 }
 
+void
+ctl_say_closed(char *error, size_t cap, const char *path, const char *why)
+{
+	snprintf(error, cap, "%s: %s%s", path, why,
+	    errno == EACCES
+		? ": hubctl is for root, the hub's user and its admin_group"
+		: "");
+}
+
 enum ctl_hub
 ctl_hub_state(const char *run_dir, char *error, size_t cap)
 {
@@ -40,7 +49,7 @@ ctl_hub_state(const char *run_dir, char *error, size_t cap)
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return (CTL_HUB_NONE);
-		snprintf(error, cap, "%s: %s", path, strerror(errno));
+		ctl_say_closed(error, cap, path, strerror(errno));
 		return (CTL_HUB_UNKNOWN);
 	}
 	r = fcntl(fd, F_OFD_GETLK, &lock);
@@ -106,10 +115,10 @@ dial(const char *path, monotime_t deadline, char *error, size_t cap)
 	while ((fd = connect_once(&sa)) == -1 && may_come_back(errno) &&
 	       !monotime_reached(deadline, monotime_now()))
 		poll(NULL, 0, CONNECT_MS);
-	if (fd == -1)
-		snprintf(error, cap, "%s%s: %s",
-		    may_come_back(errno) ? SILENT ": " : "", path,
-		    strerror(errno));
+	if (fd == -1 && may_come_back(errno))
+		snprintf(error, cap, SILENT ": %s: %s", path, strerror(errno));
+	else if (fd == -1)
+		ctl_say_closed(error, cap, path, strerror(errno));
 	return (fd);
 }
 

@@ -50,6 +50,9 @@ char *ctl_find_run_dir(const char *text, char *unset, size_t cap);
 
 /* ---- client.c ------------------------------------------------------------ */
 
+/* "path: why", and who may do it, if that is why (errno). */
+void ctl_say_closed(char *error, size_t cap, const char *path, const char *why);
+
 enum ctl_hub { CTL_HUB_RUNS, CTL_HUB_NONE, CTL_HUB_UNKNOWN };
 
 /* Asks the lock in run_dir. UNKNOWN: error says why. */

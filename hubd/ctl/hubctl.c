@@ -117,6 +117,18 @@ ask_memory(const struct shm *shm, const struct ctl_request *request,
 	return (data);
 }
 
+static struct shm *
+open_memory(const char *run_dir, char *error, size_t cap)
+{
+	struct shm *shm = shm_open_readonly(run_dir);
+
+	if (shm == NULL)
+		ctl_say_closed(error, cap, run_dir,
+		    errno == ENOEXEC ? "this hub is of another version"
+				     : strerror(errno));
+	return (shm);
+}
+
 static struct json *
 answer(const char *run_dir, const struct ctl_request *request, char *error,
     size_t cap)
@@ -126,12 +138,8 @@ answer(const char *run_dir, const struct ctl_request *request, char *error,
 
 	if (request->command->who != CTL_SHM)
 		return (ctl_ask(run_dir, request, error, cap));
-	if ((shm = shm_open_readonly(run_dir)) == NULL) {
-		snprintf(error, cap, "%s: %s", run_dir,
-		    errno == ENOEXEC ? "this hub is of another version"
-				     : strerror(errno));
+	if ((shm = open_memory(run_dir, error, cap)) == NULL)
 		return (NULL);
-	}
 	data = ask_memory(shm, request, error, cap);
 	shm_detach(shm);
 	return (data);
@@ -158,15 +166,13 @@ print(const struct output *o, const struct ctl_command *command,
 }
 
 static int
-run_top(const char *run_dir)
+run_top(const char *run_dir, char *error, size_t cap)
 {
-	struct shm *shm = shm_open_readonly(run_dir);
+	struct shm *shm = open_memory(run_dir, error, cap);
 	int r;
 
-	if (shm == NULL) {
-		warn("%s", run_dir);
+	if (shm == NULL)
 		return (CTL_EXIT_REFUSED);
-	}
 	r = ctl_top(shm);
 	shm_detach(shm);
 	return (r);
@@ -203,11 +209,25 @@ refuse(const char *why)
 }
 
 static int
+ask(const char *run_dir, const struct ctl_request *request,
+    const struct output *o, char *error, size_t cap)
+{
+	struct json *data = answer(run_dir, request, error, cap);
+	int r = CTL_EXIT_DONE;
+
+	if (data != NULL && request->command->id == CTL_CMD_drain)
+		await_drain(run_dir);
+	if (data != NULL)
+		r = print(o, request->command, data);
+	json_free(data);
+	return (r);
+}
+
+static int
 run(const char *run_dir, const struct ctl_request *request,
     const struct output *o)
 {
 	char error[1024] = "";
-	struct json *data;
 	int r;
 
 	switch (ctl_hub_state(run_dir, error, sizeof(error))) {
@@ -221,12 +241,9 @@ run(const char *run_dir, const struct ctl_request *request,
 		break;
 	}
 	if (request->command->id == CTL_CMD_top)
-		return (run_top(run_dir));
-	data = answer(run_dir, request, error, sizeof(error));
-	if (data != NULL && request->command->id == CTL_CMD_drain)
-		await_drain(run_dir);
-	r = data == NULL ? CTL_EXIT_DONE : print(o, request->command, data);
-	json_free(data);
+		r = run_top(run_dir, error, sizeof(error));
+	else
+		r = ask(run_dir, request, o, error, sizeof(error));
 	return (error[0] == '\0' ? r : refuse(error));
 }
 

@@ -309,15 +309,18 @@ static void
 put_status(struct buf *out, const struct json *s)
 {
 	const struct json *billing = json_get(s, "billing");
+	int64_t uptime_s = json_get_int(s, "uptime_s", 0);
 	struct json up = {.type = JSON_NUMBER};
 	char ms[32];
 
-	snprintf(
-	    ms, sizeof(ms), "%" PRId64, json_get_int(s, "uptime_s", 0) * 1000);
+	snprintf(ms, sizeof(ms), "%" PRId64, uptime_s * 1000);
 	up.text = ms;
 	buf_addf(out, "hubd %s, pid %s, %s, up ", text_of(s, "version"),
 	    text_of(s, "pid"), text_of(s, "state"));
-	table_cell(out, COLUMN_LENGTH, &up);
+	if (uptime_s < 60)
+		buf_addf(out, "%" PRId64 " s", uptime_s);
+	else
+		table_cell(out, COLUMN_LENGTH, &up);
 	buf_addf(out, "\nprices   version %s\n", text_of(s, "price_version"));
 	buf_addf(out, "agents   %s up\n", text_of(s, "agents"));
 	buf_addf(out, "calls    %s\n", text_of(s, "calls"));

@@ -3,12 +3,17 @@
 import email.utils
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
+import subprocess
+import tempfile
 import time
 
 import pytest
 
+import procs
 from procs import CtlError, Hub, Sim, await_, fetch
 import priced
 
@@ -268,3 +273,22 @@ def test_metrics_have_the_pace_of_streams(sites):
     count = gaps["hubd_chunk_gap_seconds_count", None]
     assert 2 <= count <= 12
     assert 0.5 < gaps["hubd_chunk_gap_seconds_sum", None] < took
+
+
+@pytest.mark.parametrize("command", [
+    ("show", "status"), ("show", "accounts"), ("top",)])
+def test_a_stranger_is_told_whom_hubctl_is_for(solo, command):
+    if os.geteuid() != 0:
+        pytest.skip("left out: another user needs root")
+    with tempfile.TemporaryDirectory() as name:
+        # where he may look
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        shutil.copy(procs.BUILD / "hubctl", folder)
+        conf = folder / "hubd.conf"
+        conf.write_text(f'run_dir = "{solo.hub.run_dir}"\n')
+        p = subprocess.run([folder / "hubctl", "-f", conf, *command],
+                           user=12345, group=12345, extra_groups=[],
+                           capture_output=True, text=True, timeout=30)
+    assert p.returncode == 1
+    assert "Permission denied: hubctl is for root, the hub's user" in p.stderr
