@@ -203,9 +203,45 @@ routes_wrong(const struct hub_conf *c)
 	return (NULL);
 }
 
+static size_t
+times_in(const struct conf_list *list, const char *address)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < list->n; i++)
+		n += strcmp(list->item[i], address) == 0;
+	return (n);
+}
+
+/* One address cannot be listened on twice. */
+static const char *
+addresses_wrong(const struct hub_conf *c)
+{
+	static char why[160];
+	const struct conf_list *lists[] = {&c->listen, &c->admin_listen};
+	const char *address;
+	size_t i, k;
+
+	for (k = 0; k < 2; k++) {
+		for (i = 0; i < lists[k]->n; i++) {
+			address = lists[k]->item[i];
+			if (times_in(lists[0], address) +
+				times_in(lists[1], address) ==
+			    1)
+				continue;
+			snprintf(why, sizeof(why),
+			    "%.100s is listened on twice", address);
+			return (why);
+		}
+	}
+	return (NULL);
+}
+
 static const char *
 whole_wrong(const struct hub_conf *c)
 {
+	const char *why;
+
 	if (c->listen.n > LISTEN_MAX || c->admin_listen.n > LISTEN_MAX)
 		return ("more than 8 addresses to listen on");
 	if (c->certificate.n != c->key.n)
@@ -213,6 +249,8 @@ whole_wrong(const struct hub_conf *c)
 			"same order");
 	if (c->max_body > c->body_memory)
 		return ("max_body is larger than body_memory");
+	if ((why = addresses_wrong(c)) != NULL)
+		return (why);
 	return (routes_wrong(c));
 }
 

@@ -112,6 +112,8 @@ static const struct {
     {"tls { key = c }", "each certificate has its key"},
     {"\ntls { certificate = {} }", ":2: certificate: must not be empty"},
     {"listen = {}", "must not be empty"},
+    {"listen = {\"h:1\", \"h:2\", \"h:1\"}", "h:1 is listened on twice"},
+    {"listen = \"h:1\"\nadmin_listen = \"h:1\"", "h:1 is listened on"},
     {"listen = \"8080\"", "host:port"},
     {"listen = \"h:0\"", "a port is"},
     {"listen = \"h:65536\"", "a port is"},
