@@ -64,9 +64,9 @@ def ask(site, key, model=MODEL, timeout=30):
     return reply
 
 
-def open_stream(site, key, model=priced.LONG):
+def open_stream(site, key, model=priced.LONG, port=None):
     """A connection on which a long stream has begun; the caller closes."""
-    c = procs.connect(site.hub.port, timeout=10)
+    c = procs.connect(port or site.hub.port, timeout=10)
     c.request("POST", "/v1/chat/completions", json.dumps({
         "model": model, "stream": True, "max_tokens": 100,
         "messages": [{"role": "user", "content": "hello"}]}), bearer(key))

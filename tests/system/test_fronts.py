@@ -13,15 +13,22 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
+import time
+import types
 
 import pytest
 
+import crash
 import priced
 import procs
 from procs import await_, fetch, free_port
 from test_http import Wire
+
+sys.path.insert(0, str(procs.ROOT / "tests" / "docs"))
+import manual  # noqa: E402
 
 CHAT = json.dumps({"model": "sim-chat", "messages": [
     {"role": "user", "content": "hello"}]}).encode()
@@ -148,10 +155,43 @@ backend hub
 """
 
 
-class Front(procs.Process):
-    """A front of the hub, and the requests that it forwarded."""
+NGINX_OF_THE_MANUAL = """
+daemon off; worker_processes 1; pid {home}/pid;
+error_log {home}/error.log;
+events {{ worker_connections 500; }}
+http {{
+  access_log off;
+  client_body_temp_path {home}/b; proxy_temp_path {home}/p;
+  fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u;
+  scgi_temp_path {home}/s;
+  server {{ listen 127.0.0.1:{port};
+%s
+  }}
+}}
+"""
 
-    def __init__(self, name, hub_port):
+HAPROXY_OF_THE_MANUAL = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+    timeout tunnel 1h
+    option httpchk GET /readyz
+    http-check send ver HTTP/1.1 hdr Host hub
+frontend in
+    bind 127.0.0.1:{port}
+    default_backend hub
+backend hub
+    server hub 127.0.0.1:{hub} check inter 100
+"""
+
+
+class Front(procs.Process):
+    """A front of the hub, and the requests that it forwarded. text: its
+    configuration, in place of the usual one."""
+
+    def __init__(self, name, hub_port, text=None):
         # nginx's workers run as another user, and write there
         home = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}."))
         home.chmod(0o777)
@@ -160,10 +200,10 @@ class Front(procs.Process):
         values = dict(home=home, hub=hub_port, port=self.port)
         conf = home / "conf"
         if name == "nginx":
-            conf.write_text(NGINX.format(**values))
+            conf.write_text((text or NGINX).format(**values))
             argv = ["nginx", "-c", str(conf), "-e", f"{home}/error.log"]
         else:
-            conf.write_text(HAPROXY.format(**values))
+            conf.write_text((text or HAPROXY).format(**values))
             self.listen(home)
             argv = ["haproxy", "-db", "-f", str(conf)]
         path = os.environ["PATH"] + ":/usr/sbin:/sbin"
@@ -345,3 +385,39 @@ def test_every_odd_request_was_tried(table, show):
     show(f"{'answers':26s} {'directly':17s}  {'by nginx':17s}  by HAProxy\n" +
          "\n".join(table))
     assert len(table) == len(ODD)
+
+
+# ---- as the manual has it --------------------------------------------------
+
+def nginx_of_the_manual():
+    block, = [b for b in manual.examples("hubd.8") if "location" in b]
+    block = block.replace("{", "{{").replace("}", "}}")
+    return NGINX_OF_THE_MANUAL % block.replace("127.0.0.1:8080",
+                                               "127.0.0.1:{hub}")
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy"])
+def test_a_front_as_the_manual_has_it(hub_site, name):
+    """Users, streams and agents get through, and health is seen."""
+    text = nginx_of_the_manual() if name == "nginx" else HAPROXY_OF_THE_MANUAL
+    front = Front(name, hub_site.hub.port, text)
+    behind = types.SimpleNamespace(port=front.port)
+    agent = None
+    try:
+        status, fields, _ = hub_site.chat(hub_site.user.decode(), hub=behind)
+        assert status == 200 and fields["x-hub-cost"]
+        # the first event comes long before the last
+        began = time.monotonic()
+        stream = crash.open_stream(hub_site, hub_site.user.decode(),
+                                   port=front.port)
+        assert time.monotonic() - began < 2
+        stream.close()
+        agent = procs.Agent(hub_site.folder / name, hub_site.hub,
+                            {"openai": hub_site.sim}, name=name, links=2)
+        agent.conf.write_text(agent.conf.read_text().replace(
+            str(hub_site.hub.port), str(front.port)))
+        agent.start().await_up(2)
+    finally:
+        if agent:
+            agent.stop()
+        front.close()
