@@ -520,8 +520,9 @@ def test_a_change_waits_for_the_next_courier(shared):
 def test_a_reload_waits_for_the_next_courier(shared):
     hub = shared().hub
     for _ in range(3):
-        os.kill(await_("a courier", lambda: courier(hub)), signal.SIGKILL)
-        await_("its end to be seen", lambda: courier(hub) is None)
+        os.kill(await_("a courier", lambda: crash.courier(hub)),
+                signal.SIGKILL)
+        await_("its end to be seen", lambda: crash.courier(hub) is None)
         assert hub.ctl("reload")["price_version"] == 1
 
 
