@@ -142,6 +142,37 @@ put_gauges(struct buf *out, const struct shm *shm)
 	buf_addf(out, "hubd_build_info{version=\"%s\"} 1\n", VERSION);
 }
 
+/* ---- by table ----------------------------------------------------------- */
+
+/* How full the tables of a fixed size are. */
+static void
+put_tables(struct buf *out, const struct shm *shm)
+{
+	struct pub_state *pub = shm_pub_state(shm);
+	const struct {
+		const char *name;
+		uint32_t rows, size;
+	} tables[] = {
+	    {"calls", hub_calls_open(shm) + hub_calls_pending(shm),
+		shm->sizes.max_calls},
+	    {"keys", atomic_load(&pub->nkeys), shm->sizes.max_keys},
+	    {"accounts", atomic_load(&pub->naccounts), shm->sizes.max_accounts},
+	    {"agents", atomic_load(&pub->nagents), shm->sizes.max_agents},
+	};
+	size_t i;
+
+	put_head(out, "hubd_table_rows", "gauge",
+	    "Rows of shared memory in use, by table.");
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		buf_addf(out, "hubd_table_rows{table=\"%s\"} %" PRIu32 "\n",
+		    tables[i].name, tables[i].rows);
+	put_head(out, "hubd_table_size", "gauge",
+	    "Rows that there are: max_calls and its like.");
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		buf_addf(out, "hubd_table_size{table=\"%s\"} %" PRIu32 "\n",
+		    tables[i].name, tables[i].size);
+}
+
 /* ---- by model ----------------------------------------------------------- */
 
 /* A name as the value of a label: what is not plain is a question mark. */
@@ -200,6 +231,7 @@ metrics_put(const struct shm *shm, struct buf *out)
 	int i;
 
 	put_gauges(out, shm);
+	put_tables(out, shm);
 	for (i = 0; i < COUNTERS; i++)
 		put_counter(out, shm, (enum counter_id)i);
 	for (i = 0; i < HISTOGRAMS; i++)

@@ -92,6 +92,22 @@ def test_metrics_are_well_formed(solo, key):
     assert typed
 
 
+def test_metrics_tell_how_full_tables_are(solo, key):
+    def rows(what):
+        found = re.findall(r'hubd_table_%s{table="(\w+)"} (\d+)' % what,
+                           metrics(solo))
+        return {name: int(n) for name, n in found}
+    before = rows("rows")
+    assert before["keys"] > 0 and before["accounts"] > 0
+    assert before["agents"] == 1
+    assert rows("size") == {"calls": 4096, "keys": 1024, "accounts": 1024,
+                            "agents": 256}
+    # a key that is revoked keeps its row
+    solo.hub.ctl("key", "revoke", solo.hub.key(solo.account())[1])
+    assert rows("rows")["keys"] == before["keys"] + 1
+    assert rows("rows")["accounts"] == before["accounts"] + 1
+
+
 def test_metrics_count_requests(solo, key):
     def total():
         return sum(float(line.rsplit(" ", 1)[1])
