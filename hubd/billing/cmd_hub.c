@@ -116,7 +116,7 @@ cmd_audit(struct billing *b, const struct json *args, struct reply *r)
 
 static void
 put_check(struct jout *j, const struct billing *b, const struct ledger_check *c,
-    const struct ledger_audit *a)
+    bool audited, const struct ledger_audit *a)
 {
 	jout_begin_object(j);
 	jout_kbool(j, "ok", c->problems == 0 && is_clean(a));
@@ -124,8 +124,10 @@ put_check(struct jout *j, const struct billing *b, const struct ledger_check *c,
 	jout_kstr(j, "schema", c->schema);
 	jout_kuint(j, "problems", c->problems);
 	jout_kstr(j, "first_problem", c->first);
-	jout_key(j, "audit");
-	put_audit(j, a);
+	if (audited) {
+		jout_key(j, "audit");
+		put_audit(j, a);
+	}
 	jout_end_object(j);
 }
 
@@ -136,12 +138,13 @@ cmd_store_check(struct billing *b, const struct json *args, struct reply *r)
 	struct ledger_audit a = {0};
 	enum ledger_result result;
 
-	result = b->ops->check(b->store, &c);
-	if (result == LEDGER_OK)
-		result = b->ops->audit(b->store, false, &a);
-	if (reply_store(r, result, "ledger", ""))
+	if (reply_store(r, b->ops->check(b->store, &c), "ledger", ""))
 		return;
-	put_check(&r->j, b, &c, &a);
+	result = b->ops->audit(b->store, false, &a);
+	/* what is broken may be in its way: the first problem says more */
+	if (c.problems == 0 && reply_store(r, result, "ledger", ""))
+		return;
+	put_check(&r->j, b, &c, result == LEDGER_OK, &a);
 	if (c.problems > 0)
 		reply_refuse(r, "the store is not whole: %s", c.first);
 	else if (!is_clean(&a))

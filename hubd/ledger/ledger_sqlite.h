@@ -98,6 +98,8 @@ int64_t db_last_id(struct ledger *);
 /* Rows that the last statement changed. */
 int db_changes(struct ledger *);
 enum ledger_result db_result(enum db_step);
+/* Was the file itself what the last statement failed for? Then why. */
+bool db_is_broken(struct ledger *, char *why, size_t cap);
 /* The log has what SQLite said just now against a row. */
 void db_say_refused(struct ledger *, const char *id);
 /* May table checkpoint have rows? Mostly not: calls are short. */

@@ -17,6 +17,22 @@ note(struct ledger_check *out, const char *text)
 		snprintf(out->first, sizeof(out->first), "%s", text);
 }
 
+/* What is wrong, without the line in front that names the database. */
+static char *
+problem_of(char *text)
+{
+	char *end, *line;
+
+	if (strncmp(text, "*** in database ", 16) == 0 &&
+	    (line = strchr(text, '\n')) != NULL)
+		line++;
+	else
+		line = text;
+	if ((end = strchr(line, '\n')) != NULL)
+		*end = '\0';
+	return (line);
+}
+
 /* Each row of it is something wrong, but a lone "ok". month: whose file it
  * is, or "". */
 static enum ledger_result
@@ -31,7 +47,7 @@ check_pages(struct ledger *l, const char *month, struct ledger_check *out)
 		if (strcmp(text, "ok") == 0)
 			continue;
 		snprintf(said, sizeof(said), "%s%s%s", month,
-		    month[0] != '\0' ? ": " : "", text);
+		    month[0] != '\0' ? ": " : "", problem_of(text));
 		note(out, said);
 	}
 	db_end(&q);
@@ -96,15 +112,20 @@ read_schema(struct ledger *l, struct ledger_check *out)
 	return (db_result(step));
 }
 
+/* A file that cannot be read to its end is what is looked for. */
 enum ledger_result
 sqlite_check(struct ledger *l, struct ledger_check *out)
 {
 	enum ledger_result rc;
+	char said[200];
 
 	memset(out, 0, sizeof(*out));
 	if ((rc = read_schema(l, out)) == LEDGER_OK &&
 	    (rc = check_pages(l, "", out)) == LEDGER_OK &&
 	    (rc = check_references(l, out)) == LEDGER_OK)
 		rc = check_months(l, out);
-	return (rc);
+	if (rc == LEDGER_OK || !db_is_broken(l, said, sizeof(said)))
+		return (rc);
+	note(out, said);
+	return (LEDGER_OK);
 }

@@ -153,6 +153,15 @@ db_result(enum db_step step)
 	return (LEDGER_DOWN);
 }
 
+bool
+db_is_broken(struct ledger *l, char *why, size_t cap)
+{
+	int rc = sqlite3_errcode(l->db) & 0xff;
+
+	snprintf(why, cap, "%s", sqlite3_errmsg(l->db));
+	return (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB);
+}
+
 void
 db_say_refused(struct ledger *l, const char *id)
 {

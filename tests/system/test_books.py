@@ -136,6 +136,26 @@ def test_a_store_is_checked(used):
     assert check["problems"] == 0 and check["first_problem"] == ""
 
 
+def test_a_check_finds_a_page_that_nobody_can_read(own):
+    """It is in the audit's way; the check says so all the same."""
+    site = own()
+    key = site.hub.key(site.account())[0]
+    for _ in range(3):
+        assert site.chat(key)[0] == 200
+    site.hub.quiet()
+    assert site.hub.stop_here(signal.SIGTERM) == 0
+    root, = query(site, "SELECT rootpage FROM sqlite_master "
+                  "WHERE name = 'ledger'")[0]
+    size, = query(site, "PRAGMA page_size")[0]
+    with open(store_file(site), "r+b") as f:
+        f.seek((root - 1) * size)
+        f.write(os.urandom(size))
+    site.hub.launch()
+    await_("the store", lambda: site.hub.health("healthz"))
+    with pytest.raises(CtlError, match=r"the store is not whole: Page \d+: "):
+        site.hub.ctl("store", "check")
+
+
 def test_a_check_finds_a_broken_store(own):
     site = own()
     site.account()
