@@ -204,7 +204,9 @@ check_schema(struct ledger *l, const char *path, char *error, size_t cap)
 
 	ask(l, "PRAGMA journal_mode", mode, sizeof(mode));
 	if (strcmp(mode, "wal") != 0) {
-		snprintf(error, cap, "%s: no write-ahead log here", path);
+		snprintf(error, cap, "%s: %s", path,
+		    mode[0] == '\0' ? sqlite3_errmsg(l->db)
+				    : "no write-ahead log here");
 		return (-1);
 	}
 	ask(l, ASK_VERSION, version, sizeof(version));

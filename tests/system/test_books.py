@@ -156,6 +156,20 @@ def test_a_check_finds_a_page_that_nobody_can_read(own):
         site.hub.ctl("store", "check")
 
 
+def test_a_file_that_is_no_database_is_called_so(own):
+    site = own()
+    assert site.hub.stop_here(signal.SIGTERM) == 0
+    good = store_file(site).read_bytes()
+    store_file(site).write_bytes(os.urandom(100) + good[100:])
+    site.hub.launch()
+    await_("healthz", lambda: site.hub.health("healthz"))
+    with pytest.raises(CtlError, match="hubd.db: file is not a database"):
+        site.hub.ctl("show", "accounts")
+    assert not site.hub.health("readyz")
+    store_file(site).write_bytes(good)
+    site.hub.await_ready(30)
+
+
 def test_a_check_finds_a_broken_store(own):
     site = own()
     site.account()
