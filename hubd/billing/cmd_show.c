@@ -6,12 +6,17 @@
 #include "hubd/price/price.h"
 #include "shm/pubtab.h"
 
+#define ID_EARLY_MS 600000  /* a clock that was put back meanwhile */
+#define ID_LATE_MS  1800000 /* a body that came slowly */
+
 /* ---- accounts ------------------------------------------------------------ */
 
 struct listing {
 	struct billing *b;
 	struct reply *r;
 	const char *name; /* of the only account to show, or NULL */
+	bool only, found; /* of rows: the one of id */
+	req_id_t id;
 };
 
 static void
@@ -109,6 +114,9 @@ list_row(void *arg, const struct ledger_row *row)
 {
 	struct listing *l = arg;
 
+	if (l->only && memcmp(row->id.b, l->id.b, sizeof(row->id.b)) != 0)
+		return;
+	l->found = true;
 	put_row(&l->r->j, row);
 	reply_more(l->r);
 }
@@ -137,6 +145,26 @@ reply_rows(struct reply *r, enum ledger_result result)
 	return (true);
 }
 
+/* One row, if an id is asked for: an id has the time at which the request
+ * began, and its row that of its admission. false: refused. */
+static bool
+narrow(const struct json *args, struct listing *l, struct ledger_filter *f)
+{
+	const char *id = json_get_str(args, "id");
+
+	if (id == NULL)
+		return (true);
+	if (!req_id_parse(id, &l->id)) {
+		reply_refuse(l->r, "%s is no request id", id);
+		return (false);
+	}
+	l->only = true;
+	f->since_ms = req_id_ms(l->id) - ID_EARLY_MS;
+	f->until_ms = req_id_ms(l->id) + ID_LATE_MS;
+	f->limit = 0;
+	return (true);
+}
+
 void
 cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 {
@@ -152,6 +180,8 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 	if (!read_filter(b, args, r, &f))
 		return;
 	f.limit = (uint32_t)limit;
+	if (!narrow(args, &l, &f))
+		return;
 	jout_begin_object(&r->j);
 	jout_key(&r->j, "rows");
 	jout_begin_array(&r->j);
@@ -159,4 +189,6 @@ cmd_show_ledger(struct billing *b, const struct json *args, struct reply *r)
 	jout_end_array(&r->j);
 	jout_end_object(&r->j);
 	r->keep_data = reply_rows(r, result) && result == LEDGER_MISSING;
+	if (result == LEDGER_OK && l.only && !l.found)
+		reply_refuse(r, "there is no row %s", json_get_str(args, "id"));
 }

@@ -130,6 +130,20 @@ def test_an_export_is_the_ledger(used):
             assert got[name] == text, name
 
 
+def test_the_row_of_an_answer_is_found_by_its_id(used):
+    key = used.hub.key(used.account())[0]
+    ids = [used.chat(key)[1]["x-request-id"] for _ in range(3)]
+    used.hub.rows(ids)
+    for call in ids:
+        row, = used.hub.ctl("show", "ledger", "id", call)["rows"]
+        assert row["id"] == call
+    for wrong, why in ((ids[0][:-1] + ("0" if ids[0][-1] != "0" else "1"),
+                        "there is no row"), ("x", "is no request id")):
+        with pytest.raises(CtlError, match=why) as e:
+            used.hub.ctl("show", "ledger", "id", wrong)
+        assert e.value.status == 1
+
+
 def test_a_store_is_checked(used):
     check = used.hub.ctl("store", "check")
     assert check["ok"] and check["audit"]["ok"]
