@@ -14,6 +14,7 @@
 #include "hubd/ctl/ctl.h"
 #include "hubd/ctl/out.h"
 #include "hubd/ctl/table.h"
+#include "hubd/gauges.h"
 
 #define DEFAULT_CONF	"/etc/hubd/hubd.conf"
 #define DEFAULT_RUN_DIR "/run/hubd"
@@ -129,6 +130,21 @@ open_memory(const char *run_dir, char *error, size_t cap)
 	return (shm);
 }
 
+/* Who waits is told what for. */
+static void
+warn_of_silence(const char *run_dir)
+{
+	struct shm *shm = shm_open_readonly(run_dir);
+	int64_t ms;
+
+	if (shm == NULL)
+		return; /* billing may be asked all the same, or says why not */
+	if ((ms = hub_billing_silent_ms(shm)) > HUB_SILENT_MS)
+		warnx("billing has not moved for %lld s: waiting for it",
+		    (long long)ms / 1000);
+	shm_detach(shm);
+}
+
 static struct json *
 answer(const char *run_dir, const struct ctl_request *request, char *error,
     size_t cap)
@@ -136,8 +152,10 @@ answer(const char *run_dir, const struct ctl_request *request, char *error,
 	struct json *data;
 	struct shm *shm;
 
-	if (request->command->who != CTL_SHM)
+	if (request->command->who != CTL_SHM) {
+		warn_of_silence(run_dir);
 		return (ctl_ask(run_dir, request, error, cap));
+	}
 	if ((shm = open_memory(run_dir, error, cap)) == NULL)
 		return (NULL);
 	data = ask_memory(shm, request, error, cap);

@@ -5,12 +5,15 @@ that is full requests are refused, before anything could be lost.
 import concurrent.futures
 import json
 import os
+import re
 import signal
+import subprocess
 
 import pytest
 
 import crash
 import disk
+import procs
 from procs import await_, error_code, fetch
 
 SLOTS = 64
@@ -110,8 +113,14 @@ def test_a_billing_that_does_not_move_is_told(sites):
             assert reason(site, which) == (200, "billing does not move")
         await_("the log", lambda: logged(
             f"billing (pid {pid}) has not moved for 10 s"), 30)
+        waits = subprocess.Popen(
+            [procs.BUILD / "hubctl", "-f", site.hub.conf, "show", "accounts"],
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        said = waits.stderr.readline()
+        assert re.search(r"billing has not moved for \d+ s: waiting", said)
     finally:
         os.kill(pid, signal.SIGCONT)
+    assert waits.wait(30) == 0
     await_("the end of it", lambda: logged(f"billing (pid {pid}) moves"))
     assert "MOVED" not in status() and reason(site, "healthz") == (200, "")
 
