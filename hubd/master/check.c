@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,21 +70,27 @@ check_tls(const struct hub_conf *c)
 	return (0);
 }
 
+/* The caller frees. */
+static char *
+parent_of(const char *path)
+{
+	char *parent = xasprintf("%s%s", path[0] == '/' ? "" : "./", path);
+	char *slash = strrchr(parent, '/');
+
+	slash[slash == parent ? 1 : 0] = '\0';
+	return (parent);
+}
+
 /* A folder or a log that is not there yet: can the start make it? */
 static int
 check_makeable(const char *path)
 {
-	char *parent, *slash;
+	char *parent;
 	int r;
 
 	if (path == NULL || access(path, F_OK) == 0 || errno != ENOENT)
 		return (0); /* whether it is open is asked later */
-	parent = xstrdup(path);
-	slash = strrchr(parent, '/');
-	if (slash == NULL)
-		strcpy(parent, ".");
-	else
-		slash[slash == parent ? 1 : 0] = '\0';
+	parent = parent_of(path);
 	r = access(parent, W_OK | X_OK);
 	if (r == -1)
 		wrong("%s: cannot be made in %s: %s", path, parent,
@@ -174,6 +182,39 @@ check_files(const struct master_options *o, const struct hub_conf *c)
 		check_identity(c));
 }
 
+static uint64_t
+size_of(const char *dir, const char *name)
+{
+	char *path = xasprintf("%s/%s", dir, name);
+	struct stat st;
+	uint64_t n = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+
+	free(path);
+	return (n);
+}
+
+/* What lies there of a hub before makes place for this one. */
+static int
+check_room(const struct hub_conf *c, uint64_t bytes)
+{
+	char *parent = parent_of(c->run_dir);
+	struct statvfs fs;
+	uint64_t room;
+	int r;
+
+	r = statvfs(access(c->run_dir, F_OK) == 0 ? c->run_dir : parent, &fs);
+	free(parent);
+	if (r == -1)
+		return (0); /* why is told elsewhere */
+	room = (uint64_t)fs.f_bavail * fs.f_frsize +
+	       size_of(c->run_dir, "hubd.run") +
+	       size_of(c->run_dir, "hubd.pub");
+	if (room >= bytes)
+		return (0);
+	return (wrong("%s: no room for that: %llu MiB are free", c->run_dir,
+	    (unsigned long long)room >> 20));
+}
+
 static void
 say_fine(const struct master_options *o)
 {
@@ -197,6 +238,7 @@ master_check(const struct master_options *o)
 	struct shm_sizes sizes;
 	struct hub_conf *c;
 	char error[512];
+	uint64_t bytes;
 	int r;
 
 	(void)FAILPOINT("check");
@@ -206,13 +248,13 @@ master_check(const struct master_options *o)
 	if (c == NULL)
 		return (wrong("%s", error));
 	setup_shm_sizes(c, &sizes);
+	bytes = shm_run_bytes(&sizes) + shm_pub_bytes(&sizes);
 	printf("shared memory: %llu MiB in %s (%u workers)\n",
-	    (unsigned long long)((shm_run_bytes(&sizes) +
-				     shm_pub_bytes(&sizes) + (1 << 20) - 1) >>
-				 20),
-	    c->run_dir, c->workers);
-	r = check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
-	    check_limits(c) | check_files(o, c);
+	    (unsigned long long)(bytes + (1 << 20) - 1) >> 20, c->run_dir,
+	    c->workers);
+	r = o->asked == NULL ? check_room(c, bytes) : 0;
+	r |= check_addresses(&c->listen) | check_addresses(&c->admin_listen) |
+	     check_limits(c) | check_files(o, c);
 	if (r == 0)
 		say_fine(o);
 	hub_conf_free(c);

@@ -287,6 +287,18 @@ def test_n_checks_and_starts_nothing(tmp_path):
     assert "/nonexistent/log" not in check(h, "-dn").stderr
 
 
+def test_n_finds_a_run_dir_that_is_too_small(tmp_path, small_disk):
+    h = Hub(tmp_path / "hub", priced.PRICES)
+    h.write_conf()
+    shutil.rmtree(h.run_dir)
+    for run_dir in (small_disk, small_disk / "new"):
+        h.run_dir = str(run_dir)
+        h.rewrite_conf()
+        p = check(h)
+        assert p.returncode == 1
+        assert re.search(rf"{run_dir}: no room for that: \d MiB", p.stderr)
+
+
 def test_n_of_an_agent(tmp_path):
     conf = tmp_path / "agentd.conf"
     conf.write_text('name = "a"\nhubs = {"wss://hub"}\ntoken = "t"\n'
