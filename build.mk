@@ -173,6 +173,7 @@ LEDGER_SRCS = \
 	hubd/ledger/sqlite_audit.c \
 	hubd/ledger/sqlite_audit_months.c \
 	hubd/ledger/sqlite_backup.c \
+	hubd/ledger/sqlite_book.c \
 	hubd/ledger/sqlite_check.c \
 	hubd/ledger/sqlite_dump.c \
 	hubd/ledger/sqlite_list.c \

@@ -16,6 +16,7 @@ UNIT_ledger = hubd/ledger/ledger.c hubd/ledger/ledger_change.c hubd/ledger/ledge
 	hubd/ledger/sqlite_audit_months.c hubd/ledger/sqlite_backup.c \
 	hubd/ledger/sqlite_check.c hubd/ledger/sqlite_log.c \
 	hubd/ledger/sqlite_open.c hubd/ledger/sqlite_stmt.c \
+	hubd/ledger/sqlite_book.c \
 	hubd/ledger/sqlite_prices.c hubd/ledger/sqlite_rows.c \
 	hubd/ledger/sqlite_list.c hubd/ledger/sqlite_months.c \
 	hubd/ledger/sqlite_seal_copy.c hubd/ledger/sqlite_seal_remove.c \
