@@ -73,6 +73,17 @@ sum_of(struct batch *b, uint32_t account)
 	return (s);
 }
 
+/* A charge is what its row costs, and negative: there is a byte for the sign,
+ * as row_texts_make() has formatted an amount without one. */
+static void
+charge_text(const struct row_texts *t, char out[AMOUNT_TEXT_MAX])
+{
+	bool zero = t->amount[0] == '0' && t->amount[1] == '\0';
+
+	out[0] = '-';
+	str_copy(out + !zero, AMOUNT_TEXT_MAX - !zero, t->amount);
+}
+
 /* A row of that id is there: equal or not? */
 static enum ledger_result
 settle_existing(
@@ -109,9 +120,9 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 
 	if (s == NULL)
 		return (LEDGER_DOWN);
-	amount_neg(b->amount);
-	if (s->broken || amount_format(b->amount, charge) == -1)
+	if (s->broken)
 		return (unbook(b, t->id));
+	charge_text(t, charge);
 	if (db_is_spool(b->l))
 		step = spool_keep_object(b->l, r, t->id);
 	else
@@ -123,7 +134,7 @@ book_new(struct batch *b, const struct ledger_row *r, struct row_texts *t)
 		db_say_refused(b->l, t->id);
 		return (unbook(b, t->id));
 	}
-	amount_add(s->sum, b->amount);
+	amount_sub(s->sum, b->amount);
 	b->fresh++;
 	if (object_after(b->l, r) != LEDGER_OK)
 		return (LEDGER_DOWN);
