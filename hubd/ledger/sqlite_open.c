@@ -90,13 +90,17 @@ db_sync_folder(const char *folder)
 /*
  * One thread opens stores in a process, and nobody asks SQLite how much
  * memory it has: each of its allocations took and gave back a mutex twice
- * for that. It is refused once the library is in use, which is no harm.
+ * for that. What a statement of several rows changes is noted in case that
+ * it fails: in memory, for a file beside would cost more than the rows, and
+ * would have to be there. All is refused once the library is in use, which is
+ * no harm.
  */
 static void
 set_up_library(void)
 {
 	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1);
 }
 
 int

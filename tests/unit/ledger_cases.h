@@ -103,6 +103,43 @@ START_TEST(one_batch_books_what_it_can_and_leaves_the_rest_out)
 }
 END_TEST
 
+#define MANY 67
+
+/* Some are known, refused or free among many that are none of it. */
+START_TEST(each_of_many_rows_is_judged_by_itself)
+{
+	static struct ledger_row r[MANY];
+	static enum ledger_result res[MANY];
+	unsigned i;
+
+	for (i = 0; i < MANY; i++)
+		r[i] = make_row(i + 1, i % 3 == 0 ? bob : alice, "0.001");
+	book(&r[3], LEDGER_OK);
+	r[5].status = 500;
+	book(&r[5], LEDGER_OK);
+	r[5].status = 200;
+	r[20].account = 99; /* no such account */
+	strcpy(r[35].amount, "-1");
+	strcpy(r[50].amount, "0");
+	ck_assert_int_eq(ops->book(l, r, MANY, res), LEDGER_OK);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(res[i], i == 5		      ? LEDGER_CONFLICT
+					 : i == 20 || i == 35 ? LEDGER_REFUSED
+							      : LEDGER_OK);
+	/* 23 are bob's; alice's are two less, and one is free */
+	expect_balance(bob, "-0.023", "0.023");
+	expect_balance(alice, "9.959", "0.041");
+	expect_clean(MANY - 2, "0.064");
+	r[20].account = alice;
+	r[5].status = 500;
+	strcpy(r[35].amount, "0.001");
+	ck_assert_int_eq(ops->book(l, r, MANY, res), LEDGER_OK);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(res[i], LEDGER_OK);
+	expect_clean(MANY, "0.066");
+}
+END_TEST
+
 START_TEST(a_row_comes_back_as_it_was_booked)
 {
 	struct ledger_row r = make_row(7, alice, "0.000123"), got;
@@ -470,6 +507,7 @@ add_store_cases(TCase *tc)
 	tcase_add_test(tc, a_row_is_booked_once_however_often_it_comes);
 	tcase_add_test(tc, a_different_row_of_the_same_id_is_a_conflict);
 	tcase_add_test(tc, one_batch_books_what_it_can_and_leaves_the_rest_out);
+	tcase_add_test(tc, each_of_many_rows_is_judged_by_itself);
 	tcase_add_test(tc, a_row_comes_back_as_it_was_booked);
 	tcase_add_test(tc, rows_are_listed_newest_first_by_account_and_time);
 	tcase_add_test(tc, suspense_keeps_each_raw_row_once);

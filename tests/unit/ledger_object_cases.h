@@ -56,6 +56,23 @@ START_TEST(an_object_comes_and_goes_with_the_rows_of_its_account)
 }
 END_TEST
 
+START_TEST(an_object_comes_with_one_of_many_rows)
+{
+	struct ledger_row r[20];
+	enum ledger_result res[20];
+	struct ledger_object o;
+	unsigned i;
+
+	for (i = 0; i < 20; i++)
+		r[i] = make_row(i + 1, alice, "0.1");
+	r[7] = object_row(8, alice, OBJECT_CREATED, OBJECT_FILE, "file-a");
+	ck_assert_int_eq(ops->book(l, r, 20, res), LEDGER_OK);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(res[i], LEDGER_OK);
+	ck_assert_int_eq(object("file-a", &o), LEDGER_OK);
+}
+END_TEST
+
 START_TEST(a_row_that_is_refused_makes_no_object)
 {
 	struct ledger_row r =
@@ -151,6 +168,7 @@ add_object_cases(TCase *tc)
 {
 	tcase_add_test(
 	    tc, an_object_comes_and_goes_with_the_rows_of_its_account);
+	tcase_add_test(tc, an_object_comes_with_one_of_many_rows);
 	tcase_add_test(tc, a_row_that_is_refused_makes_no_object);
 	tcase_add_test(tc, a_batch_is_billed_by_one_row_alone);
 	tcase_add_test(tc, the_newest_objects_are_listed_in_order);

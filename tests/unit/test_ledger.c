@@ -27,18 +27,39 @@ START_TEST(a_row_whose_charge_is_refused_is_not_left_behind)
 }
 END_TEST
 
+START_TEST(a_charge_that_is_refused_takes_no_other_row_along)
+{
+	struct ledger_row r[20];
+	enum ledger_result res[20];
+	unsigned i;
+
+	for (i = 0; i < 20; i++)
+		r[i] = make_row(i + 1, alice, "0.1");
+	book(&r[6], LEDGER_OK);
+	tamper("DELETE FROM ledger");
+	ck_assert_int_eq(ops->book(l, r, 20, res), LEDGER_OK);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(res[i], i == 6 ? LEDGER_REFUSED : LEDGER_OK);
+	ck_assert_uint_eq(audit(false).rows, 19);
+	expect_balance(alice, "8", "2");
+}
+END_TEST
+
 START_TEST(a_broken_account_holds_up_no_other)
 {
-	struct ledger_row r[2] = {
-	    make_row(1, alice, "0.5"), make_row(2, bob, "0.25")};
-	enum ledger_result got[2];
+	struct ledger_row r[34];
+	enum ledger_result got[34];
+	unsigned i;
 
+	for (i = 0; i < 34; i++)
+		r[i] = make_row(i + 1, i % 2 == 0 ? alice : bob, "0.25");
 	tamper("UPDATE account SET balance = 'abc' WHERE id = 1");
-	ck_assert_int_eq(ops->book(l, r, 2, got), LEDGER_OK);
-	ck_assert_int_eq(got[0], LEDGER_REFUSED);
-	ck_assert_int_eq(got[1], LEDGER_OK);
-	expect_balance(bob, "-0.25", "0.25");
-	ck_assert_uint_eq(audit(false).rows, 1);
+	ck_assert_int_eq(ops->book(l, r, 34, got), LEDGER_OK);
+	for (i = 0; i < 34; i++)
+		ck_assert_int_eq(
+		    got[i], i % 2 == 0 ? LEDGER_REFUSED : LEDGER_OK);
+	expect_balance(bob, "-4.25", "4.25");
+	ck_assert_uint_eq(audit(false).rows, 17);
 }
 END_TEST
 
@@ -303,6 +324,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	add_store_cases(tc);
 	tcase_add_test(tc, a_row_whose_charge_is_refused_is_not_left_behind);
+	tcase_add_test(tc, a_charge_that_is_refused_takes_no_other_row_along);
 	tcase_add_test(tc, a_broken_account_holds_up_no_other);
 	tcase_add_test(tc, a_full_disk_books_nothing_and_is_survived);
 	tcase_add_test(tc, a_locked_store_is_down_until_it_is_free);

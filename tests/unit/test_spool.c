@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "common/alloc.h"
 #include "hubd/ledger/ledger_spool.h"
 #include "hubd/price/price.h"
@@ -188,6 +190,41 @@ START_TEST(a_row_waits_until_it_is_taken)
 	    "0", 2);
 	ck_assert_uint_eq(waiting(&since), 0);
 	ck_assert_int_eq(since, 0);
+}
+END_TEST
+
+/* The store keeps those: here they would never go. */
+static void
+expect_no_changes(void)
+{
+	char path[128];
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/spool.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_prepare_v2(db, "SELECT 1 FROM balance_change", -1, &stmt, NULL);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_DONE);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+}
+
+START_TEST(many_rows_wait_each_once)
+{
+	struct ledger_row r[40];
+	enum ledger_result res[40];
+	unsigned i;
+
+	put_account(1, 1, "10");
+	for (i = 0; i < 40; i++)
+		r[i] = make_row(i + 1, 1, "0.01");
+	book(&r[20]);
+	ck_assert_int_eq(ops->book(l, r, 40, res), LEDGER_OK);
+	for (i = 0; i < 40; i++)
+		ck_assert_int_eq(res[i], LEDGER_OK);
+	ck_assert_uint_eq(waiting(NULL), 40);
+	expect(1, "9.6", "0.4", "0.4", 1);
+	expect_no_changes();
 }
 END_TEST
 
@@ -644,6 +681,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_row_waits_until_it_is_taken);
+	tcase_add_test(tc, many_rows_wait_each_once);
 	tcase_add_test(tc, a_stale_balance_changes_nothing);
 	tcase_add_test(tc, a_reader_sees_rows_oldest_first_with_their_objects);
 	tcase_add_test(tc, a_row_that_is_no_good_is_just_removed);
