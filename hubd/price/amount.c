@@ -13,11 +13,13 @@
 
 #include "common/alloc.h"
 
-#define SCALE	   24		      /* decimal places of the unit */
-#define NANO	   1000000000000000UL /* units of a nano-dollar */
-#define TEXT_LIMIT 64 /* GMP aborts on absurd input: bound it first */
-#define EXP_LIMIT  40
-#define PRICE_BITS 127
+#define SCALE	    24		       /* decimal places of the unit */
+#define NANO	    1000000000000000UL /* units of a nano-dollar */
+#define TEXT_LIMIT  64 /* GMP aborts on absurd input: bound it first */
+#define EXP_LIMIT   40
+#define PRICE_BITS  127
+#define WORD_PLACES 19 /* decimal places that fit a word, and their power */
+#define WORD_POWER  10000000000000000000UL
 
 struct amount {
 	mpz_t v;
@@ -33,6 +35,7 @@ struct decimal {
 
 /* mpz_addmul_ui() takes an unsigned long: counts must fit it. */
 _Static_assert(sizeof(unsigned long) == sizeof(uint64_t), "LP64");
+_Static_assert(sizeof(mp_limb_t) == sizeof(uint64_t), "a word is a limb");
 
 amount_t *
 amount_new(void)
@@ -83,28 +86,26 @@ amount_neg(amount_t *a)
 	mpz_neg(a->v, a->v);
 }
 
-static void
-set_price(mpz_t v, struct unit_price p)
+/* A price as a number that lies in its words: there is nothing to free. */
+struct price_words {
+	mp_limb_t words[2];
+	mpz_t v;
+};
+
+static mpz_srcptr
+price_number(struct unit_price p, struct price_words *w)
 {
-	mpz_set_ui(v, p.hi);
-	mpz_mul_2exp(v, v, 64);
-	mpz_add_ui(v, v, p.lo);
+	w->words[0] = p.lo;
+	w->words[1] = p.hi;
+	return (mpz_roinit_n(w->v, w->words, 2));
 }
 
 void
 amount_add_product(amount_t *a, struct unit_price price, uint64_t count)
 {
-	mpz_t p;
+	struct price_words w;
 
-	if (price.hi == 0) {
-		/* The usual case; spares the three-word product. */
-		mpz_init_set_ui(p, price.lo);
-	} else {
-		mpz_init(p);
-		set_price(p, price);
-	}
-	mpz_addmul_ui(a->v, p, count);
-	mpz_clear(p);
+	mpz_addmul_ui(a->v, price_number(price, &w), count);
 }
 
 int
@@ -198,11 +199,22 @@ trim_zeros(struct decimal *d)
 	d->digits[d->n] = '\0';
 }
 
+static void
+scale_up(mpz_t v, int places)
+{
+	unsigned long power = 1;
+
+	for (; places >= WORD_PLACES; places -= WORD_PLACES)
+		mpz_mul_ui(v, v, WORD_POWER);
+	for (; places > 0; places--)
+		power *= 10;
+	mpz_mul_ui(v, v, power);
+}
+
 int
 amount_parse(amount_t *a, const char *text, size_t n)
 {
 	struct decimal d;
-	mpz_t scale;
 	int bad;
 
 	if (split(&d, text, n) == -1)
@@ -216,10 +228,7 @@ amount_parse(amount_t *a, const char *text, size_t n)
 		return (-1);
 	bad = mpz_set_str(a->v, d.digits, 10);
 	assert(bad == 0);
-	mpz_init(scale);
-	mpz_ui_pow_ui(scale, 10, (unsigned long)d.exp10);
-	mpz_mul(a->v, a->v, scale);
-	mpz_clear(scale);
+	scale_up(a->v, d.exp10);
 	if (d.negative)
 		amount_neg(a);
 	return (0);
@@ -254,14 +263,14 @@ int
 unit_price_scale(struct unit_price *p, const char *factor, size_t n)
 {
 	amount_t a;
+	struct price_words w;
 	mpz_t v;
 	int r = -1;
 
 	mpz_init(a.v);
 	mpz_init(v);
 	if (amount_parse(&a, factor, n) == 0) {
-		set_price(v, *p);
-		mpz_mul(v, v, a.v);
+		mpz_mul(v, price_number(*p, &w), a.v);
 		mpz_ui_pow_ui(a.v, 10, SCALE);
 		if (mpz_divisible_p(v, a.v)) {
 			mpz_divexact(v, v, a.v);
@@ -275,24 +284,22 @@ unit_price_scale(struct unit_price *p, const char *factor, size_t n)
 
 /* Sets the point SCALE places from the right and drops idle zeros. */
 static void
-place_point(const char *digits, char *out)
+place_point(const char *digits, size_t n, char *out)
 {
-	size_t n = strlen(digits);
-	size_t zeros = n <= SCALE ? SCALE + 1 - n : 0; /* "0." and on */
-	char padded[2 * AMOUNT_TEXT_MAX];
-	size_t whole;
+	size_t whole = n > SCALE ? n - SCALE : 0;
+	size_t zeros = n < SCALE ? SCALE - n : 0; /* behind the point */
 
-	memset(padded, '0', zeros);
-	memcpy(padded + zeros, digits, n);
-	n += zeros;
-	whole = n - SCALE;
-	while (n > whole && padded[n - 1] == '0')
-		n--;
-	memcpy(out, padded, whole);
+	if (whole == 0)
+		*out++ = '0';
+	memcpy(out, digits, whole);
 	out += whole;
+	while (n > whole && digits[n - 1] == '0')
+		n--;
 	if (n > whole) {
 		*out++ = '.';
-		memcpy(out, padded + whole, n - whole);
+		memset(out, '0', zeros);
+		out += zeros;
+		memcpy(out, digits + whole, n - whole);
 		out += n - whole;
 	}
 	*out = '\0';
@@ -302,6 +309,7 @@ int
 amount_format(const amount_t *a, char out[AMOUNT_TEXT_MAX])
 {
 	char text[AMOUNT_TEXT_MAX + 2], *digits = text;
+	size_t n;
 
 	if (mpz_sizeinbase(a->v, 10) >= AMOUNT_TEXT_MAX)
 		return (-1);
@@ -311,20 +319,21 @@ amount_format(const amount_t *a, char out[AMOUNT_TEXT_MAX])
 		*out++ = '-';
 	}
 	/* Sign, point and terminator need three bytes. */
-	if (strlen(digits) > AMOUNT_TEXT_MAX - 3)
+	n = strlen(digits);
+	if (n > AMOUNT_TEXT_MAX - 3)
 		return (-1);
-	place_point(digits, out);
+	place_point(digits, n, out);
 	return (0);
 }
 
 void
 unit_price_format(struct unit_price p, char out[AMOUNT_TEXT_MAX])
 {
+	struct price_words w;
 	amount_t a;
 	int bad;
 
-	mpz_init(a.v);
-	set_price(a.v, p);
+	mpz_init_set(a.v, price_number(p, &w));
 	bad = amount_format(&a, out);
 	assert(bad == 0); /* 128 bits are 39 digits */
 	mpz_clear(a.v);
