@@ -50,33 +50,40 @@ duration_format(int64_t ns, char text[DURATION_TEXT])
 	text[n] = '\0';
 }
 
-static void
-put_name(struct buf *out, const char *name, const char *what)
-{
-	buf_addspan(out, SPAN("x-ratelimit-"));
-	buf_addstr(out, name);
-	buf_addstr(out, what);
-	buf_addspan(out, SPAN(": "));
-}
+/* The fields of one rate, as they begin. */
+struct names {
+	struct span limit, left, reset;
+};
+
+static const struct names requests = {
+    SPAN("x-ratelimit-limit-requests: "),
+    SPAN("x-ratelimit-remaining-requests: "),
+    SPAN("x-ratelimit-reset-requests: "),
+};
+static const struct names tokens = {
+    SPAN("x-ratelimit-limit-tokens: "),
+    SPAN("x-ratelimit-remaining-tokens: "),
+    SPAN("x-ratelimit-reset-tokens: "),
+};
 
 static void
-put_number(struct buf *out, const char *name, const char *what, uint64_t n)
+put_number(struct buf *out, struct span name, uint64_t n)
 {
-	put_name(out, name, what);
+	buf_addspan(out, name);
 	buf_adduint(out, n);
 	buf_addspan(out, SPAN("\r\n"));
 }
 
 static void
-put_one(struct buf *out, const char *what, uint64_t limit,
+put_rate(struct buf *out, const struct names *names, uint64_t limit,
     const struct bucket *b, monotime_t now)
 {
 	char reset[DURATION_TEXT];
 
 	duration_format(bucket_full_in_ns(b, now), reset);
-	put_number(out, "limit-", what, limit);
-	put_number(out, "remaining-", what, bucket_left(b, limit, now));
-	put_name(out, "reset-", what);
+	put_number(out, names->limit, limit);
+	put_number(out, names->left, bucket_left(b, limit, now));
+	buf_addspan(out, names->reset);
 	buf_addstr(out, reset);
 	buf_addspan(out, SPAN("\r\n"));
 }
@@ -86,9 +93,9 @@ limit_fields(const struct shm *shm, const struct admission *a, monotime_t now,
     struct buf *out)
 {
 	if (a->rpm != 0)
-		put_one(out, "requests", a->rpm,
+		put_rate(out, &requests, a->rpm,
 		    bucket_of_key(shm, a->key_row, BUCKET_REQUESTS), now);
 	if (a->tpm != 0)
-		put_one(out, "tokens", a->tpm,
+		put_rate(out, &tokens, a->tpm,
 		    bucket_of_key(shm, a->key_row, BUCKET_TOKENS), now);
 }
