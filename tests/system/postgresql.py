@@ -7,6 +7,7 @@ own library is used.
 """
 
 import atexit
+import itertools
 import os
 import pathlib
 import shutil
@@ -76,7 +77,7 @@ class PostgreSQL(Process):
                         "unix_socket_directories": str(self.home),
                         **(options or {})}
         self.port = None
-        self.databases = 0
+        self.databases = itertools.count(1)
 
     def start(self):
         """A port taken meanwhile: once more with another."""
@@ -168,8 +169,7 @@ class PostgreSQL(Process):
 
     def create(self, name=None, template="template1"):
         """A fresh database; its name."""
-        self.databases += 1
-        name = name or f"hub_{self.databases}"
+        name = name or f"hub_{next(self.databases)}"
         self.sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"',
                  "postgres")
         return name

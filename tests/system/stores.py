@@ -9,6 +9,7 @@ Only Python's own library is used.
 
 import atexit
 import os
+import threading
 
 import postgresql
 import redis_server
@@ -19,16 +20,16 @@ if STORE not in ("sqlite", "postgresql") or LIMITS not in ("local", "redis"):
     raise SystemExit("STORE is sqlite or postgresql, LIMITS local or redis")
 
 running = {}
+beginning = threading.Lock()
 
 
 def server(kind):
     """The server of this process, "postgresql" or "redis"."""
-    if kind not in running:
-        if kind == "postgresql":
-            running[kind] = postgresql.PostgreSQL()
-        else:
-            running[kind] = redis_server.Redis()
-        running[kind].start()
+    with beginning:
+        if kind not in running:
+            made = postgresql.PostgreSQL() if kind == "postgresql" \
+                else redis_server.Redis()
+            running[kind] = made.start()
     return running[kind]
 
 
