@@ -1,4 +1,5 @@
 /* hubctl reload, drain, audit, backup: the hub as a whole. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,11 +66,17 @@ is_clean(const struct ledger_audit *a)
 static void
 put_absent(struct jout *j, const struct ledger_audit *a)
 {
-	char note[80];
+	char note[120];
 
-	snprintf(note, sizeof(note),
-	    "sealed month %s is not here: by its recorded sums",
-	    a->first_absent);
+	if (a->absent == 1)
+		snprintf(note, sizeof(note),
+		    "sealed month %s is not here: by its recorded sums",
+		    a->first_absent);
+	else
+		snprintf(note, sizeof(note),
+		    "sealed month %s and %" PRIu64 " more are not here: by "
+		    "their recorded sums",
+		    a->first_absent, a->absent - 1);
 	jout_kstr(j, "note", note);
 }
 

@@ -504,6 +504,11 @@ def test_sealed_months_are_in_every_answer(own):
     since = old.months[1].strftime("%F")
     assert usage(site, "since", since)["total"]["requests"] == 240
     assert len(site.hub.ctl("show", "ledger", "limit", "200")["rows"]) == 200
+    shutil.move(old.file(1), site.folder / "away too.db")
+    assert site.hub.ctl("audit")["note"] == (
+        f"sealed month {old.name(0)} and 1 more are not here: by their "
+        "recorded sums")
+    shutil.move(site.folder / "away too.db", old.file(1))
     shutil.move(site.folder / "away.db", old.file(0))
     old.check()
 
