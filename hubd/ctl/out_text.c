@@ -96,6 +96,7 @@ static const struct view views[] = {
 	    {COLUMN_LIMIT, "RPM", "rpm"}, {COLUMN_LIMIT, "TPM", "tpm"},
 	    {COLUMN_LIMIT, "CALLS", "concurrency"}},
 	{{COLUMN_TIME, "EXPIRES", "expires"},
+	    {COLUMN_TIME, "OLD UNTIL", "old_until"},
 	    {COLUMN_LIST, "MODELS", "models"}}},
     {"prices", CTL_COMMANDS,
 	{{COLUMN_NAME, "MODEL", "model"}, {COLUMN_NAME, "PROVIDER", "provider"},
