@@ -8,7 +8,9 @@ solo: a site of one worker for what does not depend on the shape.
 """
 
 import os
+import pathlib
 import subprocess
+import tempfile
 
 import pytest
 
@@ -75,16 +77,18 @@ def key(request):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A folder that can be filled: only root can have one."""
-    where = tmp_path / "small"
-    where.mkdir()
+def small_disk():
+    """A folder that can be filled: only root can have one. Its name is short
+    enough for sockets in it."""
+    where = pathlib.Path(tempfile.mkdtemp(prefix="hubtest."))
     if os.geteuid() != 0 or subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(where)],
             capture_output=True).returncode != 0:
+        where.rmdir()
         pytest.skip("left out: a small file system needs root and mount")
     yield where
     subprocess.run(["umount", "-l", str(where)], check=True)
+    where.rmdir()
 
 
 @pytest.fixture
