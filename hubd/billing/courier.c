@@ -111,6 +111,21 @@ courier_tell_balances(struct courier *c)
 	c->nballast = 0;
 }
 
+struct pg_balance
+courier_readable(const struct pg_balance *b)
+{
+	struct pg_balance none = {
+	    .account = b->account, .seq = b->seq, .balance = "0", .spent = "0"};
+
+	if (mirror_fits(MIRROR_BALANCES_OF, b, sizeof(*b)))
+		return (*b);
+	log_warnx("account %u of the shared store has a balance that is none",
+	    b->account);
+	if (none.seq < 0)
+		none.seq = 0;
+	return (none);
+}
+
 void
 courier_balance(void *arg, const struct pg_balance *b)
 {
@@ -119,29 +134,41 @@ courier_balance(void *arg, const struct pg_balance *b)
 	courier_breathe(c);
 	if (!courier_is_news(c, b))
 		return;
-	c->ballast[c->nballast++] = *b;
+	c->ballast[c->nballast++] = courier_readable(b);
 	if (c->nballast == MIRROR_BALANCES)
 		courier_tell_balances(c);
 }
 
 /* ---- changes ------------------------------------------------------------- */
 
+/* Others write there, too: what nobody can read stays as it was here. */
+static void
+put_copy(struct courier *c, enum mirror_type type, const void *p, size_t n,
+    const char *what, const char *name)
+{
+	if (mirror_fits(type, p, n))
+		courier_put(c, type, 0, p, n);
+	else
+		log_warnx(
+		    "%s \"%s\" of the shared store makes no sense", what, name);
+}
+
 static void
 on_account(void *arg, const struct ledger_account *a)
 {
-	courier_put(arg, MIRROR_ACCOUNT, 0, a, sizeof(*a));
+	put_copy(arg, MIRROR_ACCOUNT, a, sizeof(*a), "account", a->name);
 }
 
 static void
 on_key(void *arg, const struct ledger_key *k)
 {
-	courier_put(arg, MIRROR_KEY, 0, k, sizeof(*k));
+	put_copy(arg, MIRROR_KEY, k, sizeof(*k), "key", k->id);
 }
 
 static void
 on_agent(void *arg, const struct ledger_agent *a)
 {
-	courier_put(arg, MIRROR_AGENT, 0, a, sizeof(*a));
+	put_copy(arg, MIRROR_AGENT, a, sizeof(*a), "agent", a->name);
 }
 
 static void
@@ -153,8 +180,8 @@ on_price(void *arg, const struct price_blob *b)
 static void
 on_object(void *arg, const struct ledger_object *o, bool removed)
 {
-	courier_put(
-	    arg, removed ? MIRROR_GONE : MIRROR_OBJECT, 0, o, sizeof(*o));
+	put_copy(arg, removed ? MIRROR_GONE : MIRROR_OBJECT, o, sizeof(*o),
+	    "object", o->id);
 }
 
 /* false: the store is away; what was sent is no harm. */

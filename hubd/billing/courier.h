@@ -48,6 +48,8 @@ void courier_down(struct courier *);
 void courier_breathe(struct courier *);
 /* Has billing not been told of it? From now on it has. */
 bool courier_is_news(struct courier *, const struct pg_balance *);
+/* The same, or, of one that somebody has made none of, nothing to spend. */
+struct pg_balance courier_readable(const struct pg_balance *);
 /* Gathers a balance that is news; told when all are. */
 void courier_balance(void *courier, const struct pg_balance *);
 void courier_tell_balances(struct courier *);

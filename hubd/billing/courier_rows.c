@@ -45,9 +45,9 @@ on_balance(void *arg, const struct pg_balance *b)
 	/* rows that go one by one may be many, and the store far */
 	courier_breathe(arg);
 	if (there == NULL && load.nbalances < PG_BATCH_MAX)
-		load.balances[load.nbalances++] = *b;
+		load.balances[load.nbalances++] = courier_readable(b);
 	else if (there != NULL && there->seq < b->seq)
-		*there = *b;
+		*there = courier_readable(b);
 }
 
 /*

@@ -215,23 +215,31 @@ static const struct kind {
 };
 
 static bool
-head_ok(const struct mirror_head *head)
+size_ok(const struct kind *k, size_t n)
 {
-	const struct kind *k;
-
-	if (head->magic != MIRROR_MAGIC || head->type == 0 ||
-	    head->type >= MIRROR_TYPES)
-		return (false);
-	k = &kinds[head->type];
-	return ((k->at_most ? head->size <= k->size : head->size == k->size));
+	return (k->at_most ? n <= k->size : n == k->size);
 }
 
 static bool
-content_ok(const struct mirror_record *r)
+head_ok(const struct mirror_head *head)
 {
-	const struct kind *k = &kinds[r->type];
+	return (head->magic == MIRROR_MAGIC && head->type != 0 &&
+		head->type < MIRROR_TYPES &&
+		size_ok(&kinds[head->type], head->size));
+}
 
-	return (k->ok == NULL || k->ok(r->p, r->size));
+static bool
+content_ok(const struct kind *k, const char *p, size_t n)
+{
+	return (k->ok == NULL || k->ok(p, n));
+}
+
+bool
+mirror_fits(enum mirror_type type, const void *p, size_t n)
+{
+	const struct kind *k = &kinds[type];
+
+	return (size_ok(k, n) && content_ok(k, p, n));
 }
 
 /* ---- reading ------------------------------------------------------------- */
@@ -253,7 +261,8 @@ mirror_next(struct span in, size_t at, struct mirror_record *r, size_t *end)
 	*r = (struct mirror_record){
 	    (enum mirror_type)head.type, head.token, in.p + at, head.size};
 	*end = at + head.size;
-	return (content_ok(r) ? MIRROR_GOT : MIRROR_BROKEN);
+	return (content_ok(&kinds[r->type], r->p, r->size) ? MIRROR_GOT
+							   : MIRROR_BROKEN);
 }
 
 void

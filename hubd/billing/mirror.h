@@ -101,6 +101,9 @@ void mirror_put(
 void mirror_put_taken(
     struct buf *, uint32_t token, const struct mirror_taken *);
 
+/* Would whoever reads that content of a record take it? */
+bool mirror_fits(enum mirror_type, const void *p, size_t n);
+
 enum mirror_next { MIRROR_GOT, MIRROR_MORE, MIRROR_BROKEN };
 /*
  * The record at offset at of what has been read; *end is the offset behind

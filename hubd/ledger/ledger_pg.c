@@ -107,6 +107,7 @@ static int
 check_schema(struct ledger *l, char *error, size_t cap)
 {
 	int version = stored_version(l, error, cap);
+	req_id_t id;
 
 	if (version != -1 && version < SCHEMA_VERSION) {
 		if (make_schema(l, error, cap) == -1)
@@ -123,12 +124,12 @@ check_schema(struct ledger *l, char *error, size_t cap)
 	}
 	if (one_text(l, "SELECT value FROM meta WHERE name = 'store_id'",
 		l->store_id, sizeof(l->store_id)) == LEDGER_OK &&
-	    l->store_id[0] != '\0') {
+	    req_id_parse(l->store_id, &id)) {
 		snprintf(
 		    l->channel, sizeof(l->channel), "hubd_%s", l->store_id);
 		return (0);
 	}
-	snprintf(error, cap, "it has no store_id");
+	snprintf(error, cap, "its store_id is none");
 	return (-1);
 }
 

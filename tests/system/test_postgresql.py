@@ -552,6 +552,55 @@ def test_a_reload_right_after_the_start_is_carried_out(shared):
         assert hub.ctl("reload")["price_version"] == 1
 
 
+# ---- written by others -----------------------------------------------------
+
+STRANGE = [
+    "UPDATE account SET overdraft = '5 USD' WHERE name = 'acct-1'",
+    "INSERT INTO account (name) VALUES ('')",
+    "UPDATE access_key SET tpm = -1",
+    "INSERT INTO agent (name, token_hash, models, providers, replicas, "
+    "revoked, draining) VALUES ('', '', '', '', 1, false, false)",
+    "INSERT INTO object (id, account, agent, provider, kind, created_ms) "
+    "SELECT 'no id', min(id), 1, 'sim', 77, 0 FROM account",
+    "INSERT INTO object_removed VALUES ('no id')",
+    "INSERT INTO account (name, balance) VALUES ('odd', 'NaN')",
+]
+
+
+def test_what_makes_no_sense_in_the_store_holds_up_nothing_else(shared):
+    site = shared()
+    key = site.key()
+    ids = chats(site, key, 1)
+    site.hub.account("other")
+    pid = await_("a courier", lambda: crash.courier(site.hub))
+    for i, sql in enumerate(STRANGE):
+        site.store.sql(sql)
+        site.store.sql(f"UPDATE account SET overdraft = '{i}.5' "
+                       "WHERE name = 'other'")
+        until("change", lambda: site.hub.ctl("show", "accounts", "other")[
+            "accounts"][0]["overdraft"] == f"{i}.5", 3)
+        ids += chats(site, key, 1)
+        flowed(site.hub)
+        assert crash.courier(site.hub) == pid
+    assert len(site.store.sql("SELECT id FROM ledger")) == len(ids)
+
+
+def test_an_account_whose_balance_is_none_spends_nothing(shared):
+    site = shared()
+    key, other = site.key(), site.key()
+    pid = await_("a courier", lambda: crash.courier(site.hub))
+    chats(site, key, 1)
+    flowed(site.hub)
+    site.store.sql("UPDATE account SET balance = 'NaN' WHERE name = 'acct-1'")
+    chats(site, key, 1)
+    flowed(site.hub)
+    until("end", lambda: site.chat(key)[0] == 402, 3)
+    chats(site, other, 1)
+    flowed(site.hub)
+    assert crash.courier(site.hub) == pid
+    assert len(site.store.sql("SELECT id FROM ledger")) == 3
+
+
 # ---- refused, and secret ---------------------------------------------------
 
 def test_a_row_that_is_refused_goes_to_suspense(shared):

@@ -40,6 +40,16 @@ START_TEST(a_store_of_a_later_schema_is_left_alone)
 }
 END_TEST
 
+START_TEST(a_store_of_a_stranger_is_none)
+{
+	char error[300] = "";
+
+	tamper("UPDATE meta SET value = 'mine' WHERE name = 'store_id'");
+	ck_assert_ptr_null(ops->open(url, error, sizeof(error)));
+	ck_assert_str_eq(error, "its store_id is none");
+}
+END_TEST
+
 static void
 forget_schema(void)
 {
@@ -654,6 +664,7 @@ main(void)
 	add_store_cases(tc);
 	add_object_cases(tc);
 	tcase_add_test(tc, a_store_of_a_later_schema_is_left_alone);
+	tcase_add_test(tc, a_store_of_a_stranger_is_none);
 	tcase_add_test(tc, a_store_of_an_older_hub_is_brought_up_to_date);
 	tcase_add_test(tc, a_transaction_that_cannot_begin_leaves_none_behind);
 	tcase_add_test(tc, hubs_that_start_at_once_make_one_store);
