@@ -61,6 +61,9 @@ struct limiter_redis {
 	struct redis_listed list[REDIS_LIST_MAX];
 	size_t nlist;
 	uint32_t list_from;
+	/* rows of accounts that were looked at for what this hub owes */
+	uint32_t looked_at;
+	bool looked; /* at all of them, since Redis was met or lost them */
 };
 
 /* More commands under way than this: Redis is too slow to be asked. */

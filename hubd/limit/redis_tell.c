@@ -9,6 +9,8 @@
  * has come back to it: longer than any pause between two attempts. */
 #define YOUNG_MS 6000
 
+#define LOOK_ROWS 4096 /* accounts looked at for one command */
+
 static struct limiter_redis *
 self(struct limiter *l)
 {
@@ -73,16 +75,56 @@ find_row(const struct shm *shm, struct redis_listed *one)
 }
 
 static void
+put_one(struct limiter_redis *l, struct redis_command *c, uint32_t account,
+    uint32_t row)
+{
+	redis_command_key(c, "hubd:{%s}:account:%u", l->store, account);
+	redis_put_account(l, c, account, row);
+}
+
+static void
 put_listed(struct limiter_redis *l, struct redis_command *c)
 {
-	for (size_t i = 0; i < l->nlist; i++) {
-		if (!find_row(l->base.shm, &l->list[i]))
-			continue;
-		redis_command_key(
-		    c, "hubd:{%s}:account:%u", l->store, l->list[i].account);
-		redis_put_account(l, c, l->list[i].account, l->list[i].row);
-	}
+	for (size_t i = 0; i < l->nlist; i++)
+		if (find_row(l->base.shm, &l->list[i]))
+			put_one(l, c, l->list[i].account, l->list[i].row);
 	l->nlist = 0;
+}
+
+static void
+look_again(struct limiter_redis *l)
+{
+	l->looked_at = 0;
+	l->looked = false;
+}
+
+/*
+ * What Redis cannot have in its list, for nobody has told it: it lost that, or
+ * it was away when rows were booked, or their worker was dead. Without it
+ * other hubs would spend the same money while the store is away.
+ */
+static void
+put_owing(struct limiter_redis *l, struct redis_command *c)
+{
+	const struct shm *shm = l->base.shm;
+	uint32_t n = atomic_load(&shm_pub_state(shm)->naccounts);
+	uint32_t end = l->looked_at + LOOK_ROWS;
+	struct pub_account p;
+	size_t told = 0;
+
+	if (n > shm->sizes.max_accounts)
+		n = shm->sizes.max_accounts;
+	for (; l->looked_at < end && told < REDIS_LIST_MAX; l->looked_at++) {
+		if (l->looked_at >= n) {
+			l->looked_at = 0;
+			l->looked = true;
+			break;
+		}
+		if (!pub_account_read(shm, l->looked_at, &p) || p.owed == 0)
+			continue;
+		put_one(l, c, p.id, l->looked_at);
+		told++;
+	}
 }
 
 /* What it has lost the other hubs have to tell it, too. */
@@ -98,6 +140,8 @@ note_epoch(struct limiter_redis *l, int64_t epoch, monotime_t now)
 		log_warnx("limits: Redis has lost what it knew; it is told "
 			  "again, and decides in %d s",
 		    YOUNG_MS / 1000);
+		if (l->state == REDIS_KNOWN)
+			look_again(l);
 	}
 	if (l->state == REDIS_HELLO) {
 		l->state = REDIS_KNOWN;
@@ -117,6 +161,8 @@ note_list(struct limiter_redis *l, const struct redis_told *told)
 	    told->n == REDIS_LIST_MAX ? l->list_from + REDIS_LIST_MAX : 0;
 }
 
+static void say_hello(struct limiter_redis *);
+
 static void
 on_told(void *arg, const struct redis_reply *reply, monotime_t now)
 {
@@ -132,6 +178,8 @@ on_told(void *arg, const struct redis_reply *reply, monotime_t now)
 	}
 	note_list(l, &told);
 	note_epoch(l, told.epoch, now);
+	if (!l->looked && l->looked_at != 0)
+		say_hello(l);
 }
 
 static void
@@ -144,6 +192,7 @@ say_hello(struct limiter_redis *l)
 	redis_begin(l, &c, REDIS_TELL);
 	redis_command_int(&c, l->list_from);
 	put_listed(l, &c);
+	put_owing(l, &c);
 	l->telling = true;
 	if (!l->wire.send(l->wire.arg, &c, on_told, l))
 		l->telling = false;
@@ -155,6 +204,7 @@ redis_lost(struct limiter_redis *l)
 	if (l->state != REDIS_KNOWN)
 		return;
 	l->state = REDIS_HELLO;
+	look_again(l);
 	say_hello(l);
 }
 
@@ -190,6 +240,7 @@ limiter_redis_up(struct limiter *base, monotime_t now)
 
 	l->state = REDIS_HELLO;
 	l->list_from = 0;
+	look_again(l);
 	say_hello(l);
 }
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 import pytest
 
 import crash
+import postgresql
 import priced
 import procs
 import redis_server
@@ -687,3 +688,38 @@ def test_an_overdraft_counts_in_redis(pair):
     pair.hub.ctl("account", "set", name, "overdraft", "1")
     for hub in pair.hubs:
         await_("the overdraft", lambda: pair.chat(key, hub=hub)[0] == 200)
+
+
+@pytest.fixture
+def hurt():
+    """Two hubs on servers that the test may hurt."""
+    pg, redis = postgresql.PostgreSQL().start(), redis_server.Redis().start()
+    s = procs.Site(priced.PRICES, hubs=2, options=PATIENT,
+                   store=stores.Store("postgresql", pg=pg, redis=redis))
+    for hub in s.hubs:
+        await_("limits by Redis", lambda: state(s, hub) == "redis")
+    yield s, pg, redis
+    s.close()
+    redis.stop()
+    pg.stop()
+
+
+def test_what_a_hub_owes_counts_in_a_redis_that_has_lost_it(hurt):
+    """While the store is away nobody else knows of it."""
+    site, pg, redis = hurt
+    name = site.account(str(20 * COST))
+    key = site.hub.key(name)[0]
+    site.hubs[1].await_key(key)
+    pg.pause()
+
+    def served(hub, n):
+        return sum(site.chat(key, EXACT, hub=hub, max_tokens=45)[0] == 200
+                   for _ in range(n))
+    assert served(site.hub, 15) == 15
+    await_no_lease(site)
+    redis.command("FLUSHALL")
+    for hub in site.hubs:
+        await_("the loss", lambda: state(site, hub) == "share")
+        await_("limits by Redis", lambda: state(site, hub) == "redis")
+    assert served(site.hubs[1], 15) == 5
+    pg.resume()

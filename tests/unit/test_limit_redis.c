@@ -643,17 +643,80 @@ END_TEST
 
 START_TEST(what_this_hub_owes_is_told_until_redis_has_it)
 {
+	const struct pub_account paid = {
+	    .id = 5, .store_seq = 7, .store_available = 1000, .version = 70};
+
 	set_up();
+	pub_account_write(fixture, 2, &paid, 1000);
 	limiter_redis_up(limiter, now);
 	/* the second of another start's rows, the third of another store */
 	ANSWER(111, 5, 2, 5, 4, 6, 3);
 	limiter_redis_tick(limiter, now);
 	ck_assert_str_eq(sent[0].text,
-	    " 111 30000000 hub 0 5 2 7 1000 3 70 5 2 7 1000 3 70");
+	    " 111 30000000 hub 0 5 2 7 1000 0 70 5 2 7 1000 0 70");
 	ANSWER(111);
 	limiter_redis_tick(limiter, now);
 	ck_assert_str_eq(sent[0].text, " 111 30000000 hub 0");
 	answer_nothing();
+}
+END_TEST
+
+/* A hub of many accounts, each of which owes something. */
+static void
+owe_everything(uint32_t n)
+{
+	struct pub_account account = {.version = 1, .owed = 9};
+	struct shm_sizes sizes = fixture_sizes;
+
+	fixture_tear_down();
+	sizes.max_accounts = n;
+	ck_assert_ptr_nonnull(
+	    mkdtemp(strcpy(fixture_dir, "/tmp/hubd-shm.XXXXXX")));
+	fixture = shm_create(fixture_dir, &sizes);
+	ck_assert_ptr_nonnull(fixture);
+	set_up();
+	for (uint32_t i = 0; i < n; i++) {
+		account.id = 100 + i;
+		pub_account_write(fixture, i, &account, 0);
+	}
+}
+
+/* Answers one hello after the other, while there are some. */
+static void
+expect_all_told(uint32_t n, int64_t epoch)
+{
+	char want[64];
+
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(want, sizeof(want), " %u %u 0 0 9 1", 100 + i, i);
+		if (strstr(sent[0].text, want) == NULL)
+			ANSWER(epoch);
+		ck_assert_uint_eq(nsent, 1);
+		ck_assert_ptr_nonnull(strstr(sent[0].text, want));
+	}
+	ANSWER(epoch);
+	ck_assert_uint_eq(nsent, 0);
+}
+
+/* Redis may have lost its list, or never had it: of calls decided here. */
+START_TEST(all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it)
+{
+	owe_everything(300);
+	limiter_redis_up(limiter, now);
+	expect_all_told(300, 111);
+	limiter_redis_down(limiter);
+	limiter_redis_up(limiter, now);
+	expect_all_told(300, 111);
+	/* and one that says by the way that it has lost it */
+	limiter_redis_tick(limiter, now);
+	ANSWER(222);
+	limiter_redis_tick(limiter, now);
+	expect_all_told(300, 222);
+	/* and when an admission has found that out */
+	pass(6000);
+	ask();
+	ANSWER(LIMIT_LOST, 0, 0, 0, 0);
+	expect_all_told(300, 333);
 }
 END_TEST
 
@@ -763,6 +826,8 @@ add(TCase *tc)
 	    tc, a_redis_that_was_emptied_is_told_all_and_does_not_decide_yet);
 	tcase_add_test(tc, an_admission_finds_out_that_redis_was_emptied);
 	tcase_add_test(tc, what_this_hub_owes_is_told_until_redis_has_it);
+	tcase_add_test(
+	    tc, all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it);
 	tcase_add_test(tc, hello_is_said_once_at_a_time);
 	tcase_add_test(tc, another_store_is_another_place);
 	tcase_add_test(tc, many_leases_go_in_few_commands);
