@@ -91,6 +91,13 @@ struct upgrade {
 	struct loop_work go; /* it is good */
 };
 
+/* Reloads of prices that billing was told of and has not answered. */
+struct price_reloads {
+	unsigned n;
+	uint32_t flags; /* of all of them */
+	pid_t told;	/* which billing */
+};
+
 /* Workers of programs before, as many at most for each slot. */
 #define RETIRED_PER_SLOT 2
 
@@ -127,6 +134,7 @@ struct master {
 	struct seat workers[HUB_MAX_WORKERS];
 	struct seat billing, admin_seat;
 
+	struct price_reloads price_reloads;
 	struct upgrade upgrade;
 	bool taking_over; /* not all children of this program are ready */
 	struct seat retired[RETIRED_PER_SLOT * HUB_MAX_WORKERS];
@@ -216,6 +224,10 @@ void reopen_logs(struct master *);
 /* What -d and -v change of a configuration. */
 void reload_apply_options(const struct master_options *, struct hub_conf *);
 void push_conf(struct seat *, uint32_t cookie, uint32_t flags);
+/* Billing is ready: tells it what the one before has not lived to do. */
+void reload_prices_again(struct master *);
+/* It has answered. */
+void reload_prices_done(struct master *);
 
 /* drain.c */
 void drain_begin(struct master *, const char *why);

@@ -12,6 +12,8 @@ on_ready(struct seat *s)
 	s->ready = true;
 	if (s->role == ROLE_WORKER)
 		watch_worker_ready(s);
+	if (s->role == ROLE_BILLING)
+		reload_prices_again(m);
 	/* admin has its memory read-only and cannot say so itself */
 	if (s->role == ROLE_ADMIN)
 		process_set_phase(&process_rows(m->shm)[s->row], PHASE_SERVING);
@@ -25,8 +27,9 @@ on_ready(struct seat *s)
 }
 
 static void
-on_reload_done(const struct channel_message *msg)
+on_reload_done(struct master *m, const struct channel_message *msg)
 {
+	reload_prices_done(m);
 	if (msg->head.size > 0)
 		log_errx("prices not reloaded: %s", msg->payload);
 }
@@ -42,7 +45,7 @@ message_received(struct seat *s, const struct channel_message *msg)
 	else if (billing && msg->head.type == HUBMSG_RELOAD_ASK)
 		reload(s->m, s, msg->head.cookie, msg->head.flags);
 	else if (billing && msg->head.type == HUBMSG_RELOAD_DONE)
-		on_reload_done(msg);
+		on_reload_done(s->m, msg);
 	else if (billing && msg->head.type == HUBMSG_DRAIN_ASK)
 		drain_begin(s->m, "hubctl drain");
 	else

@@ -30,6 +30,39 @@ push_conf(struct seat *s, uint32_t cookie, uint32_t flags)
 	buf_fini(&text);
 }
 
+/* ---- prices, which billing alone loads ----------------------------------- */
+
+static void
+note_prices(struct master *m, uint32_t flags)
+{
+	struct price_reloads *p = &m->price_reloads;
+
+	p->flags = p->n == 0 ? flags : p->flags | flags;
+	p->n++;
+	p->told = m->billing.pid;
+}
+
+void
+reload_prices_again(struct master *m)
+{
+	struct price_reloads *p = &m->price_reloads;
+
+	if (p->n == 0 || p->told == m->billing.pid)
+		return;
+	/* once: files that it dies of must not kill it for ever */
+	p->n = 0;
+	push_conf(&m->billing, 0, p->flags);
+}
+
+void
+reload_prices_done(struct master *m)
+{
+	if (m->price_reloads.n > 0)
+		m->price_reloads.n--;
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
 static void
 tell_unchanged(const char *option)
 {
@@ -83,6 +116,7 @@ reload(struct master *m, struct seat *asker, uint32_t cookie, uint32_t flags)
 	hub_conf_free(m->conf);
 	m->conf = merged;
 	log_init("master", (enum log_level)merged->log_level);
+	note_prices(m, flags);
 	for (i = 0; (s = master_seat(m, i)) != NULL; i++) {
 		/* who only finishes does so by what it knows */
 		if (!s->retired)

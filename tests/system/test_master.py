@@ -185,6 +185,34 @@ def test_a_reload_refuses_a_bad_file_and_keeps_the_old(hub):
     assert len(hub.ctl("show", "status")["workers"]) == 2
 
 
+def test_prices_that_change_while_billing_is_away_are_taken(hub):
+    """Nobody but it can load them: who comes back is told once more."""
+    def version():
+        return hub.ctl("show", "status")["price_version"]
+
+    def signalled(times):
+        hub.child.send_signal(signal.SIGHUP)
+        await_("the reload", lambda: hub.log.read_text().count(
+            "configuration reloaded") == times)
+    before = version()
+    stillborn = hub.failpoints / "billing"
+    stillborn.write_text("force\n")
+    os.kill(children(hub)["billing"], signal.SIGKILL)
+    await_("a billing that cannot begin", lambda: "billing starts again"
+           in hub.log.read_text())
+    hub.prices.write_text(procs.price_text({
+        **priced.PRICES, "another": {"input_cost_per_token": "0.000001"}}))
+    signalled(1)
+    stillborn.unlink()
+    await_("the new prices", lambda: version() == before + 1, 30)
+    pid = children(hub)["billing"]
+    os.kill(pid, signal.SIGKILL)
+    born_again(hub, "billing", pid)
+    hub.await_store()
+    assert version() == before + 1
+    assert hub.log.read_text().count("is in force") == 2
+
+
 def test_logs_are_opened_again(tmp_path):
     h = Hub(tmp_path / "hub", priced.PRICES)
     log = h.folder / "own.log"
