@@ -162,17 +162,20 @@ redis_read_told(const struct redis_reply *r, struct redis_told *t)
 {
 	size_t i;
 
-	if (r->error != NULL || r->n == 0 || r->n % 2 == 0 ||
-	    r->n / 2 > REDIS_LIST_MAX || !within(r->v[0], 1, REDIS_INT_MAX))
+	if (r->error != NULL || r->n < 2 || r->n % 2 != 0 ||
+	    r->n / 2 - 1 > REDIS_LIST_MAX ||
+	    !within(r->v[0], 1, REDIS_INT_MAX) ||
+	    !within(r->v[1], 0, REDIS_INT_MAX))
 		return (false);
 	t->epoch = r->v[0];
-	t->n = r->n / 2;
+	t->age_us = r->v[1];
+	t->n = r->n / 2 - 1;
 	for (i = 0; i < t->n; i++) {
-		if (!within(r->v[1 + i * 2], 0, UINT32_MAX) ||
-		    !within(r->v[2 + i * 2], 0, UINT32_MAX))
+		if (!within(r->v[2 + i * 2], 0, UINT32_MAX) ||
+		    !within(r->v[3 + i * 2], 0, UINT32_MAX))
 			return (false);
 		t->list[i] = (struct redis_listed){
-		    (uint32_t)r->v[1 + i * 2], (uint32_t)r->v[2 + i * 2]};
+		    (uint32_t)r->v[2 + i * 2], (uint32_t)r->v[3 + i * 2]};
 	}
 	return (true);
 }

@@ -74,6 +74,7 @@ struct redis_listed {
 };
 struct redis_told {
 	int64_t epoch;
+	int64_t age_us; /* since then */
 	struct redis_listed list[REDIS_LIST_MAX];
 	size_t n;
 };

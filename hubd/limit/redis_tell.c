@@ -127,6 +127,21 @@ put_owing(struct limiter_redis *l, struct redis_command *c)
 	}
 }
 
+/*
+ * A worker that is new has not seen the loss. A hub that is new cannot tell
+ * it from the first time of all, when there is nobody else who could tell
+ * anything.
+ */
+static void
+note_age(struct limiter_redis *l, int64_t age_ms, monotime_t now)
+{
+	monotime_t hub = {shm_run_state(l->base.shm)->started_mono_ns};
+
+	if (l->epoch == 0 && age_ms < YOUNG_MS &&
+	    monotime_diff_ms(now, hub) > YOUNG_MS)
+		l->young = monotime_add_ms(now, YOUNG_MS - age_ms);
+}
+
 /* What it has lost the other hubs have to tell it, too. */
 static void
 note_epoch(struct limiter_redis *l, int64_t epoch, monotime_t now)
@@ -177,6 +192,7 @@ on_told(void *arg, const struct redis_reply *reply, monotime_t now)
 		return;
 	}
 	note_list(l, &told);
+	note_age(l, told.age_us / 1000, now);
 	note_epoch(l, told.epoch, now);
 	if (!l->looked && l->looked_at != 0)
 		say_hello(l);

@@ -4,8 +4,8 @@
 -- Keys: one an account.
 -- Arguments: 4 from where on the accounts are listed of which this hub owes
 -- something; then six an account: id, row, seq, available, owed, version.
--- Answer: the epoch (when Redis began to know anything), then account and row
--- of up to 128 of the list.
+-- Answer: the epoch (when Redis began to know anything), how long ago that is,
+-- then account and row of up to 128 of the list.
 local epoch = redis.call('GET', KEYS[1]) or string.format('%.0f', now)
 
 -- written each time: a Redis that takes nothing is none
@@ -19,9 +19,9 @@ for i = 0, #KEYS - 3 do
 end
 
 local from = tonumber(ARGV[4])
-local answer = {tonumber(epoch)}
+local answer = {tonumber(epoch), math.max(now - tonumber(epoch), 0)}
 for i, v in ipairs(redis.call('ZRANGE', KEYS[2], from, from + 127,
     'WITHSCORES')) do
-	answer[i + 1] = tonumber(v)
+	answer[i + 2] = tonumber(v)
 end
 return answer

@@ -5,7 +5,7 @@
 #include "common/alloc.h"
 #include "hubd/worker/redis_private.h"
 
-#define REPLY_MAX (1 + 2 * REDIS_LIST_MAX)
+#define REPLY_MAX (2 + 2 * REDIS_LIST_MAX)
 #define PATIENCE  10 /* times limit_timeout, for any one answer */
 
 /* ---- deadlines ----------------------------------------------------------- */

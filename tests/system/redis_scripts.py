@@ -72,7 +72,7 @@ class Hub:
         if known:
             keys.append(f"hubd:{{s}}:account:{account}")
             args += known.args(account)
-        self.epoch, *rows = self.scripts.script("tell", keys, args)
+        self.epoch, self.age, *rows = self.scripts.script("tell", keys, args)
         return dict(zip(rows[::2], rows[1::2]))
 
     @staticmethod

@@ -245,9 +245,11 @@ def test_what_redis_has_lost_is_made_anew(hub, other, scripts):
     before = hub.epoch
     hub.hello()
     assert hub.epoch > before
+    assert hub.age == 0
     assert hub.keep(known, (lease, "h", 60, True)) == [OK]
     other.hello()
     assert other.epoch == hub.epoch
+    assert 0 < other.age < 60_000_000
     assert other.admit(known, hold=60)[1][0] == BALANCE
     assert other.admit(known, most=1)[1][0] == CONCURRENCY
 

@@ -10,6 +10,7 @@
 #include "tests/unit/shm_fixture.h"
 
 #define FAIR_MS 30000
+#define LONG_US 60000000 /* since Redis began to know anything */
 
 /* ---- the wire ------------------------------------------------------------ */
 
@@ -167,7 +168,7 @@ static void
 connect_to(int64_t epoch)
 {
 	limiter_redis_up(limiter, now);
-	ANSWER(epoch);
+	ANSWER(epoch, LONG_US);
 	ck_assert(limiter_redis_decides(limiter, now) ||
 		  monotime_reached(now, l->young));
 }
@@ -371,8 +372,9 @@ START_TEST(lists_are_checked)
 	static const struct {
 		int64_t v[4];
 		size_t n;
-	} bad[] = {{{0}, 0}, {{0}, 1}, {{-5}, 1}, {{1, 2}, 2}, {{1, 2, -1}, 3},
-	    {{1, INT64_MAX, 1}, 3}, {{INT64_MAX}, 1}};
+	} bad[] = {{{0}, 0}, {{1}, 1}, {{0, 7}, 2}, {{-5, 7}, 2}, {{1, -1}, 2},
+	    {{1, 7, 2}, 3}, {{1, 7, 2, -1}, 4}, {{1, 7, INT64_MAX, 1}, 4},
+	    {{INT64_MAX, 7}, 2}, {{1, INT64_MAX}, 2}};
 	struct redis_told told;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -381,9 +383,10 @@ START_TEST(lists_are_checked)
 		ck_assert(!redis_read_told(&r, &told));
 	}
 	ck_assert(redis_read_told(
-	    &(struct redis_reply){.v = (const int64_t[]){9, 5, 2}, .n = 3},
+	    &(struct redis_reply){.v = (const int64_t[]){9, 7, 5, 2}, .n = 4},
 	    &told));
 	ck_assert_int_eq(told.epoch, 9);
+	ck_assert_int_eq(told.age_us, 7);
 	ck_assert_uint_eq(told.n, 1);
 	ck_assert_uint_eq(told.list[0].account, 5);
 	ck_assert_uint_eq(told.list[0].row, 2);
@@ -589,12 +592,12 @@ START_TEST(d05_redis_leases_are_renewed_while_their_worker_lives)
 	pass(FAIR_MS / 3 - 1000);
 	limiter_redis_tick(limiter, now);
 	ck_assert_uint_eq(nsent, 1); /* hello alone */
-	ANSWER(111);
+	ANSWER(111, LONG_US);
 	pass(1000);
 	limiter_redis_tick(limiter, now);
 	ck_assert_uint_eq(nsent, 2);
 	ck_assert_int_eq(kind_told(), 'h');
-	ANSWER(111);
+	ANSWER(111, LONG_US);
 	ANSWER(0);
 	limiter_redis_tick(limiter, now);
 	ck_assert_uint_eq(nsent, 1);
@@ -608,12 +611,40 @@ START_TEST(a_redis_that_was_emptied_is_told_all_and_does_not_decide_yet)
 	connect_to(111);
 	admit();
 	limiter_redis_tick(limiter, now);
-	ANSWER(222);
+	ANSWER(222, LONG_US);
 	ck_assert(!limiter_redis_decides(limiter, now));
 	limiter_redis_flush(limiter, now);
 	ck_assert_int_eq(kind_told(), 'h');
 	ANSWER(0);
 	pass(5999);
+	ck_assert(!limiter_redis_decides(limiter, now));
+	pass(1);
+	ck_assert(limiter_redis_decides(limiter, now));
+}
+END_TEST
+
+/* Whose place it has taken may have known a Redis that has lost all since. */
+START_TEST(a_new_worker_waits_for_others_at_a_redis_that_is_young)
+{
+	struct run_state *rs = shm_run_state(fixture);
+
+	set_up();
+	rs->started_mono_ns = now.ns - 6000 * INT64_C(1000000);
+	limiter_redis_up(limiter, now);
+	ANSWER(111, 2000000);
+	ck_assert(limiter_redis_decides(limiter, now));
+	limiter_redis_down(limiter);
+	l->epoch = 0;
+	rs->started_mono_ns -= 1000000;
+	limiter_redis_up(limiter, now);
+	ANSWER(111, 6000000);
+	ck_assert(limiter_redis_decides(limiter, now));
+	limiter_redis_down(limiter);
+	l->epoch = 0;
+	limiter_redis_up(limiter, now);
+	ANSWER(111, 2000000);
+	ck_assert_uint_eq(readies, 3);
+	pass(3999);
 	ck_assert(!limiter_redis_decides(limiter, now));
 	pass(1);
 	ck_assert(limiter_redis_decides(limiter, now));
@@ -629,12 +660,12 @@ START_TEST(an_admission_finds_out_that_redis_was_emptied)
 	ck_assert_uint_eq(a.rpm, 5); /* this hub's share */
 	ck_assert_uint_eq(nsent, 1);
 	ck_assert_int_eq(sent[0].script, REDIS_TELL);
-	ANSWER(222);
+	ANSWER(222, LONG_US);
 	limiter_redis_flush(limiter, now);
 	ck_assert_int_eq(kind_told(), 'h');
 	ANSWER(LIMIT_LOST); /* and once more */
 	ck_assert_int_eq(sent[0].script, REDIS_TELL);
-	ANSWER(333);
+	ANSWER(333, LONG_US);
 	limiter_redis_flush(limiter, now);
 	ck_assert_int_eq(kind_told(), 'h');
 	answer_nothing();
@@ -650,11 +681,11 @@ START_TEST(what_this_hub_owes_is_told_until_redis_has_it)
 	pub_account_write(fixture, 2, &paid, 1000);
 	limiter_redis_up(limiter, now);
 	/* the second of another start's rows, the third of another store */
-	ANSWER(111, 5, 2, 5, 4, 6, 3);
+	ANSWER(111, LONG_US, 5, 2, 5, 4, 6, 3);
 	limiter_redis_tick(limiter, now);
 	ck_assert_str_eq(sent[0].text,
 	    " 111 30000000 hub 0 5 2 7 1000 0 70 5 2 7 1000 0 70");
-	ANSWER(111);
+	ANSWER(111, LONG_US);
 	limiter_redis_tick(limiter, now);
 	ck_assert_str_eq(sent[0].text, " 111 30000000 hub 0");
 	answer_nothing();
@@ -690,11 +721,11 @@ expect_all_told(uint32_t n, int64_t epoch)
 	for (uint32_t i = 0; i < n; i++) {
 		snprintf(want, sizeof(want), " %u %u 0 0 9 1", 100 + i, i);
 		if (strstr(sent[0].text, want) == NULL)
-			ANSWER(epoch);
+			ANSWER(epoch, LONG_US);
 		ck_assert_uint_eq(nsent, 1);
 		ck_assert_ptr_nonnull(strstr(sent[0].text, want));
 	}
-	ANSWER(epoch);
+	ANSWER(epoch, LONG_US);
 	ck_assert_uint_eq(nsent, 0);
 }
 
@@ -709,7 +740,7 @@ START_TEST(all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it)
 	expect_all_told(300, 111);
 	/* and one that says by the way that it has lost it */
 	limiter_redis_tick(limiter, now);
-	ANSWER(222);
+	ANSWER(222, LONG_US);
 	limiter_redis_tick(limiter, now);
 	expect_all_told(300, 222);
 	/* and when an admission has found that out */
@@ -824,6 +855,8 @@ add(TCase *tc)
 	    tc, d05_redis_leases_are_renewed_while_their_worker_lives);
 	tcase_add_test(
 	    tc, a_redis_that_was_emptied_is_told_all_and_does_not_decide_yet);
+	tcase_add_test(
+	    tc, a_new_worker_waits_for_others_at_a_redis_that_is_young);
 	tcase_add_test(tc, an_admission_finds_out_that_redis_was_emptied);
 	tcase_add_test(tc, what_this_hub_owes_is_told_until_redis_has_it);
 	tcase_add_test(
