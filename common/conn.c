@@ -140,6 +140,17 @@ conn_lingering(void)
 	return (n);
 }
 
+bool
+conn_lingers_unsaid(void)
+{
+	struct conn *c;
+
+	LIST_FOREACH (c, &lingering, link)
+		if (!c->end_written)
+			return (true);
+	return (false);
+}
+
 void
 conn_close(struct conn *c, enum conn_close how)
 {

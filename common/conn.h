@@ -87,6 +87,8 @@ void conn_close(struct conn *, enum conn_close);
 /* How many lingering ones this process has: a draining one waits for them.
  * What is pending may take 30 s without progress and 300 s in all. */
 unsigned conn_lingering(void);
+/* Has one of them not written all of it yet? */
+bool conn_lingers_unsaid(void);
 
 int conn_fd(const struct conn *);
 /* "127.0.0.1:4711" or "unix"; of the peer; for logs. */

@@ -117,12 +117,12 @@ static bool
 is_busy(const struct worker *w)
 {
 	return (w->nrequests > 0 || finals_count(w->finals) > 0 ||
-		relay_serves(w->relay) ||
+		conn_lingers_unsaid() || relay_serves(w->relay) ||
 		(w->redis != NULL && !redis_idle(w->redis)));
 }
 
 /* Health is still asked while we drain: those who ask do not keep us, but who
- * has come in gets his answer. */
+ * has come in gets his answer, and who reads slowly all of it. */
 static bool
 is_drained(struct worker *w)
 {

@@ -18,6 +18,7 @@ from procs import Agent, Hub, await_, fetch
 
 
 LONG_DRAIN = priced.shape("sim-c60-d50")
+SLOW_READING = priced.shape("sim-b200000-i3-o4")
 
 
 @pytest.fixture
@@ -421,6 +422,40 @@ def test_who_comes_in_the_turn_that_a_worker_ends_is_answered(sites):
         assert a.recv(4096).startswith(b"HTTP/1.1 200")
         a.close()
     s.close()
+
+
+def slow_reader(site, key, model):
+    """A socket on which little of an answer has room, until it is read."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
+    s.settimeout(30)
+    s.connect(("127.0.0.1", site.hub.port))
+    body = json.dumps({"model": model, "messages": [
+        {"role": "user", "content": "x"}]})
+    s.sendall((f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n"
+               f"Authorization: Bearer {key}\r\n"
+               f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+    return s
+
+
+def test_who_reads_slowly_gets_all_of_his_answer_while_the_hub_drains(sites):
+    site = sites(options={"timeout": {"drain": 60}})
+    s = slow_reader(site, site.key(), SLOW_READING)
+    await_("the answer", lambda: len(
+        site.hub.ctl("show", "ledger")["rows"]) == 1)
+    site.hub.quiet()
+    site.hub.ctl("drain")
+    with pytest.raises(subprocess.TimeoutExpired):
+        site.hub.child.wait(6)
+    got = s.recv(1000)
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = int(re.search(rb"content-length: (\d+)", head).group(1))
+    while len(body) < length and (part := s.recv(65536)):
+        body += part
+    assert len(body) == length > 200000
+    s.close()
+    assert site.hub.child.wait(15) == 0
 
 
 def test_a_second_signal_hastens(sites):

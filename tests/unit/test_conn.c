@@ -506,6 +506,7 @@ START_TEST(lingering_delivers_the_last_answer_to_one_who_still_sends)
 	conn_write(t.c, bytes, 500000);
 	conn_close(t.c, CONN_CLOSE_LINGER);
 	ck_assert_uint_eq(conn_lingering(), 1);
+	ck_assert(conn_lingers_unsaid());
 	while (n < 500000) {
 		run_what_is_there();
 		r = read(t.far, got, sizeof(got));
@@ -515,6 +516,7 @@ START_TEST(lingering_delivers_the_last_answer_to_one_who_still_sends)
 	run_what_is_there();
 	ck_assert_int_eq(read(t.far, got, sizeof(got)), 0);
 	ck_assert_uint_eq(conn_lingering(), 1);
+	ck_assert(!conn_lingers_unsaid());
 	close(t.far);
 	poll = loop_timer_new(t.loop, until_nobody_lingers, &poll);
 	loop_timer_set_ms(poll, 1);
