@@ -54,24 +54,12 @@ redis_broken(struct limiter_redis *l, const struct redis_reply *reply)
 
 /* ---- hello --------------------------------------------------------------- */
 
-/* Where the account is in this hub: Redis may know the row of another
- * start. */
-static bool
-find_row(const struct shm *shm, struct redis_listed *one)
+static uint32_t
+accounts_in_use(const struct shm *shm)
 {
-	uint32_t i, n = atomic_load(&shm_pub_state(shm)->naccounts);
-	struct pub_account p;
+	uint32_t n = atomic_load(&shm_pub_state(shm)->naccounts);
 
-	if (one->row < shm->sizes.max_accounts &&
-	    pub_account_read(shm, one->row, &p) && p.id == one->account)
-		return (true);
-	for (i = 0; i < n && i < shm->sizes.max_accounts; i++) {
-		if (pub_account_read(shm, i, &p) && p.id == one->account) {
-			one->row = i;
-			return (true);
-		}
-	}
-	return (false);
+	return (n < shm->sizes.max_accounts ? n : shm->sizes.max_accounts);
 }
 
 static void
@@ -82,12 +70,50 @@ put_one(struct limiter_redis *l, struct redis_command *c, uint32_t account,
 	redis_put_account(l, c, account, row);
 }
 
+static bool
+is_there(const struct shm *shm, const struct redis_listed *one)
+{
+	struct pub_account p;
+
+	return (one->row < shm->sizes.max_accounts &&
+		pub_account_read(shm, one->row, &p) && p.id == one->account);
+}
+
+/* Redis may know the rows of another start: all of these are looked for at
+ * once, for accounts may be many. */
+static void
+put_elsewhere(struct limiter_redis *l, struct redis_command *c,
+    const struct redis_listed *list[], size_t n)
+{
+	uint32_t row, end = accounts_in_use(l->base.shm);
+	struct pub_account p;
+	size_t i;
+
+	for (row = 0; row < end && n > 0; row++) {
+		if (!pub_account_read(l->base.shm, row, &p))
+			continue;
+		for (i = 0; i < n && list[i]->account != p.id; i++)
+			;
+		if (i == n)
+			continue;
+		put_one(l, c, p.id, row);
+		list[i] = list[--n];
+	}
+}
+
 static void
 put_listed(struct limiter_redis *l, struct redis_command *c)
 {
-	for (size_t i = 0; i < l->nlist; i++)
-		if (find_row(l->base.shm, &l->list[i]))
+	const struct redis_listed *elsewhere[REDIS_LIST_MAX];
+	size_t i, n = 0;
+
+	for (i = 0; i < l->nlist; i++) {
+		if (is_there(l->base.shm, &l->list[i]))
 			put_one(l, c, l->list[i].account, l->list[i].row);
+		else
+			elsewhere[n++] = &l->list[i];
+	}
+	put_elsewhere(l, c, elsewhere, n);
 	l->nlist = 0;
 }
 
@@ -107,13 +133,10 @@ static void
 put_owing(struct limiter_redis *l, struct redis_command *c)
 {
 	const struct shm *shm = l->base.shm;
-	uint32_t n = atomic_load(&shm_pub_state(shm)->naccounts);
-	uint32_t end = l->looked_at + LOOK_ROWS;
+	uint32_t n = accounts_in_use(shm), end = l->looked_at + LOOK_ROWS;
 	struct pub_account p;
 	size_t told = 0;
 
-	if (n > shm->sizes.max_accounts)
-		n = shm->sizes.max_accounts;
 	for (; l->looked_at < end && told < REDIS_LIST_MAX; l->looked_at++) {
 		if (l->looked_at >= n) {
 			l->looked_at = 0;

@@ -751,6 +751,36 @@ START_TEST(all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it)
 }
 END_TEST
 
+/* How long a hello takes that is to tell of n accounts nobody knows. */
+static int64_t
+time_of_hello(size_t n)
+{
+	monotime_t start;
+
+	for (l->nlist = 0; l->nlist < n; l->nlist++)
+		l->list[l->nlist] = (struct redis_listed){7, 0};
+	start = monotime_now();
+	limiter_redis_tick(limiter, now);
+	start.ns = monotime_now().ns - start.ns;
+	ANSWER(111, LONG_US);
+	return (start.ns);
+}
+
+START_TEST(rows_of_another_start_are_looked_for_once)
+{
+	int64_t one, many;
+
+	owe_everything(20000);
+	limiter_redis_up(limiter, now);
+	while (nsent > 0)
+		ANSWER(111, LONG_US);
+	(void)time_of_hello(1);
+	one = time_of_hello(1);
+	many = time_of_hello(REDIS_LIST_MAX);
+	ck_assert_int_lt(many, one * 10);
+}
+END_TEST
+
 START_TEST(hello_is_said_once_at_a_time)
 {
 	set_up();
@@ -861,6 +891,7 @@ add(TCase *tc)
 	tcase_add_test(tc, what_this_hub_owes_is_told_until_redis_has_it);
 	tcase_add_test(
 	    tc, all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it);
+	tcase_add_test(tc, rows_of_another_start_are_looked_for_once);
 	tcase_add_test(tc, hello_is_said_once_at_a_time);
 	tcase_add_test(tc, another_store_is_another_place);
 	tcase_add_test(tc, many_leases_go_in_few_commands);
