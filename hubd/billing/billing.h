@@ -249,8 +249,8 @@ bool shared_is_away(const struct billing *);
 
 /* ---- shared_prices.c ----------------------------------------------------- */
 
-/* Puts the copy's newest version in force, if another is. MISSING: it has
- * none. */
+/* Puts the newest version of the file here in force, if another is. MISSING:
+ * it has none. */
 enum ledger_result prices_newest(struct billing *);
 /* As prices_start(); MISSING: the files are on their way to the store, which
  * has none; it goes on when they are a version. */

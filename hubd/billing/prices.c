@@ -172,8 +172,11 @@ prices_start(struct billing *b)
 
 	if (b->shared != NULL)
 		return (shared_prices_start(b));
-	/* A billing process that starts anew changes nothing. */
-	if ((r = find_published(b)) != LEDGER_MISSING)
+	/* A billing process that starts anew looks at no files; but what was
+	 * stored last may wait for its buffer still. */
+	if ((r = find_published(b)) == LEDGER_OK)
+		r = prices_newest(b) == LEDGER_DOWN ? LEDGER_DOWN : LEDGER_OK;
+	if (r != LEDGER_MISSING)
 		return (r);
 	if (b->ops->price_get(b->store, 0, &stored) == LEDGER_DOWN)
 		return (LEDGER_DOWN);

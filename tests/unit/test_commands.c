@@ -651,6 +651,39 @@ START_TEST(row_numbers_and_prices_outlive_billing)
 }
 END_TEST
 
+static void
+reload_prices(const char *input)
+{
+	char text[128], error[200] = "";
+
+	snprintf(text, sizeof(text),
+	    "{\"m\":{\"input_cost_per_token\":\"%s\"}}", input);
+	write_prices(text);
+	ck_assert_int_eq(
+	    prices_reload(&billing, 0, true, error, sizeof(error)), 0);
+}
+
+/* They were stored, and whoever wanted them was told that they follow. */
+START_TEST(prices_that_wait_for_a_buffer_outlive_billing)
+{
+	atomic_store(&process_rows(fixture)[worker.row].epoch, 1);
+	reload_prices("1e-06");
+	reload_prices("2e-06");
+	reload_prices("3e-06"); /* a worker looks at the first still */
+	ck_assert_uint_eq(pub_prices(fixture)->version, 3);
+	ck_assert_ptr_nonnull(billing.price_waiting);
+	restart();
+	ck_assert_uint_eq(pub_prices(fixture)->version, 3);
+	atomic_store(&process_rows(fixture)[worker.row].epoch, 0);
+	prices_retry(&billing);
+	ck_assert_uint_eq(pub_prices(fixture)->version, 4);
+	/* nor are files looked at */
+	write_prices("{");
+	restart();
+	ck_assert_uint_eq(pub_prices(fixture)->version, 4);
+}
+END_TEST
+
 START_TEST(keys_that_another_store_does_not_know_are_revoked)
 {
 	struct json *added = new_key("");
@@ -698,6 +731,7 @@ add_tests(TCase *t)
 	tcase_add_test(
 	    t, a_change_whose_answer_is_lost_is_not_to_be_repeated_unseen);
 	tcase_add_test(t, row_numbers_and_prices_outlive_billing);
+	tcase_add_test(t, prices_that_wait_for_a_buffer_outlive_billing);
 	tcase_add_test(t, keys_that_another_store_does_not_know_are_revoked);
 }
 
