@@ -24,6 +24,7 @@
 #define CLIENT_MAGIC   0x63746c63
 #define ACCEPT_BATCH   16
 #define ANSWER_WAIT_MS 60000 /* for a reload */
+#define PAUSE_MS       100   /* of accepting, when descriptors are short */
 
 struct client {
 	uint32_t magic;
@@ -38,6 +39,7 @@ struct client {
 struct control {
 	struct billing *b;
 	struct loop_io *io;
+	struct loop_timer *resume;
 	LIST_HEAD(, client) clients;
 	unsigned n;
 	bool resting;
@@ -241,6 +243,23 @@ make_room(struct control *control)
 }
 
 static void
+on_resume(void *arg)
+{
+	struct control *control = arg;
+
+	if (!control->resting)
+		loop_io_want(control->io, LOOP_READ);
+}
+
+static void
+pause_accepting(struct control *control)
+{
+	log_warn("control socket");
+	loop_io_want(control->io, 0);
+	loop_timer_set_ms(control->resume, PAUSE_MS);
+}
+
+static void
 on_accept(void *arg, int what)
 {
 	struct control *control = arg;
@@ -255,7 +274,7 @@ on_accept(void *arg, int what)
 		if (fd == -1) {
 			if (errno != EAGAIN && errno != EINTR &&
 			    errno != ECONNABORTED)
-				log_warn("control socket");
+				pause_accepting(control);
 			return;
 		}
 		add_client(control, fd);
@@ -299,5 +318,6 @@ control_start(struct billing *b)
 	b->control = control;
 	control->io =
 	    loop_io_new(b->loop, b->child->fds.control, on_accept, control);
+	control->resume = loop_timer_new(b->loop, on_resume, control);
 	loop_io_want(control->io, LOOP_READ);
 }

@@ -12,12 +12,14 @@
 #include "hubd/worker/pipe.h"
 
 #define QUEUE_HIGH 131072 /* queued for a stream: its source waits */
+#define PAUSE_MS   100	  /* of accepting, when descriptors are short */
 
 struct relay {
 	struct worker *w;
 	struct pipe **to;	 /* by process row */
 	uint32_t *to_generation; /* of the process it leads to */
 	struct loop_io *accept_io;
+	struct loop_timer *resume;
 	struct serve_list {
 		struct serve *lh_first;
 	} serves;
@@ -350,8 +352,12 @@ on_accept(void *arg, int what)
 	fd = accept4(
 	    r->w->child->fds.relay, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd == -1) {
-		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+		if (errno != EAGAIN && errno != EINTR &&
+		    errno != ECONNABORTED) {
 			log_warn("accept of a relay");
+			loop_io_want(r->accept_io, 0);
+			loop_timer_set_ms(r->resume, PAUSE_MS);
+		}
 		return;
 	}
 	serve = xcalloc(1, sizeof(*serve));
@@ -360,6 +366,14 @@ on_accept(void *arg, int what)
 	serve->pipe = pipe_new(r->w, conn_new(r->w->loop, fd, NULL, NULL),
 	    H2LINK_SERVER, false, &serve_handler, &serve_ops, serve);
 	LIST_INSERT_HEAD(&r->serves, serve, entry);
+}
+
+static void
+on_resume(void *arg)
+{
+	struct relay *r = arg;
+
+	loop_io_want(r->accept_io, LOOP_READ);
 }
 
 struct relay *
@@ -373,6 +387,7 @@ relay_new(struct worker *w)
 	if (w->child->fds.relay != -1) {
 		r->accept_io =
 		    loop_io_new(w->loop, w->child->fds.relay, on_accept, r);
+		r->resume = loop_timer_new(w->loop, on_resume, r);
 		loop_io_want(r->accept_io, LOOP_READ);
 	}
 	return (r);
@@ -395,6 +410,7 @@ relay_free(struct relay *r)
 	struct serve *serve;
 
 	loop_io_free(r->accept_io);
+	loop_timer_free(r->resume);
 	for (uint32_t i = 0; i < r->w->shm->sizes.nprocs; i++)
 		if (r->to[i] != NULL)
 			pipe_kill(r->to[i], "the worker ends");

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -212,6 +213,34 @@ def test_prices_that_change_while_billing_is_away_are_taken(hub):
     hub.await_store()
     assert version() == before + 1
     assert hub.log.read_text().count("is in force") == 2
+
+
+SHORT = {"billing": ("hubd.ctl", "control socket: "),
+         "worker 0": ("relay.*.sock", "accept of a relay: ")}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_who_is_short_of_descriptors_waits_for_some(hub, name):
+    """What listens to others of the hub, too; and goes on then."""
+    pid = children(hub)[name]
+    where, said = SHORT[name]
+    fds = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    short = next(n for n in range(len(fds) + 1) if n not in fds)
+    usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    paths = pathlib.Path(hub.run_dir).glob(where)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (short, usual[1]))
+    sockets = []
+    for path in paths:
+        sockets.append(socket.socket(socket.AF_UNIX))
+        sockets[-1].connect(str(path))
+    await_("a complaint", lambda: said in hub.log.read_text())
+    time.sleep(1)
+    assert hub.log.read_text().count(said) < 20
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+    await_("descriptors", lambda: len(os.listdir(f"/proc/{pid}/fd")) >
+           len(fds))
+    for s in sockets:
+        s.close()
 
 
 def test_logs_are_opened_again(tmp_path):
