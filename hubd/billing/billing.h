@@ -55,8 +55,13 @@ struct shared;
 struct tidier {
 	struct offspring *child; /* NULL: nobody */
 	struct loop_io *io;
+	unsigned speechless; /* that ended so, one after the other */
 	monotime_t not_before;
 };
+
+/* What it says at its end. */
+#define TIDY_DONE  'd'
+#define TIDY_LATER 'l' /* somebody reads an older state */
 
 /* Where changes of an errand go, which publishes nothing itself: each is as
  * its namesake of publish.c. */

@@ -10,7 +10,8 @@
 #include "hubd/billing/billing.h"
 #include "hubd/billing/offspring.h"
 
-#define AGAIN_MS 2000 /* while somebody reads an older state */
+#define AGAIN_MS   2000 /* while somebody reads an older state */
+#define SPEECHLESS 3	/* children, one after the other */
 
 static void
 let_go(struct billing *b)
@@ -24,19 +25,23 @@ let_go(struct billing *b)
 	t->not_before = monotime_add_ms(monotime_now(), AGAIN_MS);
 }
 
-/* A byte says that little is left, which then is billing's to do. */
+/* What is left billing does itself: little, or all of it if one child after
+ * the other says nothing, for late is better than never. */
 static void
 on_word(void *arg, int what)
 {
 	struct billing *b = arg;
-	char byte;
-	ssize_t n =
-	    recv(offspring_socket(b->tidier.child), &byte, sizeof(byte), 0);
+	struct tidier *t = &b->tidier;
+	char word = '\0';
+	ssize_t n = recv(offspring_socket(t->child), &word, sizeof(word), 0);
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == 1)
+	t->speechless = n == 1 ? 0 : t->speechless + 1;
+	if (word == TIDY_DONE || t->speechless == SPEECHLESS) {
 		b->ops->tidy_rest(b->store);
+		t->speechless = 0;
+	}
 	let_go(b);
 }
 

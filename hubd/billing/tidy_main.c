@@ -6,6 +6,12 @@
 #include "hubd/billing/billing.h"
 #include "hubd/billing/offspring.h"
 
+static int
+say(const struct offspring_self *self, char word)
+{
+	return (write(self->socket, &word, sizeof(word)) == 1 ? 0 : 1);
+}
+
 int
 tidier_main(struct offspring_self *self)
 {
@@ -14,9 +20,9 @@ tidier_main(struct offspring_self *self)
 	(void)FAILPOINT("tidier.ready");
 	switch (ops->tidy(self->conf->state_dir)) {
 	case LEDGER_OK:
-		return (write(self->socket, "", 1) == 1 ? 0 : 1);
+		return (say(self, TIDY_DONE));
 	case LEDGER_CONFLICT:
-		return (0);
+		return (say(self, TIDY_LATER));
 	case LEDGER_MISSING:
 	case LEDGER_REFUSED:
 	case LEDGER_DOWN:

@@ -345,6 +345,26 @@ def test_what_a_query_put_off_delays_no_commit(big):
     assert big.hub.ctl("audit")["ok"]
 
 
+def test_a_log_that_no_child_can_copy_does_not_grow_for_ever(big):
+    log = big.hub.state_dir / "hubd.db-wal"
+    stillborn = big.hub.failpoints / "tidier"
+    stillborn.write_text("force\n")
+    (big.hub.failpoints / "errand.ready").write_text("stop\n")
+    with client(big, {"cmd": "show accounts"}):
+        await_("a stopped errand", lambda: [
+            e for e in errands(big) if state(e) == "T"])
+        fill(big, 200_000, "even-more")
+        large = log.stat().st_size
+        assert large > 80_000_000
+    await_no_errands(big)
+
+    def cut_short():
+        time_to_book(big)
+        return log.stat().st_size < 70_000_000
+    await_("the log to be short again", cut_short, 30)
+    stillborn.unlink()
+
+
 # ---- ends ------------------------------------------------------------------
 
 def test_many_errands_leave_nothing(big):
