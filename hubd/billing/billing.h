@@ -56,7 +56,7 @@ struct tidier {
 	struct offspring *child; /* NULL: nobody */
 	struct loop_io *io;
 	unsigned speechless; /* that ended so, one after the other */
-	monotime_t not_before;
+	monotime_t since, not_before;
 };
 
 /* What it says at its end. */

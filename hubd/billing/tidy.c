@@ -7,11 +7,14 @@
 
 #include <errno.h>
 
+#include "common/failpoint.h"
+#include "common/log.h"
 #include "hubd/billing/billing.h"
 #include "hubd/billing/offspring.h"
 
 #define AGAIN_MS   2000 /* while somebody reads an older state */
 #define SPEECHLESS 3	/* children, one after the other */
+#define HANGS_MS   (600 * 1000)
 
 static void
 let_go(struct billing *b)
@@ -25,19 +28,16 @@ let_go(struct billing *b)
 	t->not_before = monotime_add_ms(monotime_now(), AGAIN_MS);
 }
 
-/* What is left billing does itself: little, or all of it if one child after
- * the other says nothing, for late is better than never. */
+/*
+ * What is left billing does itself: little, or all of it if one child after
+ * the other says nothing ('\0'), for late is better than never.
+ */
 static void
-on_word(void *arg, int what)
+hear(struct billing *b, char word)
 {
-	struct billing *b = arg;
 	struct tidier *t = &b->tidier;
-	char word = '\0';
-	ssize_t n = recv(offspring_socket(t->child), &word, sizeof(word), 0);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	t->speechless = n == 1 ? 0 : t->speechless + 1;
+	t->speechless = word == '\0' ? t->speechless + 1 : 0;
 	if (word == TIDY_DONE || t->speechless == SPEECHLESS) {
 		b->ops->tidy_rest(b->store);
 		t->speechless = 0;
@@ -45,11 +45,37 @@ on_word(void *arg, int what)
 	let_go(b);
 }
 
+static void
+on_word(void *arg, int what)
+{
+	struct billing *b = arg;
+	char word = '\0';
+	ssize_t n =
+	    recv(offspring_socket(b->tidier.child), &word, sizeof(word), 0);
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	hear(b, n == 1 ? word : '\0');
+}
+
+static bool
+hangs(const struct tidier *t)
+{
+	int64_t ms = FAILPOINT("billing.impatient") ? 2000 : HANGS_MS;
+
+	return (t->child != NULL &&
+		monotime_diff_ms(monotime_now(), t->since) > ms);
+}
+
 void
 tidy_look(struct billing *b)
 {
 	struct tidier *t = &b->tidier;
 
+	if (hangs(t)) {
+		log_warnx("the tidier does not say a word: killed");
+		hear(b, '\0');
+	}
 	if (b->store == NULL || b->ops->is_untidy == NULL ||
 	    !b->ops->is_untidy(b->store) || t->child != NULL ||
 	    !monotime_reached(t->not_before, monotime_now()))
@@ -59,6 +85,7 @@ tidy_look(struct billing *b)
 		b->ops->tidy_rest(b->store);
 		return;
 	}
+	t->since = monotime_now();
 	t->io = loop_io_new(b->loop, offspring_socket(t->child), on_word, b);
 	loop_io_want(t->io, LOOP_READ);
 }

@@ -345,15 +345,20 @@ def test_what_a_query_put_off_delays_no_commit(big):
     assert big.hub.ctl("audit")["ok"]
 
 
-def test_a_log_that_no_child_can_copy_does_not_grow_for_ever(big):
+@pytest.mark.parametrize("point,how", [("tidier", "force\n"),
+                                       ("tidier.ready", "stop\n")])
+def test_a_log_that_a_child_cannot_copy_does_not_grow_for_ever(
+        big, point, how):
+    """Because it ends at once, or hangs."""
     log = big.hub.state_dir / "hubd.db-wal"
-    stillborn = big.hub.failpoints / "tidier"
-    stillborn.write_text("force\n")
+    impatient = big.hub.failpoints / "billing.impatient"
+    impatient.write_text("force\n")
+    (big.hub.failpoints / point).write_text(how)
     (big.hub.failpoints / "errand.ready").write_text("stop\n")
     with client(big, {"cmd": "show accounts"}):
         await_("a stopped errand", lambda: [
             e for e in errands(big) if state(e) == "T"])
-        fill(big, 200_000, "even-more")
+        fill(big, 200_000, point)
         large = log.stat().st_size
         assert large > 80_000_000
     await_no_errands(big)
@@ -362,7 +367,8 @@ def test_a_log_that_no_child_can_copy_does_not_grow_for_ever(big):
         time_to_book(big)
         return log.stat().st_size < 70_000_000
     await_("the log to be short again", cut_short, 30)
-    stillborn.unlink()
+    impatient.unlink()
+    (big.hub.failpoints / point).unlink(missing_ok=True)
 
 
 # ---- ends ------------------------------------------------------------------
