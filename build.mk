@@ -269,6 +269,7 @@ BILLING_SRCS = \
 	hubd/billing/commands.c \
 	hubd/billing/control.c \
 	hubd/billing/courier.c \
+	hubd/billing/courier_balances.c \
 	hubd/billing/courier_rows.c \
 	hubd/billing/directory.c \
 	hubd/billing/due.c \

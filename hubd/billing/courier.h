@@ -46,6 +46,9 @@ void courier_flush(struct courier *);
 void courier_down(struct courier *);
 /* A sign of life, if the last one is some time ago: for what takes long. */
 void courier_breathe(struct courier *);
+
+/* ---- courier_balances.c -------------------------------------------------- */
+
 /* Has billing not been told of it? From now on it has. */
 bool courier_is_news(struct courier *, const struct pg_balance *);
 /* The same, or, of one that somebody has made none of, nothing to spend. */
