@@ -38,14 +38,15 @@ on_prices(void *arg)
 
 /* ---- what the master says ------------------------------------------------ */
 
-static void
-report_reload(struct hub_child *child, uint32_t cookie, const char *error)
+void
+reload_is_over(struct billing *b, uint32_t cookie, const char *error)
 {
 	struct hubmsg_head head = {.type = HUBMSG_RELOAD_DONE,
-	    .size = (uint32_t)strlen(error),
+	    .size = error != NULL ? (uint32_t)strlen(error) : 0,
 	    .cookie = cookie};
 
-	child_send_head(child, &head, error);
+	child_send_head(b->child, &head, error);
+	control_reloaded(b, cookie, error);
 }
 
 static void
@@ -59,10 +60,8 @@ on_reload(struct hub_child *child, struct hub_conf *fresh, uint32_t cookie,
 		hub_conf_free(b->conf);
 	b->conf = child->conf = fresh;
 	seal_look(b);
-	if (prices_reload(b, cookie, force, error, sizeof(error)) == -1) {
-		control_reloaded(b, cookie, error);
-	}
-	report_reload(child, cookie, error);
+	if (prices_reload(b, cookie, force, error, sizeof(error)) == -1)
+		reload_is_over(b, cookie, error);
 }
 
 static void

@@ -216,7 +216,7 @@ enum ledger_result publish_object(struct billing *, const char *id);
 enum ledger_result prices_start(struct billing *);
 /*
  * Loads the files anew. -1: refused, error says why. Else the version goes
- * into force now or soon, and control_reloaded() is called with cookie. While
+ * into force now or soon, and reload_is_over() is called with cookie. While
  * the hub starts and nothing is known to be away, that is after the start;
  * between two couriers it is with the next.
  */
@@ -286,6 +286,9 @@ void tidy_stop(struct billing *);
 
 /* ---- billing.c ----------------------------------------------------------- */
 
+/* Prices are loaded anew, or not: the master is told, which would have the
+ * next billing do it, and whoever waits for it; error NULL: done. */
+void reload_is_over(struct billing *, uint32_t cookie, const char *error);
 /* That which billing books into, whatever the store: a file of its own. */
 const struct ledger_ops *billing_store(const struct hub_conf *);
 

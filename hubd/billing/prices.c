@@ -34,7 +34,7 @@ told(struct billing *b, const char *error)
 		return;
 	b->price_reload = false;
 	b->price_cookie = 0;
-	control_reloaded(b, cookie, error);
+	reload_is_over(b, cookie, error);
 }
 
 void
@@ -215,7 +215,7 @@ reload_later(struct billing *b, uint32_t cookie, bool force)
 	b->early_reload =
 	    (struct early_reload){true, force || older.force, cookie};
 	if (older.wanted)
-		control_reloaded(b, older.cookie, NULL);
+		reload_is_over(b, older.cookie, NULL);
 }
 
 int
@@ -257,6 +257,5 @@ prices_unblocked(struct billing *b)
 	if (!early.wanted || prices_reload(b, early.cookie, early.force, error,
 				 sizeof(error)) == 0)
 		return;
-	log_warnx("prices: %s", error);
-	control_reloaded(b, early.cookie, error);
+	reload_is_over(b, early.cookie, error);
 }

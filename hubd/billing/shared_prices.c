@@ -119,10 +119,9 @@ end_reload(struct billing *b, const char *error)
 	s->prices_cookie = 0;
 	if (s->prices_first)
 		billing_advance(b);
-	else if (error != NULL) {
-		log_warnx("prices: %s", error);
-		control_reloaded(b, cookie, error);
-	} else
+	else if (error != NULL)
+		reload_is_over(b, cookie, error);
+	else
 		prices_reloaded(b, cookie);
 }
 

@@ -526,6 +526,24 @@ def test_a_reload_waits_for_the_next_courier(shared):
         assert hub.ctl("reload")["price_version"] == 1
 
 
+def test_a_reload_under_way_is_the_next_billing_s(pg, shared):
+    """The store takes its time, and billing does not live to hear of it."""
+    hub = shared().hub
+    hub.prices.write_text(procs.price_text({
+        **priced.PRICES, "another": {"input_cost_per_token": "0.000001"}}))
+    pid = billing(hub)["pid"]
+    pg.pause()
+    hub.child.send_signal(signal.SIGHUP)
+    await_("the reload", lambda: "configuration reloaded"
+           in hub.log.read_text())
+    hub.ctl("show", "prices")   # it has heard of the reload, too
+    os.kill(pid, signal.SIGKILL)
+    await_("another billing", lambda: billing(hub)["pid"] not in (pid, 0))
+    pg.resume()
+    await_("the new prices", lambda: hub.ctl(
+        "show", "status")["price_version"] == 2, 30)
+
+
 def test_a_courier_that_hangs_is_replaced(shared):
     site = shared(failpoints={"billing.impatient": "force\n"})
     key = site.key()

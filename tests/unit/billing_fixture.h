@@ -49,7 +49,7 @@ control_asker(const struct billing *b)
 }
 
 void
-control_reloaded(struct billing *b, uint32_t cookie, const char *error)
+reload_is_over(struct billing *b, uint32_t cookie, const char *error)
 {
 	reloaded = cookie;
 	snprintf(reload_error, sizeof(reload_error), "%s",
