@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/failpoint.h"
+
 #define COUNT_MAX (INT64_C(1) << 53)
 
 typedef void command_fn(struct billing *, const struct json *, struct reply *);
@@ -127,9 +129,11 @@ dispatch(struct billing *b, const struct json *request, struct reply *r)
 		return;
 	}
 	handlers[c->id](b, args, r);
-	if (b->self == NULL &&
-	    atomic_load(&shm_pub_state(b->shm)->keys_version) != before)
-		wake_all_workers(b);
+	if (b->self != NULL ||
+	    atomic_load(&shm_pub_state(b->shm)->keys_version) == before)
+		return;
+	(void)FAILPOINT("billing.changed");
+	wake_all_workers(b);
 }
 
 bool

@@ -242,8 +242,10 @@ apply_copies(struct billing *b, struct buf *in)
 		log_warnx("a record of the shared store does not fit into "
 			  "its copy");
 	buf_consume(in, misfit != 0 ? misfit : upto);
-	if (atomic_load(&shm_pub_state(b->shm)->keys_version) != before)
-		wake_all_workers(b);
+	if (atomic_load(&shm_pub_state(b->shm)->keys_version) == before)
+		return (result);
+	(void)FAILPOINT("billing.changed");
+	wake_all_workers(b);
 	return (result);
 }
 

@@ -18,14 +18,6 @@
 #define RETIRED_POLLS 3 /* so that a stream on its way has arrived */
 
 static void
-on_awake(void *arg)
-{
-	struct worker *w = arg;
-
-	process_awake(w->shm, w->row);
-}
-
-static void
 on_sleep(void *arg)
 {
 	struct worker *w = arg;
@@ -46,6 +38,25 @@ look_at_billing(struct worker *w)
 	w->keys_version = version;
 	links_recheck(w);
 	requests_recheck(w);
+}
+
+static void
+on_look(void *arg)
+{
+	look_at_billing(arg);
+}
+
+/* A wake-up may be lost: billing may die before it, or whoever else serves our
+ * slot take it. The heart beats each second. */
+static void
+on_awake(void *arg)
+{
+	struct worker *w = arg;
+
+	process_awake(w->shm, w->row);
+	if (atomic_load(&shm_pub_state(w->shm)->keys_version) !=
+	    w->keys_version)
+		loop_defer(w->loop, &w->look);
 }
 
 static void
@@ -271,6 +282,7 @@ set_up(struct hub_child *child)
 	w->relay = relay_new(w);
 	w->handshakes = handshakes_new(w);
 	w->drain_timer = loop_timer_new(w->loop, on_drain_timer, w);
+	w->look = (struct loop_work){.fn = on_look, .arg = w};
 	w->access = access_log_new(w);
 	if (strcmp(w->conf->limits, "local") == 0) {
 		w->limiter = limiter_local_new(w->shm);

@@ -80,6 +80,7 @@ struct worker {
 	uint32_t call_hint;
 	struct loop_io *wake_io;
 	uint64_t keys_version; /* that links and requests were checked at */
+	struct loop_work look; /* it is another by now */
 	uint64_t buffered;     /* bytes of answers waiting for users */
 	uint64_t bodies;       /* bytes of requests in memory */
 	uint64_t retry_bytes;  /* of those, kept for another attempt */

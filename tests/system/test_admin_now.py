@@ -144,6 +144,24 @@ def test_a_cut_ends_streams_at_once(crowd, show):
     site.hub.quiet()
 
 
+def test_a_cut_that_billing_did_not_live_to_tell_is_one(sites):
+    """By hubctl on a store of its own, by the courier on a shared one."""
+    site = sites()
+    key, key_id = site.hub.key(site.account())
+    opened, error = open_stream(site, key)
+    assert error is None
+    stream = Stream(opened)
+    (site.hub.failpoints / "billing.changed").write_text("kill\n")
+    try:
+        site.hub.ctl("key", "revoke", key_id, "cut")
+    except procs.CtlError:
+        pass    # who was to answer is dead
+    begun = time.monotonic()
+    assert stream.until_cut() - begun < 10
+    stream.s.close()
+    site.hub.quiet()
+
+
 def test_rates_of_a_key_hold_at_once(crowd):
     key, key_id = crowd.hub.key(crowd.account())
     assert crowd.chat(key)[0] == 200

@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -23,6 +24,7 @@ from upgrades import gone, of_version, other_version, patched
 
 QUICK = priced.shape("sim-c4-i11-o45", priced.FULL)
 DRIP = priced.shape("sim-c40-d50")
+LONG = priced.shape("sim-c2000-d50")
 
 
 @pytest.fixture
@@ -373,6 +375,37 @@ def test_if_new_workers_cannot_begin_the_old_serve_on(site):
     hub.upgrade(2)
     await_("the end of the old", lambda: all(map(gone, old)), 60)
     assert site.chat(key)[0] == 200
+
+
+def wakes(hub):
+    """What waits in the descriptors by which workers are woken."""
+    folder = pathlib.Path(f"/proc/{hub.pid}/fdinfo")
+    return [int(line.split()[1], 16) for info in folder.iterdir()
+            for line in info.read_text().splitlines()
+            if line.startswith("eventfd-count:")]
+
+
+def test_a_cut_is_one_where_old_and_new_workers_serve_a_slot(site):
+    """Billing wakes the slot, and the other one may be first."""
+    hub = site.hub
+    key, key_id = hub.key(site.account())
+    streams = [stream(site, key, LONG) for _ in range(8)]
+    old = [p for p, title in hub.children().items() if "worker" in title]
+    (hub.failpoints / "worker 1").write_text("force\n")
+    hub.install(of_version(other_version(1)))
+    hub.signal(signal.SIGUSR2, "worker 1 starts again in")
+    await_("another billing", lambda: hub.ctl("show", "prices"))
+    for pid in old:
+        os.kill(pid, signal.SIGSTOP)
+    hub.ctl("key", "revoke", key_id, "cut")
+    await_("one that wakes", lambda: 0 in wakes(hub))
+    for pid in old:
+        os.kill(pid, signal.SIGCONT)
+    begun = time.monotonic()
+    for s in streams:
+        while s.recv(65536):
+            assert time.monotonic() - begun < 10
+        s.close()
 
 
 # ---- life after it ---------------------------------------------------------
