@@ -11,7 +11,7 @@ static void
 on_drain(struct hub_child *child)
 {
 	if (atomic_load(&shm_run_state(child->shm)->draining) == 0)
-		loop_stop(child->loop);
+		http_rest(child->arg);
 }
 
 static void
@@ -27,7 +27,7 @@ admin_main(struct hub_child *child)
 {
 	struct http *http;
 
-	http = http_start(child);
+	child->arg = http = http_start(child);
 	child->on_drain = on_drain;
 	child->on_reload = on_reload;
 	child_attach(child);

@@ -12,6 +12,9 @@
  */
 struct http;
 struct http *http_start(struct hub_child *);
+/* Takes nobody in any more, and ends the loop when those who are in have their
+ * answers, or a second has passed. */
+void http_rest(struct http *);
 void http_stop(struct http *);
 
 /*

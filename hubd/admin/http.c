@@ -19,8 +19,10 @@
 #include "hubd/admin/admin.h"
 
 #define MAX_CLIENTS  256
-#define ACCEPTS	     16	    /* a turn, so that answers are not starved */
-#define PAUSE_MS     1000   /* when no descriptor is left */
+#define ACCEPTS	     16	  /* a turn, so that answers are not starved */
+#define PAUSE_MS     1000 /* when no descriptor is left */
+#define REST_MS	     1000 /* for those who are in when it ends */
+#define REST_STEP_MS 10
 #define UNSENT_MAX   262144 /* answers wait while more than this is unread */
 #define CLIENT_MAGIC 0x61646d63
 
@@ -47,6 +49,8 @@ struct http {
 	struct hub_child *child;
 	struct listener listeners[HUB_MAX_LISTEN];
 	struct loop_timer *pause;
+	struct loop_timer *rest; /* NULL: it serves */
+	monotime_t rest_until;
 	struct id_source *ids;
 	TAILQ_HEAD(, client) clients;
 	unsigned nclients;
@@ -143,6 +147,7 @@ serve_request(struct client *c, const struct http1_head *head)
 {
 	bool is_get = span_eq(head->method, SPAN("GET"));
 	bool is_head = span_eq(head->method, SPAN("HEAD"));
+	bool close = head->close || c->http->rest != NULL;
 	struct buf body = {0};
 	const char *type;
 	int status;
@@ -156,11 +161,11 @@ serve_request(struct client *c, const struct http1_head *head)
 		return (false);
 	}
 	status = admin_answer(c->http->child, head->path, &body, &type);
-	put_answer(c, status, type, &body, is_head, head->close);
+	put_answer(c, status, type, &body, is_head, close);
 	buf_fini(&body);
-	if (head->close)
+	if (close)
 		client_drop(c, CONN_CLOSE_LINGER);
-	return (!head->close);
+	return (!close);
 }
 
 /* Answers what has arrived whole, as long as the answers are being read. */
@@ -289,6 +294,45 @@ http_start(struct hub_child *child)
 	return (h);
 }
 
+/* Between requests nobody waits for anything. */
+static void
+drop_idle(struct http *h)
+{
+	struct client *c, *next;
+
+	for (c = TAILQ_FIRST(&h->clients); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		if (c->await == AWAIT_NEXT)
+			client_drop(c, CONN_CLOSE_LINGER);
+	}
+}
+
+static void
+on_rest(void *arg)
+{
+	struct http *h = arg;
+
+	drop_idle(h);
+	if ((h->nclients == 0 && !conn_lingers_unsaid()) ||
+	    monotime_reached(h->rest_until, monotime_now()))
+		loop_stop(h->child->loop);
+	else
+		loop_timer_set_ms(h->rest, REST_STEP_MS);
+}
+
+void
+http_rest(struct http *h)
+{
+	if (h->rest != NULL)
+		return;
+	loop_timer_clear(h->pause);
+	listeners_want(h, 0);
+	h->rest = loop_timer_new(h->child->loop, on_rest, h);
+	h->rest_until = monotime_add_ms(monotime_now(), REST_MS);
+	/* who has asked by now is heard first */
+	loop_timer_set_ms(h->rest, REST_STEP_MS);
+}
+
 void
 http_stop(struct http *h)
 {
@@ -299,6 +343,7 @@ http_stop(struct http *h)
 	for (i = 0; i < h->child->fds.nlisten; i++)
 		loop_io_free(h->listeners[i].io);
 	loop_timer_free(h->pause);
+	loop_timer_free(h->rest);
 	id_source_free(h->ids);
 	free(h);
 }

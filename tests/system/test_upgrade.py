@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -375,6 +376,25 @@ def test_if_new_workers_cannot_begin_the_old_serve_on(site):
     hub.upgrade(2)
     await_("the end of the old", lambda: all(map(gone, old)), 60)
     assert site.chat(key)[0] == 200
+
+
+def test_who_asks_for_health_while_admin_is_replaced_is_answered(hub):
+    """It hears of its successor and of those who ask in one turn."""
+    admin, = [p for p, title in hub.children().items() if title == "admin"]
+    hub.install(of_version(other_version(1)))
+    os.kill(admin, signal.SIGSTOP)
+    hub.signal(signal.SIGUSR2, "takes over")
+    await_("another billing", lambda: hub.ctl("show", "prices"))
+    asking = [socket.create_connection(("127.0.0.1", hub.admin_port))
+              for _ in range(24)]
+    for a in asking:
+        a.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+    os.kill(admin, signal.SIGCONT)
+    for a in asking:
+        a.settimeout(10)
+        assert a.recv(4096).startswith(b"HTTP/1.1 200")
+        a.close()
+    await_("the end of the old one", lambda: gone(admin))
 
 
 def wakes(hub):
