@@ -290,6 +290,7 @@ def test_a_check_that_hangs_hinders_nothing(hub):
     hub.signal(signal.SIGUSR2, "upgrade: checking")
     hub.refuses("under way")
     assert hub.health("healthz")
+    await_("it to hang", lambda: not (hub.failpoints / "check").exists())
     pid, = (p for p, line in hub.processes().items() if "\0-u\0" in line)
     os.kill(pid, signal.SIGKILL)
     await_("its end", lambda: hub.said("killed by signal 9"))
