@@ -107,7 +107,7 @@ link_close_with(struct link *l, const char *why, uint16_t code)
 	loop_work_cancel(&l->pump_work);
 	loop_work_cancel(&l->read_work);
 	loop_work_cancel(&l->drain_work);
-	ws_put_close(conn_out(l->conn), WS_CLIENT, code);
+	ws_put_close(conn_out(l->conn), WS_CLIENT, code, "");
 	conn_close(l->conn, CONN_CLOSE_LINGER);
 	loop_dispose_later(l->agent->loop, link_free, l);
 	l->owner->on_down(l->arg, l, why);
@@ -304,6 +304,16 @@ static const struct h2link_handler h2_handler = {
 /* ---- receiving ---------------------------------------------------------- */
 
 static void
+on_closed(struct link *l, struct span reason)
+{
+	char why[WS_WHY_MAX + sizeof("closed by the hub: ")];
+
+	snprintf(why, sizeof(why), "closed by the hub%s%.*s",
+	    reason.n > 0 ? ": " : "", (int)reason.n, reason.p);
+	link_close(l, why);
+}
+
+static void
 on_ws_event(struct link *l, enum ws_event event, struct span data)
 {
 	switch (event) {
@@ -317,7 +327,7 @@ on_ws_event(struct link *l, enum ws_event event, struct span data)
 		conn_flush_later(l->conn);
 		break;
 	case WS_CLOSE:
-		link_close(l, "closed by the hub");
+		on_closed(l, data);
 		break;
 	case WS_ERROR:
 		link_close_with(l, "broken WebSocket frames", l->reader.code);

@@ -316,12 +316,14 @@ ws_put_frame(struct buf *out, enum ws_role role, enum ws_opcode opcode,
 }
 
 void
-ws_put_close(struct buf *out, enum ws_role role, uint16_t code)
+ws_put_close(struct buf *out, enum ws_role role, uint16_t code, const char *why)
 {
-	uint8_t b[2] = {(uint8_t)(code >> 8), (uint8_t)code};
+	uint8_t b[2 + WS_WHY_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
+	size_t n = strlen(why);
 
-	ws_put_frame(
-	    out, role, WS_OP_CLOSE, b, code == CLOSE_NONE ? 0 : sizeof(b));
+	assert(n <= WS_WHY_MAX);
+	memcpy(b + 2, why, n);
+	ws_put_frame(out, role, WS_OP_CLOSE, b, code == CLOSE_NONE ? 0 : 2 + n);
 }
 
 /* ---- the handshake ---- */

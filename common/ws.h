@@ -14,6 +14,7 @@
 #include "common/span.h"
 
 #define WS_MAX_MESSAGE (1024 * 1024) /* a larger frame ends the link: 1009 */
+#define WS_WHY_MAX     123	     /* of a close: a control frame's 125 */
 #define WS_ACCEPT_SIZE 29	     /* base64 of a SHA-1, terminated */
 
 enum ws_role { WS_SERVER, WS_CLIENT };
@@ -73,7 +74,8 @@ size_t ws_read(
  */
 void ws_put_frame(
     struct buf *, enum ws_role, enum ws_opcode, const void *, size_t n);
-void ws_put_close(struct buf *, enum ws_role, uint16_t code);
+/* why: a static text for the peer's log, at most WS_WHY_MAX bytes; "": none. */
+void ws_put_close(struct buf *, enum ws_role, uint16_t code, const char *why);
 
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 4.2.2). */
 void ws_accept(struct span key, char out[WS_ACCEPT_SIZE]);

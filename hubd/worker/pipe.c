@@ -5,6 +5,8 @@
 #include "common/alloc.h"
 #include "hubd/worker/pipe.h"
 
+#define CLOSE_NORMAL 1000 /* of a WebSocket */
+
 void
 pipe_want_send(void *arg)
 {
@@ -89,8 +91,7 @@ on_ws_event(struct pipe *p, enum ws_event event, struct span data)
 		pipe_kill(p, "closed by the peer");
 		break;
 	case WS_ERROR:
-		ws_put_close(conn_out(p->conn), WS_SERVER, p->reader.code);
-		conn_flush_later(p->conn);
+		p->code = p->reader.code;
 		pipe_kill(p, "WebSocket protocol error");
 		break;
 	}
@@ -180,6 +181,9 @@ bury(void *arg)
 	p->ops->on_dead(p, p->why);
 	loop_work_cancel(&p->pump);
 	loop_timer_free(p->ping);
+	/* Who dialled can do something about it. */
+	if (p->ws)
+		ws_put_close(conn_out(p->conn), WS_SERVER, p->code, p->why);
 	conn_close(p->conn, CONN_CLOSE_LINGER);
 	p->conn = NULL;
 	loop_dispose_later(p->w->loop, dispose, p);
@@ -209,6 +213,7 @@ pipe_new(struct worker *w, struct conn *conn, enum h2link_role role, bool ws,
 	p->ops = ops;
 	p->owner = owner;
 	p->ws = ws;
+	p->code = CLOSE_NORMAL;
 	p->pump = (struct loop_work){.fn = pump, .arg = p};
 	p->bury = (struct loop_work){.fn = bury, .arg = p};
 	LIST_INIT(&p->upstreams);

@@ -29,6 +29,7 @@ struct pipe {
 	struct upstream_list upstreams; /* client role: streams of ours */
 	struct ws_reader reader;
 	bool ws, dead;
+	uint16_t code; /* of the WebSocket's close */
 	const char *why;
 	unsigned silent;
 	bool heard; /* a byte since the last ping */
@@ -41,7 +42,8 @@ struct pipe *pipe_new(struct worker *, struct conn *, enum h2link_role, bool ws,
     const struct h2link_handler *, const struct pipe_ops *, void *owner);
 void pipe_want_send(void *arg);
 void pipe_on_pong(void *arg);
-/* Ends it at the end of this turn; safe to call twice. why is static. */
+/* Ends it at the end of this turn; safe to call twice. why is static, and
+ * what the agent is told: at most WS_WHY_MAX bytes. */
 void pipe_kill(struct pipe *, const char *why);
 
 /* ---- upstream.c ---------------------------------------------------------- */

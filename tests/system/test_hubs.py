@@ -114,6 +114,21 @@ def test_agent_keeps_one_capacity_at_two_hubs(parts, tmp_path):
     assert most_at_once(requests) == 4
 
 
+def test_agent_is_told_why_its_links_end(parts, tmp_path):
+    """Its owner does not see the hub's log."""
+    twins = Twins(parts, tmp_path, 1)
+    first = twins.agent().await_up(2)
+    second = parts(Agent(tmp_path / "second", twins.hubs[0],
+                         {"openai": twins.sim}, token=twins.token)).start()
+
+    def told(agent, why):
+        await_(why, lambda: f"closed by the hub: {why}" in agent.tail())
+    told(second, "another instance serves")
+    assert twins.links() == [2]
+    twins.hubs[0].ctl("agent", "revoke", "edge")
+    told(first, "agent revoked")
+
+
 def test_hub_that_is_killed_disturbs_its_own_requests_alone(parts, tmp_path):
     twins = Twins(parts, tmp_path)
     twins.agent().await_up(2)

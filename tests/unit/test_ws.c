@@ -236,11 +236,14 @@ START_TEST(a_close_is_written_with_its_code)
 {
 	struct buf b = {0};
 
-	ws_put_close(&b, WS_SERVER, 1001);
+	ws_put_close(&b, WS_SERVER, 1001, "");
 	ck_assert(span_eq(buf_span(&b), SPAN("\x88\x02\x03\xe9")));
 	buf_reset(&b, 0);
-	ws_put_close(&b, WS_SERVER, 1005);
+	ws_put_close(&b, WS_SERVER, 1005, "");
 	ck_assert(span_eq(buf_span(&b), SPAN("\x88\x00")));
+	buf_reset(&b, 0);
+	ws_put_close(&b, WS_SERVER, 1000, "why");
+	ck_assert(span_eq(buf_span(&b), SPAN("\x88\x05\x03\xe8why")));
 	buf_fini(&b);
 }
 END_TEST
