@@ -117,6 +117,7 @@ call_end(struct call *c, enum call_reason reason)
 	if (c->state == STATE_OVER)
 		return;
 	call_set_state(c, STATE_OVER);
+	call_log_failure(c);
 	c->stream = NULL;
 	/* First of all, for here the provider's meter is running (d19). */
 	if (c->upstream != NULL)

@@ -31,20 +31,36 @@ detail_size(const struct call *c)
 	return (n < DETAIL_MAX ? (int)n : DETAIL_MAX);
 }
 
+static const char *
+detail_sep(const struct call *c)
+{
+	return (buf_len(&c->error) > 0 ? ": " : "");
+}
+
 static void
 refuse(struct call *c, int status)
 {
-	log_warnx("call %s: provider %s refuses our credentials: %d %.*s",
-	    c->want.id, c->provider->name, status, detail_size(c),
-	    buf_ptr(&c->error));
+	log_warnx("call %s: provider %s refuses our credentials: %d%s%.*s",
+	    c->want.id, c->provider->name, status, detail_sep(c),
+	    detail_size(c), buf_ptr(&c->error));
 	call_answer_error(c, "credentials");
+}
+
+/* The hub keeps it from the user, or asks elsewhere; nobody else has it. */
+void
+call_log_failure(const struct call *c)
+{
+	if (c->status >= 500)
+		log_warnx("call %s: provider %s answers %d%s%.*s", c->want.id,
+		    c->provider->name, c->status, detail_sep(c), detail_size(c),
+		    buf_ptr(&c->error));
 }
 
 static void
 deny(struct call *c, int status)
 {
-	log_warnx("call %s: provider %s does not let us use %s: %d %.*s",
-	    c->want.id, c->provider->name, c->want.model, status,
+	log_warnx("call %s: provider %s does not let us use %s: %d%s%.*s",
+	    c->want.id, c->provider->name, c->want.model, status, detail_sep(c),
 	    detail_size(c), buf_ptr(&c->error));
 	call_answer_error(c, "unknown_provider");
 }
@@ -124,6 +140,7 @@ on_head(void *arg, int status, const struct upstream_field *f, size_t n)
 	verdict = judge_head(c, status, f, n);
 	if (is_ours(c, verdict, status))
 		return;
+	c->status = status;
 	answer_head_make(
 	    &h, status, took / 1000, f, n, c->provider->type->keep_field);
 	if (verdict == PROVIDER_PASS) {
@@ -132,7 +149,6 @@ on_head(void *arg, int status, const struct upstream_field *f, size_t n)
 	}
 	assert(c->held == NULL);
 	c->held = answer_head_copy(&h);
-	c->status = status;
 	call_set_state(c, STATE_LOOKING);
 	call_wait_at_most(c, c->want.idle_ms);
 }
@@ -199,6 +215,8 @@ on_body(void *arg, struct span bytes)
 		return;
 	(void)FAILPOINT("agent.streaming");
 	call_wait_at_most(c, c->want.idle_ms);
+	if (c->status >= 500 && buf_len(&c->error) < DETAIL_MAX)
+		buf_addspan(&c->error, bytes);
 	c->queued = h2stream_write(c->stream, bytes, false);
 }
 

@@ -44,9 +44,9 @@ struct call {
 	uint64_t credential_version; /* that the request was made with */
 	struct loop_work again_work; /* upstream must not be on the stack */
 	bool again;		     /* this is the second try */
-	struct answer_head *held;    /* while STATE_LOOKING, as is error */
-	struct buf error;
-	int status;
+	struct answer_head *held;    /* while STATE_LOOKING */
+	struct buf error; /* then, and the first bytes of a 5xx's body */
+	int status;	  /* of the provider's answer; 0: none yet */
 };
 
 /* ---- call.c -------------------------------------------------------------- */
@@ -62,5 +62,7 @@ void call_answer_error(struct call *, const char *error);
 
 /* What becomes of a provider's answer. upstream_start()'s arg is the call. */
 extern const struct upstream_handler call_upstream_handler;
+/* The call is over: what the provider said, if it failed. */
+void call_log_failure(const struct call *);
 
 #endif

@@ -53,6 +53,17 @@ def test_all_candidates_fail(pair):
     assert row["amount"] == "0" and row["attempts"] >= 2
 
 
+def test_what_a_provider_said_is_in_the_agents_log(pair):
+    """The user is not told, under the same id somebody has to be."""
+    key = pair.key()
+    pair.sim.bind(MODEL, fault="500")
+    pair.other.bind(MODEL, fault="500")
+    call = pair.chat(key, MODEL)[1]["x-request-id"]
+    for agent, provider in ((pair.agent, "openai"), (pair.edge2, "second")):
+        said = f"call {call}: provider {provider} answers 500: {{"
+        await_(said, lambda: said in agent.tail())
+
+
 def test_both_candidates_are_used(pair):
     key = pair.key()
     for sim in (pair.sim, pair.other):
