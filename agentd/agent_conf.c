@@ -99,8 +99,8 @@ check_hubs(struct agent_conf *c, const char *name, char *error, size_t cap)
 	for (i = 0; i < c->hubs.n; i++) {
 		full = agent_conf_hub_url(c->hubs.item[i], c->plaintext, &why);
 		if (full == NULL) {
-			snprintf(error, cap, "%s: hub \"%s\" %s", name,
-			    c->hubs.item[i], why);
+			snprintf(error, cap, "%s:%u: hub \"%s\" %s", name,
+			    c->hubs_line, c->hubs.item[i], why);
 			return (-1);
 		}
 		free(c->hubs.item[i]);
@@ -170,13 +170,14 @@ check_provider(
 	assert(p->type != NULL); /* check_type() */
 	if ((option = foreign_option(p)) != NULL) {
 		snprintf(error, cap,
-		    "%s: provider \"%s\" has %s, which type %s has not", name,
-		    p->name, option, p->type_name);
+		    "%s:%u: provider \"%s\": has %s, which type %s has not",
+		    name, p->line, p->name, option, p->type_name);
 		return (-1);
 	}
 	if (why == NULL && p->type->check(p, &why))
 		return (0);
-	snprintf(error, cap, "%s: provider \"%s\" %s", name, p->name, why);
+	snprintf(error, cap, "%s:%u: provider \"%s\": %s", name, p->line,
+	    p->name, why);
 	return (-1);
 }
 

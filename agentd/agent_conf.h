@@ -15,7 +15,8 @@ struct credential;
 struct provider_type;
 
 struct provider_conf {
-	char *name; /* of the section */
+	char *name;    /* of the section */
+	unsigned line; /* where it begins in the file */
 	const struct provider_type *type;
 	char *base_url;
 	char *api_key; /* NULL: none */
@@ -42,6 +43,7 @@ struct agent_conf {
 	unsigned refs;
 	char *name;
 	struct conf_list hubs; /* URLs; see agent_conf_hub_url() */
+	unsigned hubs_line;    /* in the file */
 	char *token;
 	uint32_t links;	   /* per hub */
 	uint32_t capacity; /* calls at once */

@@ -119,7 +119,8 @@ static const struct conf_option options[] = {
     {.name = "hubs",
 	.type = CONF_LIST,
 	.offset = AT(hubs),
-	.flags = CONF_REQUIRED | CONF_NONEMPTY},
+	.flags = CONF_REQUIRED | CONF_NONEMPTY,
+	.line_offset = AT(hubs_line)},
     {.name = "token",
 	.type = CONF_STR,
 	.offset = AT(token),
@@ -290,7 +291,8 @@ static const struct conf_section sections[] = {
 	.size = sizeof(struct provider_conf),
 	.array_offset = AT(providers),
 	.count_offset = AT(nproviders),
-	.title_offset = IN(name)},
+	.title_offset = IN(name),
+	.line_offset = IN(line)},
 };
 
 const struct conf_schema agent_schema = {

@@ -150,6 +150,13 @@ parse(struct reader *r, char *text)
 /* ---- values into fields ---------------------------------------------------
  */
 
+static void
+put_line(void *out, size_t offset, unsigned line)
+{
+	if (offset != 0)
+		*(unsigned *)(void *)((char *)out + offset) = line;
+}
+
 static int
 take(struct reader *r, cfg_t *cfg, const struct conf_option *o, void *out,
     unsigned line)
@@ -166,6 +173,7 @@ take(struct reader *r, cfg_t *cfg, const struct conf_option *o, void *out,
 		return (refuse(r, line, "%s: %s", o->name, why));
 	if (o->set_offset != 0)
 		*(bool *)((char *)out + o->set_offset) = true;
+	put_line(out, o->line_offset, line);
 	return (0);
 }
 
@@ -200,6 +208,14 @@ take_options(struct reader *r, cfg_t *cfg, const char *name, unsigned nth,
 	return (0);
 }
 
+static unsigned
+line_of(const struct reader *r, const char *section, unsigned nth)
+{
+	const struct conf_place *p = conf_scan_find(&r->scan, section, nth, "");
+
+	return (p == NULL ? 0 : p->line);
+}
+
 static int
 take_titled(
     struct reader *r, cfg_t *cfg, const struct conf_section *s, void *out)
@@ -216,6 +232,7 @@ take_titled(
 		conf_values_default(s->options, s->noptions, e);
 		*(char **)(void *)(e + s->title_offset) =
 		    xstrdup(cfg_title(sub));
+		put_line(e, s->line_offset, line_of(r, s->name, i));
 		if (take_options(
 			r, sub, s->name, i, s->options, s->noptions, e) == -1)
 			return (-1);

@@ -52,8 +52,9 @@ struct conf_option {
 	/* Says what is wrong with a string or item, or NULL: none of it is
 	 * repeated in the message, it may be a secret. */
 	const char *(*check)(const char *value);
-	size_t set_offset; /* of a bool: the file names it; 0: none */
-	unsigned mark;	   /* the caller's own, for conf_serialise() */
+	size_t set_offset;  /* of a bool: the file names it; 0: none */
+	size_t line_offset; /* of an unsigned: its line; 0: none */
+	unsigned mark;	    /* the caller's own, for conf_serialise() */
 };
 
 struct conf_section {
@@ -65,10 +66,11 @@ struct conf_section {
 	 * those of the outer struct. With them: each occurrence is an element
 	 * of an array of structs of that size; the outer struct holds a
 	 * pointer to the array (heap) and a size_t count, an element its
-	 * title (char *) at title_offset.
+	 * title (char *) at title_offset and its line (unsigned) at
+	 * line_offset, if that is not 0.
 	 */
 	bool titled;
-	size_t size, array_offset, count_offset, title_offset;
+	size_t size, array_offset, count_offset, title_offset, line_offset;
 };
 
 struct conf_schema {

@@ -370,7 +370,7 @@ def test_n_of_an_agent(tmp_path):
     assert checked() == (0, f"{conf}: fine\n", "")
     conf.write_text(conf.read_text().replace("wss", "http"))
     status, said, why = checked()
-    assert (status, said) == (1, "") and why.startswith(f"{conf}: hub ")
+    assert (status, said) == (1, "") and why.startswith(f"{conf}:2: hub ")
 
 
 @pytest.mark.parametrize("program", ["hubd", "agentd", "hubctl"])

@@ -55,6 +55,7 @@ static const struct {
     {HUBS PROVIDER, "name"},
     {HEAD PROVIDER, "hubs"},
     {HEAD HUBS, "no provider"},
+#define MISSING 2
     {HEAD HUBS PROVIDER PROVIDER, "openai"},
     {HEAD HUBS PROVIDER "linkz = 2\n", "linkz"},
     {HEAD HUBS PROVIDER "links = 2\nlinks = 3\n", "given before"},
@@ -115,6 +116,14 @@ static const struct {
 	"x y"},
 };
 
+static bool
+has_line(const char *why)
+{
+	const char *colon = strchr(why, ':');
+
+	return (colon != NULL && colon[1] >= '1' && colon[1] <= '9');
+}
+
 START_TEST(what_is_wrong_is_named)
 {
 	struct agent_conf *c = parse(refused[_i].text);
@@ -122,6 +131,8 @@ START_TEST(what_is_wrong_is_named)
 	ck_assert_msg(c == NULL, "%s", refused[_i].text);
 	ck_assert_msg(strstr(error, refused[_i].why) != NULL,
 	    "\"%s\" does not name \"%s\"", error, refused[_i].why);
+	/* what is missing at the top has no line */
+	ck_assert_msg(_i <= MISSING || has_line(error), "%s", error);
 }
 END_TEST
 
@@ -216,6 +227,7 @@ START_TEST(a_section_has_what_its_type_wants)
 		ck_assert_msg(c != NULL, "%s", error);
 	} else {
 		ck_assert_ptr_null(c);
+		ck_assert_msg(has_line(error), "%s", error);
 		ck_assert_msg(
 		    strstr(error, typed[_i].why) != NULL, "%s", error);
 	}
