@@ -119,27 +119,30 @@ same_list(const struct conf_list *a, const struct conf_list *b)
 	return (a->n == b->n);
 }
 
-static void
-reload(struct program *p)
+static bool
+same(const char *a, const char *b)
 {
-	struct agent_conf *old = p->agent.conf, *new;
-	char error[512];
+	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
+}
 
-	new = agent_conf_load(p->options.conf, error, sizeof(error));
-	if (new == NULL) {
-		log_errx("not reloaded: %s", error);
-		return;
-	}
-	if (!same_list(&old->hubs, &new->hubs) || old->links != new->links ||
-	    (old->ui == NULL) != (new->ui == NULL) ||
-	    (old->ui != NULL && strcmp(old->ui, new->ui) != 0))
-		log_warnx("hubs, links and ui change with a restart only");
-	providers_start(new, p->agent.loop, p->agent.upstream);
-	p->agent.conf = new;
-	agent_conf_unref(old);
-	uplinks_announce(p->agent.uplinks);
-	uplinks_retry(p->agent.uplinks);
-	log_info("reloaded: %zu providers", new->nproviders);
+/* As hubd says it. */
+static void
+tell_unchanged(const struct agent_conf *old, const struct agent_conf *new)
+{
+	const struct {
+		const char *option;
+		bool same;
+	} fixed[] = {
+	    {"hubs", same_list(&old->hubs, &new->hubs)},
+	    {"links", old->links == new->links},
+	    {"ui", same(old->ui, new->ui)},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (!fixed[i].same)
+			log_warnx("%s has changed, which only a start can do",
+			    fixed[i].option);
 }
 
 static void
@@ -148,7 +151,31 @@ reopen_log(struct program *p)
 	if (p->options.foreground || p->agent.conf->log == NULL)
 		return;
 	if (log_open(p->agent.conf->log) == -1)
-		log_err("cannot reopen %s", p->agent.conf->log);
+		log_err("cannot open %s", p->agent.conf->log);
+}
+
+static void
+reload(struct program *p)
+{
+	struct agent_conf *old = p->agent.conf, *new;
+	char error[512];
+	bool moved;
+
+	new = agent_conf_load(p->options.conf, error, sizeof(error));
+	if (new == NULL) {
+		log_errx("not reloaded: %s", error);
+		return;
+	}
+	tell_unchanged(old, new);
+	moved = new->log != NULL && !same(old->log, new->log);
+	providers_start(new, p->agent.loop, p->agent.upstream);
+	p->agent.conf = new;
+	agent_conf_unref(old);
+	if (moved)
+		reopen_log(p);
+	uplinks_announce(p->agent.uplinks);
+	uplinks_retry(p->agent.uplinks);
+	log_info("reloaded: %zu providers", new->nproviders);
 }
 
 static void

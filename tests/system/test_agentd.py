@@ -1,0 +1,62 @@
+"""agentd as a program in the background, with no hub to dial."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+import procs
+from procs import await_
+
+
+class Background:
+    """agentd without -d; by its pid file alone it is known."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.conf, self.pid_file = folder / "agentd.conf", folder / "pid"
+        self.log = folder / "agentd.log"
+        self.write()
+
+    def write(self, **more):
+        options = {"name": "edge", "token": "t", "log": str(self.log),
+                   "hubs": [f"ws://127.0.0.1:{procs.free_port()}"], **more}
+        self.conf.write_text(procs.conf_text(options) + (
+            'provider "p" {\n type = "openai"\n models = {"*"}\n'
+            ' base_url = "https://h"\n}\n'))
+
+    def run(self, *args):
+        p = subprocess.run(
+            [procs.program("agentd"), "-f", str(self.conf), *args],
+            capture_output=True, text=True, timeout=30)
+        return p.returncode, p.stdout, p.stderr
+
+    def start(self):
+        return self.run("-p", str(self.pid_file))
+
+    def kill(self, sig):
+        os.kill(int(self.pid_file.read_text()), sig)
+
+
+@pytest.fixture
+def agentd(tmp_path):
+    a = Background(tmp_path)
+    yield a
+    if a.pid_file.exists():
+        a.kill(signal.SIGTERM)
+        await_("its end", lambda: not a.pid_file.exists())
+
+
+def test_a_reload_names_what_it_cannot_change(agentd):
+    assert agentd.start()[0] == 0
+    first, agentd.log = agentd.log, agentd.folder / "new.log"
+    agentd.write(links=3, capacity=9)
+    agentd.kill(signal.SIGHUP)
+    await_("a line in the new log", lambda: agentd.log.exists() and
+           "reloaded: 1 providers" in agentd.log.read_text())
+    said = first.read_text()
+    for option in ("links", "hubs"):
+        assert f"{option} has changed, which only a start can do" in said
+    for option in ("ui", "capacity"):
+        assert f"{option} has changed" not in said
