@@ -6,10 +6,10 @@
 
 #include "agentd/agent_conf.h"
 #include "agentd/provider.h"
+#include "agentd/trust.h"
 #include "common/linkproto.h"
 
 #define NAME_MAX_LEN 64
-#define FILE_OPT     CONF_NONEMPTY
 
 #define AT(field) offsetof(struct agent_conf, field)
 #define IN(field) offsetof(struct provider_conf, field)
@@ -43,6 +43,16 @@ static const char *
 check_file(const char *s)
 {
 	return (access(s, R_OK) == 0 ? NULL : "cannot be read");
+}
+
+static const char *
+check_ca(const char *s)
+{
+	const char *why = check_file(s);
+
+	if (why == NULL && !trust_is_good(s))
+		why = "has no certificates in PEM";
+	return (why);
 }
 
 /* What becomes a part of a path or a query. */
@@ -146,8 +156,8 @@ static const struct conf_option options[] = {
     {.name = "ca_file",
 	.type = CONF_STR,
 	.offset = AT(ca_file),
-	.flags = FILE_OPT,
-	.check = check_file},
+	.flags = CONF_NONEMPTY,
+	.check = check_ca},
     {.name = "proxy",
 	.type = CONF_STR,
 	.offset = AT(proxy),
@@ -279,8 +289,8 @@ static const struct conf_option provider_options[] = {
     {.name = "ca_file",
 	.type = CONF_STR,
 	.offset = IN(ca_file),
-	.flags = FILE_OPT,
-	.check = check_file},
+	.flags = CONF_NONEMPTY,
+	.check = check_ca},
 };
 
 static const struct conf_section sections[] = {

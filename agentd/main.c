@@ -1,6 +1,7 @@
 /* agentd: dials hubs and passes their requests on to providers. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "agentd/ui.h"
 #include "agentd/uplink.h"
 #include "agentd/upstream.h"
+#include "common/alloc.h"
 #include "common/log.h"
 #include "common/notify.h"
 
@@ -315,17 +317,39 @@ tear_down(struct program *p)
 	loop_free(a->loop);
 }
 
+/* The file, or the folder that it is to be made in. NULL is fine. */
+static bool
+log_can_be_written(const char *log)
+{
+	char *path;
+	bool can;
+
+	if (log == NULL)
+		return (true);
+	path = xstrdup(log);
+	can = access(access(log, F_OK) == 0 ? log : dirname(path), W_OK) == 0;
+	if (!can)
+		fprintf(stderr, "log: %s: cannot be written: %s\n", log,
+		    strerror(errno));
+	free(path);
+	return (can);
+}
+
 /* As `hubd -n` says it. */
 static int
 say_checked(struct program *p, const char *error)
 {
+	bool fine;
+
 	if (p->agent.conf == NULL) {
 		fprintf(stderr, "%s\n", error);
 		return (1);
 	}
-	printf("%s: fine\n", p->options.conf);
+	fine = p->options.foreground || log_can_be_written(p->agent.conf->log);
+	if (fine)
+		printf("%s: fine\n", p->options.conf);
 	agent_conf_unref(p->agent.conf);
-	return (0);
+	return (fine ? 0 : 1);
 }
 
 int

@@ -1,7 +1,6 @@
 /* Certificates to trust, each file read once. */
 #include "agentd/trust.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -76,6 +75,15 @@ read_store(const char *file, const char *folder)
 	/* As libcurl has it: who is in the file is trusted, root or not. */
 	X509_STORE_set_flags(x, X509_V_FLAG_PARTIAL_CHAIN);
 	return (x);
+}
+
+bool
+trust_is_good(const char *file)
+{
+	X509_STORE *x = read_store(file, NULL);
+
+	X509_STORE_free(x); /* NULL is fine */
+	return (x != NULL);
 }
 
 static bool

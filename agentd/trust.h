@@ -5,8 +5,13 @@
 #ifndef AGENTD_TRUST_H
 #define AGENTD_TRUST_H
 
+#include <stdbool.h>
+
 struct trust;
 struct trust_store;
+
+/* Has the file certificates, and no broken one? It is not kept. */
+bool trust_is_good(const char *file);
 
 struct trust *trust_new(void);
 void trust_free(struct trust *); /* NULL is fine */

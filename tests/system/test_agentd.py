@@ -60,3 +60,13 @@ def test_a_reload_names_what_it_cannot_change(agentd):
         assert f"{option} has changed, which only a start can do" in said
     for option in ("ui", "capacity"):
         assert f"{option} has changed" not in said
+
+
+def test_n_finds_a_log_that_cannot_be_written(agentd):
+    agentd.log = agentd.folder / "none" / "agentd.log"
+    agentd.write()
+    status, said, why = agentd.run("-n")
+    assert (status, said) == (1, "")
+    assert why == (f"log: {agentd.log}: cannot be written: "
+                   "No such file or directory\n")
+    assert agentd.run("-d", "-n")[0] == 0  # it goes to standard error

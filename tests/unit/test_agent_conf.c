@@ -66,6 +66,7 @@ static const struct {
     {HEAD HUBS PROVIDER "ui = \"127.0.0.1:http\"\n", "ui"},
     {HEAD HUBS PROVIDER "ca_file = \"/nonexistent\"\n", "ca_file"},
     {HEAD HUBS PROVIDER "link_max_age = \"1 fortnight\"\n", "link_max_age"},
+    {HEAD HUBS PROVIDER "ca_file = \"/dev/null\"\n", "no certificates"},
     {"name = \"a b\"\ntoken = \"t\"\n" HUBS PROVIDER, "name"},
     {"name = \"a\"\ntoken = \"t\\r\\nX: y\"\n" HUBS PROVIDER, "token"},
     {"name = \"a\"\ntoken = \"${NO_SUCH_VARIABLE_HERE}\"\n" HUBS PROVIDER,

@@ -235,7 +235,7 @@ UNIT_azure_url = agentd/azure_url.c $(UNIT_base_url)
 FUZZ_azure_url = $(UNIT_azure_url)
 UNIT_provider_openai = $(PROVIDER_LINKS)
 UNIT_token = $(PROVIDER_LINKS)
-UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c \
+UNIT_agent_conf = agentd/agent_conf.c agentd/agent_options.c agentd/trust.c \
 	$(PROVIDER_LINKS) common/conf.c \
 	common/conf_expand.c common/conf_scan.c common/conf_serial.c \
 	common/conf_value.c
@@ -269,6 +269,8 @@ UNIT_upstream = agentd/answer.c agentd/curl_loop.c agentd/origin.c \
 	$(HTTP1_LINKS) common/conn.c common/conn_io.c common/conn_plain.c \
 	common/loop.c common/buf.c common/alloc.c common/log.c
 UNIT_LIBS_upstream = libcurl
+UNIT_LIBS_agent_conf = libssl
+UNIT_LIBS_agent_call = libssl
 UNIT_origin = agentd/origin.c common/conn.c common/conn_io.c \
 	common/conn_plain.c common/loop.c common/buf.c common/alloc.c \
 	common/log.c
