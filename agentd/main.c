@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -257,6 +258,7 @@ run_in_background(const struct program *p, int parent)
 	close(parent);
 }
 
+/* It stays open, for the lock. */
 static void
 write_pid(const char *path)
 {
@@ -264,11 +266,13 @@ write_pid(const char *path)
 
 	if (path == NULL)
 		return;
-	fd = open(
-	    path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd == -1 || dprintf(fd, "%d\n", (int)getpid()) < 0)
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1 &&
+	    errno == EWOULDBLOCK)
+		fatalx("%s: another agentd runs", path);
+	if (fd == -1 || ftruncate(fd, 0) == -1 ||
+	    dprintf(fd, "%d\n", (int)getpid()) < 0)
 		fatal("cannot write %s", path);
-	close(fd);
 }
 
 /* A link, and for each call a connection. */

@@ -70,3 +70,15 @@ def test_n_finds_a_log_that_cannot_be_written(agentd):
     assert why == (f"log: {agentd.log}: cannot be written: "
                    "No such file or directory\n")
     assert agentd.run("-d", "-n")[0] == 0  # it goes to standard error
+
+
+def test_one_pid_file_is_one_agent(agentd):
+    """Else the first one is not found any more by whoever wants it to end."""
+    assert agentd.start()[0] == 0
+    pid = agentd.pid_file.read_text()
+    status, _, why = agentd.start()
+    assert status == 1 and f"{agentd.pid_file}: another agentd runs" in why
+    assert agentd.pid_file.read_text() == pid
+    os.kill(int(pid), signal.SIGKILL)
+    await_("another to begin", lambda: agentd.start()[0] == 0)
+    assert agentd.pid_file.read_text() != pid
