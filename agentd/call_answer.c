@@ -47,10 +47,16 @@ refuse(struct call *c, int status)
 }
 
 /* The hub keeps it from the user, or asks elsewhere; nobody else has it. */
+static bool
+is_kept_back(int status)
+{
+	return (status >= 500 || (status >= 300 && status < 400));
+}
+
 void
 call_log_failure(const struct call *c)
 {
-	if (c->status >= 500)
+	if (is_kept_back(c->status))
 		log_warnx("call %s: provider %s answers %d%s%.*s", c->want.id,
 		    c->provider->name, c->status, detail_sep(c), detail_size(c),
 		    buf_ptr(&c->error));
@@ -215,7 +221,7 @@ on_body(void *arg, struct span bytes)
 		return;
 	(void)FAILPOINT("agent.streaming");
 	call_wait_at_most(c, c->want.idle_ms);
-	if (c->status >= 500 && buf_len(&c->error) < DETAIL_MAX)
+	if (is_kept_back(c->status) && buf_len(&c->error) < DETAIL_MAX)
 		buf_addspan(&c->error, bytes);
 	c->queued = h2stream_write(c->stream, bytes, false);
 }

@@ -45,7 +45,7 @@ struct call {
 	struct loop_work again_work; /* upstream must not be on the stack */
 	bool again;		     /* this is the second try */
 	struct answer_head *held;    /* while STATE_LOOKING */
-	struct buf error; /* then, and the first bytes of a 5xx's body */
+	struct buf error; /* then; of a 3xx or 5xx, the first bytes */
 	int status;	  /* of the provider's answer; 0: none yet */
 };
 
@@ -62,7 +62,7 @@ void call_answer_error(struct call *, const char *error);
 
 /* What becomes of a provider's answer. upstream_start()'s arg is the call. */
 extern const struct upstream_handler call_upstream_handler;
-/* The call is over: what the provider said, if it failed. */
+/* The call is over: what the provider said, if users are not told. */
 void call_log_failure(const struct call *);
 
 #endif

@@ -8,7 +8,7 @@ import pytest
 
 import priced
 import procs
-from procs import Agent, Sim
+from procs import Agent, Sim, await_
 
 MODEL = priced.shape("evil-1")
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -125,3 +125,11 @@ def test_any_answer_of_a_provider(served, name, stream):
         assert (row["status"], row["amount"]) == (status, "0")
     assert site.evil.running()
     site.hub.quiet()
+
+
+def test_where_a_provider_sends_on_is_in_the_agents_log(served):
+    """A base_url that is not quite right: the user sees a mere 502."""
+    served.provider.pieces, _ = ANSWERS["redirect"]
+    call = served.site.chat(served.key, MODEL)[1]["x-request-id"]
+    await_("the status", lambda: f"call {call}: provider openai answers 307"
+           in served.site.evil.tail())
