@@ -114,7 +114,7 @@ check_answer(struct dial *d, const struct http1_response *r)
 	static char status[64];
 	char accept[WS_ACCEPT_SIZE];
 
-	if (r->status == 401 || r->status == 403)
+	if (r->status == 401)
 		return ("the hub does not know our token");
 	if (r->status != 101) {
 		snprintf(

@@ -1,5 +1,6 @@
 """agentd as a program in the background, with no hub to dial."""
 
+import http.server
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 
 import procs
+import proxies
 from procs import await_
 
 
@@ -82,3 +84,24 @@ def test_one_pid_file_is_one_agent(agentd):
     os.kill(int(pid), signal.SIGKILL)
     await_("another to begin", lambda: agentd.start()[0] == 0)
     assert agentd.pid_file.read_text() != pid
+
+
+class Wall(http.server.BaseHTTPRequestHandler):
+    """What stands in front of a hub and lets nobody in."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_error(403)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_front_that_refuses_is_not_taken_for_the_hub(agentd):
+    wall = proxies.Server(Wall)
+    agentd.write(hubs=[f"ws://127.0.0.1:{wall.port}"])
+    assert agentd.start()[0] == 0
+    await_("its answer", lambda: "the hub answers 403" in
+           agentd.log.read_text())
+    wall.close()
