@@ -94,6 +94,7 @@ take(struct announcement *out, const struct json *doc, int64_t now_ms)
 	a->clock_skew_ms =
 	    difference(json_get_int(doc, "clock_ms", now_ms), now_ms);
 	take_providers(out, providers);
+	copy_text(out->name, sizeof(out->name), json_get_str(doc, "name"));
 	out->draining = json_get_bool(doc, "draining", false);
 	return (true);
 }

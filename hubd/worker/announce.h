@@ -12,6 +12,7 @@ struct announcement {
 	/* As the registry takes it, but for agent and name, which are not the
 	 * agent's to say. */
 	struct registry_announce registry;
+	char name[65]; /* what it calls itself; "": nothing */
 	bool draining; /* it wants no new calls */
 	bool cut;      /* providers were left out, for want of room */
 };

@@ -1,6 +1,7 @@
 /* What agents announce on their links, and what becomes of that. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "hubd/worker/access.h"
@@ -19,6 +20,10 @@ read_announcement(struct link *l, struct span text)
 		log_warnx("agent %s announces more than fits: the rest is "
 			  "left out",
 		    l->name);
+	if (strcmp(said.name, l->name) != 0 && !l->ready)
+		log_warnx("agent %s calls itself %s: the name of its token "
+			  "counts",
+		    l->name, said.name);
 	l->said = said.registry;
 	l->said.agent = l->agent_id;
 	snprintf(l->said.name, sizeof(l->said.name), "%s", l->name);

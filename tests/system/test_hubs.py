@@ -129,6 +129,15 @@ def test_agent_is_told_why_its_links_end(parts, tmp_path):
     told(first, "agent revoked")
 
 
+def test_an_agent_by_another_name_is_that_of_its_token(parts, tmp_path):
+    twins = Twins(parts, tmp_path, 1)
+    agent = twins.agent()
+    agent.stop(signal.SIGTERM)
+    agent.conf.write_text(agent.conf.read_text().replace('"edge"', '"egde"'))
+    agent.start().await_up(2)
+    assert "agent edge calls itself egde" in twins.hubs[0].tail()
+
+
 def test_hub_that_is_killed_disturbs_its_own_requests_alone(parts, tmp_path):
     twins = Twins(parts, tmp_path)
     twins.agent().await_up(2)

@@ -38,6 +38,7 @@ START_TEST(an_announcement_is_taken)
 	ck_assert(!said.draining && !said.cut);
 	/* the name is that of the token, not what it says */
 	ck_assert_str_eq(a->name, "");
+	ck_assert_str_eq(said.name, "other");
 }
 END_TEST
 
