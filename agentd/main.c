@@ -24,6 +24,7 @@
 
 #define CONF_PATH "/etc/hubd/agentd.conf"
 #define FILES_MAX 65536
+#define NO_LOG	  "%s: in the background `log` must name a file"
 
 struct options {
 	const char *conf, *pid_file;
@@ -321,22 +322,31 @@ tear_down(struct program *p)
 	loop_free(a->loop);
 }
 
-/* The file, or the folder that it is to be made in. NULL is fine. */
+/* The file, or the folder that it is to be made in. */
 static bool
-log_can_be_written(const char *log)
+can_be_written(const char *log)
 {
-	char *path;
+	char *path = xstrdup(log);
 	bool can;
 
-	if (log == NULL)
-		return (true);
-	path = xstrdup(log);
 	can = access(access(log, F_OK) == 0 ? log : dirname(path), W_OK) == 0;
 	if (!can)
 		fprintf(stderr, "log: %s: cannot be written: %s\n", log,
 		    strerror(errno));
 	free(path);
 	return (can);
+}
+
+/* Without -p it may be meant for -d as well. */
+static bool
+check_log(const struct options *o, const char *log)
+{
+	if (o->foreground || (log == NULL && o->pid_file == NULL))
+		return (true);
+	if (log != NULL)
+		return (can_be_written(log));
+	fprintf(stderr, NO_LOG "\n", o->conf);
+	return (false);
 }
 
 /* As `hubd -n` says it. */
@@ -349,7 +359,7 @@ say_checked(struct program *p, const char *error)
 		fprintf(stderr, "%s\n", error);
 		return (1);
 	}
-	fine = p->options.foreground || log_can_be_written(p->agent.conf->log);
+	fine = check_log(&p->options, p->agent.conf->log);
 	if (fine)
 		printf("%s: fine\n", p->options.conf);
 	agent_conf_unref(p->agent.conf);
@@ -372,8 +382,7 @@ main(int argc, char **argv)
 	if (p->agent.conf == NULL)
 		fatalx("%s", error);
 	if (!p->options.foreground && p->agent.conf->log == NULL)
-		fatalx("%s: in the background `log` must name a file",
-		    p->options.conf);
+		fatalx(NO_LOG, p->options.conf);
 	if (!p->options.foreground)
 		parent = daemonise();
 	raise_limits();

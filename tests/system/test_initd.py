@@ -117,6 +117,18 @@ def test_the_hubs_secrets_are_in_its_defaults(hub, hubd):
         hubd.does(verb)
 
 
+def test_a_restart_without_a_log_stops_no_agent(agentd):
+    agentd.does("start")
+    pid = agentd.pid()
+    text = agentd.conf.read_text()
+    agentd.conf.write_text(re.sub(r"^log = .*\n", "", text, flags=re.M))
+    agentd.does("configtest", 1)
+    agentd.does("restart", 1)
+    assert agentd.pid() == pid
+    agentd.does("status")
+    agentd.conf.write_text(text)
+
+
 @pytest.mark.parametrize("verb", ["reload", "force-reload"])
 def test_reload(service, verb):
     service.does(verb, 1)  # nothing runs
