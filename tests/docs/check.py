@@ -106,6 +106,17 @@ def check_pages():
             words("prices.json.5", "Cm"), "prices.json(5)")
 
 
+def check_link():
+    """Fields of the link, and how many streams it carries."""
+    text, page = source("common/linkproto.h"), manual.page("hublink.7").lower()
+    for field in re.findall(r'LINK_[FH]_\w+\s+"([\w-]+)"', text):
+        if not re.search(rf"\b{field.lower()}(?![\w-])", page):
+            say(f"field {field} is not in hublink(7)")
+    most = re.search(r"LINK_MAX_STREAMS\s+(\d+)", text).group(1)
+    if f"at most {most} streams" not in page:
+        say(f"hublink(7) does not say that a link has at most {most} streams")
+
+
 def check_sample(name, known):
     text = (ROOT / "etc" / name).read_text()
     named = re.findall(r"^[\s#]*(\w+)\s*=\s*\S", text, re.M)
@@ -199,6 +210,7 @@ def main():
     check_sample("hubd.conf", hub_options())
     check_sample("agentd.conf", agent_options())
     check_flags()
+    check_link()
     check_files()
     check_examples()
     sys.exit(1 if wrong else 0)
