@@ -109,8 +109,9 @@ check_ui(const char *s)
 	if (colon == NULL || colon == s)
 		return ("is not ADDRESS:PORT");
 	port = strtoul(colon + 1, &end, 10);
-	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || port > 65535)
-		return ("has no port up to 65535");
+	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || port == 0 ||
+	    port > 65535)
+		return ("has no port from 1 to 65535");
 	return (NULL);
 }
 

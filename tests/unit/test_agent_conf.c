@@ -64,6 +64,7 @@ static const struct {
     {HEAD HUBS PROVIDER "capacity = 100000\n", "capacity"},
     {HEAD HUBS PROVIDER "ui = \"8090\"\n", "ui"},
     {HEAD HUBS PROVIDER "ui = \"127.0.0.1:http\"\n", "ui"},
+    {HEAD HUBS PROVIDER "ui = \"127.0.0.1:0\"\n", "from 1 to 65535"},
     {HEAD HUBS PROVIDER "ca_file = \"/nonexistent\"\n", "ca_file"},
     {HEAD HUBS PROVIDER "link_max_age = \"1 fortnight\"\n", "link_max_age"},
     {HEAD HUBS PROVIDER "ca_file = \"/dev/null\"\n", "no certificates"},
