@@ -19,6 +19,8 @@ CREATE TABLE waiting_object (
 	holder INTEGER NOT NULL, -- agent
 	ids BLOB NOT NULL -- each terminated
 ) STRICT, WITHOUT ROWID;
+-- What has been deleted here the store may still tell of.
+CREATE INDEX waiting_deletion ON waiting_object (ids) WHERE event = 2;
 
 -- Rows are here for moments, and nobody lists them by time.
 DROP INDEX ledger_time;

@@ -597,6 +597,30 @@ START_TEST(an_object_of_another_hub_comes_is_billed_and_goes)
 }
 END_TEST
 
+START_TEST(an_object_that_was_deleted_here_does_not_come_back)
+{
+	struct ledger_object o = {
+	    .account = 1, .agent = 3, .kind = OBJECT_FILE, .created_ms = 5};
+	struct ledger_row r = make_row(1, 1, "0");
+	struct ledger_object found;
+
+	strcpy(o.id, "file-1");
+	put_account(1, 1, "10");
+	ck_assert_int_eq(spool_put_object(l, &o, false), LEDGER_OK);
+	r.object.event = OBJECT_DELETED;
+	r.object.kind = OBJECT_FILE;
+	ck_assert(call_object_add(&r.object, span_str(o.id)));
+	book(&r);
+	ck_assert_int_eq(ops->object_get(l, o.id, &found), LEDGER_MISSING);
+	/* the store has not heard of it, and tells what it knows */
+	ck_assert_int_eq(spool_put_object(l, &o, false), LEDGER_OK);
+	ck_assert_int_eq(ops->object_get(l, o.id, &found), LEDGER_MISSING);
+	strcpy(o.id, "file-11");
+	ck_assert_int_eq(spool_put_object(l, &o, false), LEDGER_OK);
+	ck_assert_int_eq(ops->object_get(l, o.id, &found), LEDGER_OK);
+}
+END_TEST
+
 START_TEST(what_is_put_in_one_transaction_comes_or_does_not)
 {
 	struct ledger_account a = make_account(1, 1, "3");
@@ -690,6 +714,7 @@ main(void)
 	tcase_add_test(tc, keys_have_the_stores_numbers_and_may_be_rotated);
 	tcase_add_test(tc, an_agents_name_belongs_to_the_newest_number);
 	tcase_add_test(tc, an_object_of_another_hub_comes_is_billed_and_goes);
+	tcase_add_test(tc, an_object_that_was_deleted_here_does_not_come_back);
 	tcase_add_test(tc, what_is_put_in_one_transaction_comes_or_does_not);
 	tcase_add_test(tc, another_store_is_adopted_only_when_nothing_waits);
 	tcase_add_test(tc, what_is_put_aside_is_taken_one_by_one);
