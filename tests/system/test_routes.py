@@ -103,7 +103,7 @@ def test_provider_named_before_the_model(pair):
 
 
 def test_latency_picks_the_faster(pair):
-    pair.sim.bind(DEAR, ANSWER, first_ms=150)
+    pair.sim.bind(DEAR, ANSWER, first_ms=1000)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         key = pair.key()
         list(pool.map(lambda _: pair.chat(key, DEAR), range(16)))

@@ -14,6 +14,7 @@ import time
 import pytest
 
 import certs
+import crash
 import crowd
 import priced
 import procs
@@ -385,7 +386,8 @@ def test_who_asks_for_health_while_admin_is_replaced_is_answered(hub):
     hub.install(of_version(other_version(1)))
     os.kill(admin, signal.SIGSTOP)
     hub.signal(signal.SIGUSR2, "takes over")
-    await_("another billing", lambda: hub.ctl("show", "prices"))
+    await_("another billing",
+           lambda: crash.asked(hub.ctl, "show", "prices"))
     asking = [socket.create_connection(("127.0.0.1", hub.admin_port))
               for _ in range(24)]
     for a in asking:
@@ -415,7 +417,8 @@ def test_a_cut_is_one_where_old_and_new_workers_serve_a_slot(site):
     (hub.failpoints / "worker 1").write_text("force\n")
     hub.install(of_version(other_version(1)))
     hub.signal(signal.SIGUSR2, "worker 1 starts again in")
-    await_("another billing", lambda: hub.ctl("show", "prices"))
+    await_("another billing",
+           lambda: crash.asked(hub.ctl, "show", "prices"))
     for pid in old:
         os.kill(pid, signal.SIGSTOP)
     hub.ctl("key", "revoke", key_id, "cut")
