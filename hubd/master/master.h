@@ -96,6 +96,7 @@ struct price_reloads {
 	unsigned n;
 	uint32_t flags; /* of all of them */
 	pid_t told;	/* which billing */
+	bool again;	/* in the stead of one that is gone */
 };
 
 /* Workers of programs before, as many at most for each slot. */

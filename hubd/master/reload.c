@@ -40,6 +40,7 @@ note_prices(struct master *m, uint32_t flags)
 	p->flags = p->n == 0 ? flags : p->flags | flags;
 	p->n++;
 	p->told = m->billing.pid;
+	p->again = false;
 }
 
 void
@@ -50,8 +51,11 @@ reload_prices_again(struct master *m)
 	if (p->n == 0 || p->told == m->billing.pid)
 		return;
 	/* once: files that it dies of must not kill it for ever */
-	p->n = 0;
-	push_conf(&m->billing, 0, p->flags);
+	p->n = p->again ? 0 : 1;
+	p->again = true;
+	p->told = m->billing.pid;
+	if (p->n > 0)
+		push_conf(&m->billing, 0, p->flags);
 }
 
 void

@@ -544,6 +544,33 @@ def test_a_reload_under_way_is_the_next_billing_s(pg, shared):
         "show", "status")["price_version"] == 2, 30)
 
 
+def test_a_reload_that_follows_one_of_a_billing_before(pg, shared):
+    """That the older one is answered does not mean the younger is."""
+    hub = shared().hub
+
+    def reload_with(name, times):
+        hub.prices.write_text(procs.price_text({
+            **priced.PRICES, name: {"input_cost_per_token": "0.000001"}}))
+        hub.child.send_signal(signal.SIGHUP)
+        await_("the reload", lambda: hub.log.read_text().count(
+            "configuration reloaded") == times)
+        hub.ctl("show", "prices")   # billing has heard of it, too
+
+    def kill_billing():
+        pid = billing(hub)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        await_("another billing", lambda: billing(hub)["pid"] not in (pid, 0))
+        hub.ctl("show", "prices")
+    pg.pause()
+    reload_with("another", 1)
+    kill_billing()
+    reload_with("a-third", 2)
+    kill_billing()
+    pg.resume()
+    await_("the newest prices", lambda: "a-third" in [
+        p["model"] for p in hub.ctl("show", "prices")["prices"]], 30)
+
+
 def test_a_courier_that_hangs_is_replaced(shared):
     site = shared(failpoints={"billing.impatient": "force\n"})
     key = site.key()
