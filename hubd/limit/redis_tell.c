@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "hubd/limit/redis_lease.h"
+#include "shm/process.h"
 #include "shm/pubtab.h"
 
 /* In this time every worker of every hub has met a Redis that lost all, or
@@ -151,6 +152,23 @@ put_owing(struct limiter_redis *l, struct redis_command *c)
 }
 
 /*
+ * Workers of a hub would all tell the same, and Redis, which needs 15 us for an
+ * account, would hear little else. The first goes on at once; the others, for
+ * it may be cut off or die, each second.
+ */
+static bool
+is_first(const struct limiter_redis *l)
+{
+	const struct process_row *rows = process_rows(l->base.shm);
+	ptrdiff_t i = 0, me = l->count - counter_rows(l->base.shm);
+
+	while (i < me && (rows[i].role != ROLE_WORKER ||
+			     process_state_of(&rows[i]) != PROCESS_LIVE))
+		i++;
+	return (i == me);
+}
+
+/*
  * A worker that is new has not seen the loss. A hub that is new cannot tell
  * it from the first time of all, when there is nobody else who could tell
  * anything.
@@ -217,7 +235,7 @@ on_told(void *arg, const struct redis_reply *reply, monotime_t now)
 	note_list(l, &told);
 	note_age(l, told.age_us / 1000, now);
 	note_epoch(l, told.epoch, now);
-	if (!l->looked && l->looked_at != 0)
+	if (!l->looked && l->looked_at != 0 && is_first(l))
 		say_hello(l);
 }
 

@@ -751,6 +751,28 @@ START_TEST(all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it)
 }
 END_TEST
 
+/* They are many, and each worker would tell the same. */
+START_TEST(one_worker_tells_all_that_is_owed_at_once_the_others_by_turns)
+{
+	process_ref_t other;
+
+	owe_everything(300);
+	other = fixture_process(ROLE_WORKER);
+	l->count = &counter_rows(fixture)[other.row];
+	limiter_redis_up(limiter, now);
+	ANSWER(111, LONG_US);
+	ck_assert_uint_eq(nsent, 0);
+	limiter_redis_tick(limiter, now);
+	ck_assert_ptr_nonnull(strstr(sent[0].text, " 228 128 0 0 9 1"));
+	/* the first is gone */
+	process_died(fixture, me.row);
+	ANSWER(111, LONG_US);
+	ck_assert_ptr_nonnull(strstr(sent[0].text, " 356 256 0 0 9 1"));
+	ANSWER(111, LONG_US);
+	ck_assert_uint_eq(nsent, 0);
+}
+END_TEST
+
 /* How long a hello takes that is to tell of n accounts nobody knows. */
 static int64_t
 time_of_hello(size_t n)
@@ -891,6 +913,8 @@ add(TCase *tc)
 	tcase_add_test(tc, what_this_hub_owes_is_told_until_redis_has_it);
 	tcase_add_test(
 	    tc, all_that_this_hub_owes_is_told_a_redis_that_cannot_know_it);
+	tcase_add_test(
+	    tc, one_worker_tells_all_that_is_owed_at_once_the_others_by_turns);
 	tcase_add_test(tc, rows_of_another_start_are_looked_for_once);
 	tcase_add_test(tc, hello_is_said_once_at_a_time);
 	tcase_add_test(tc, another_store_is_another_place);
