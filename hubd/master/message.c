@@ -31,7 +31,7 @@ on_reload_done(struct master *m, const struct channel_message *msg)
 {
 	reload_prices_done(m);
 	if (msg->head.size > 0)
-		log_errx("prices not reloaded: %s", msg->payload);
+		log_errx("prices: %s", msg->payload);
 }
 
 void

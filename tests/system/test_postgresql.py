@@ -544,6 +544,19 @@ def test_a_reload_under_way_is_the_next_billing_s(pg, shared):
         "show", "status")["price_version"] == 2, 30)
 
 
+def test_a_reload_whose_end_is_unknown_is_not_said_to_fail(pg, shared):
+    hub = shared().hub
+    pg.pause()
+    hub.child.send_signal(signal.SIGHUP)
+    await_("the reload", lambda: "configuration reloaded"
+           in hub.log.read_text())
+    hub.ctl("show", "prices")   # billing has heard of it, too
+    os.kill(crash.courier(hub), signal.SIGKILL)
+    await_("word of it", lambda: "error: prices: the shared store did not "
+           "answer: whether" in hub.log.read_text())
+    pg.resume()
+
+
 def test_a_reload_that_follows_one_of_a_billing_before(pg, shared):
     """That the older one is answered does not mean the younger is."""
     hub = shared().hub
