@@ -55,7 +55,6 @@ on_suspense(void *arg, const struct pg_rows *rows, size_t row)
 {
 	const struct suspense_sink *to = arg;
 	struct ledger_suspense s;
-
 	void *raw;
 
 	read_suspense(rows, row, &s);
