@@ -64,6 +64,9 @@ struct limiter_redis {
 	/* rows of accounts that were looked at for what this hub owes */
 	uint32_t looked_at;
 	bool looked; /* at all of them, since Redis was met or lost them */
+	/* hellos until those of the list are looked for again that are at
+	 * hand in no row */
+	unsigned unfound;
 };
 
 /* More commands under way than this: Redis is too slow to be asked. */

@@ -11,6 +11,7 @@
 #define YOUNG_MS 6000
 
 #define LOOK_ROWS 4096 /* accounts looked at for one command */
+#define UNFOUND	  60   /* hellos: in 1,000,000 it is looked for 0.1 s long */
 
 static struct limiter_redis *
 self(struct limiter *l)
@@ -80,8 +81,11 @@ is_there(const struct shm *shm, const struct redis_listed *one)
 		pub_account_read(shm, one->row, &p) && p.id == one->account);
 }
 
-/* Redis may know the rows of another start: all of these are looked for at
- * once, for accounts may be many. */
+/*
+ * Redis may know the rows of another start: all of these are looked for at
+ * once, for accounts may be many. One that is nowhere, as after a backup was
+ * put back, stays in its list for a day.
+ */
 static void
 put_elsewhere(struct limiter_redis *l, struct redis_command *c,
     const struct redis_listed *list[], size_t n)
@@ -90,6 +94,10 @@ put_elsewhere(struct limiter_redis *l, struct redis_command *c,
 	struct pub_account p;
 	size_t i;
 
+	if (n > 0 && l->unfound > 0) {
+		l->unfound--;
+		return;
+	}
 	for (row = 0; row < end && n > 0; row++) {
 		if (!pub_account_read(l->base.shm, row, &p))
 			continue;
@@ -100,6 +108,8 @@ put_elsewhere(struct limiter_redis *l, struct redis_command *c,
 		put_one(l, c, p.id, row);
 		list[i] = list[--n];
 	}
+	if (n > 0)
+		l->unfound = UNFOUND;
 }
 
 static void
@@ -123,6 +133,7 @@ look_again(struct limiter_redis *l)
 {
 	l->looked_at = 0;
 	l->looked = false;
+	l->unfound = 0;
 }
 
 /*

@@ -779,6 +779,7 @@ time_of_hello(size_t n)
 {
 	monotime_t start;
 
+	l->unfound = 0;
 	for (l->nlist = 0; l->nlist < n; l->nlist++)
 		l->list[l->nlist] = (struct redis_listed){7, 0};
 	start = monotime_now();
@@ -800,6 +801,27 @@ START_TEST(rows_of_another_start_are_looked_for_once)
 	one = time_of_hello(1);
 	many = time_of_hello(REDIS_LIST_MAX);
 	ck_assert_int_lt(many, one * 10);
+}
+END_TEST
+
+/* It would take a tenth of a second each second, where accounts are many. */
+START_TEST(an_account_that_is_nowhere_is_not_looked_for_at_each_hello)
+{
+	const struct pub_account found = {.id = 7, .version = 1};
+	unsigned i;
+
+	set_up();
+	connect_to(111);
+	for (i = 0; i < 63; i++) {
+		limiter_redis_tick(limiter, now);
+		if (strstr(sent[0].text, " 7 4 0 0 0 1") != NULL)
+			break;
+		ANSWER(111, LONG_US, 7, 3);
+		if (i == 1) /* by then it has been looked for */
+			pub_account_write(fixture, 4, &found, 0);
+	}
+	ck_assert_uint_eq(i, 62);
+	answer_nothing();
 }
 END_TEST
 
@@ -916,6 +938,8 @@ add(TCase *tc)
 	tcase_add_test(
 	    tc, one_worker_tells_all_that_is_owed_at_once_the_others_by_turns);
 	tcase_add_test(tc, rows_of_another_start_are_looked_for_once);
+	tcase_add_test(
+	    tc, an_account_that_is_nowhere_is_not_looked_for_at_each_hello);
 	tcase_add_test(tc, hello_is_said_once_at_a_time);
 	tcase_add_test(tc, another_store_is_another_place);
 	tcase_add_test(tc, many_leases_go_in_few_commands);
