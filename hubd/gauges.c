@@ -83,12 +83,6 @@ hub_calls_pending(const struct shm *shm)
 	return (calls_in(shm, CALL_FINAL));
 }
 
-static bool
-is_live_worker(const struct process_row *p)
-{
-	return (p->role == ROLE_WORKER && process_state_of(p) == PROCESS_LIVE);
-}
-
 uint32_t
 hub_workers(const struct shm *shm)
 {
@@ -96,7 +90,7 @@ hub_workers(const struct shm *shm)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < shm->sizes.nprocs; i++)
-		n += is_live_worker(&rows[i]);
+		n += process_row_lives(&rows[i], ROLE_WORKER);
 	return (n);
 }
 
@@ -108,7 +102,7 @@ hub_limits(const struct shm *shm)
 
 	for (i = 0; i < shm->sizes.nprocs; i++) {
 		one = atomic_load(&rows[i].limits);
-		if (is_live_worker(&rows[i]) && one > worst &&
+		if (process_row_lives(&rows[i], ROLE_WORKER) && one > worst &&
 		    one <= LIMITS_NOBODY)
 			worst = one;
 	}
@@ -123,8 +117,7 @@ hub_billing_silent_ms(const struct shm *shm)
 	uint32_t i;
 
 	for (i = 0; i < shm->sizes.nprocs; i++) {
-		if (rows[i].role != ROLE_BILLING ||
-		    process_state_of(&rows[i]) != PROCESS_LIVE)
+		if (!process_row_lives(&rows[i], ROLE_BILLING))
 			continue;
 		beat.ns = atomic_load(&rows[i].heartbeat_ns);
 		return (monotime_diff_ms(monotime_now(), beat));
@@ -140,7 +133,7 @@ hub_links(const struct shm *shm)
 	uint32_t i;
 
 	for (i = 0; i < shm->sizes.nprocs; i++) {
-		if (is_live_worker(&rows[i]))
+		if (process_row_lives(&rows[i], ROLE_WORKER))
 			n += atomic_load(&rows[i].links);
 	}
 	return (n);

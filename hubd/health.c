@@ -22,7 +22,7 @@ worker_beats(struct process_row *p, monotime_t now)
 {
 	monotime_t beat = {atomic_load(&p->heartbeat_ns)};
 
-	return (p->role == ROLE_WORKER && process_state_of(p) == PROCESS_LIVE &&
+	return (process_row_lives(p, ROLE_WORKER) &&
 		monotime_diff_ms(now, beat) < STUCK_MS);
 }
 

@@ -55,6 +55,12 @@ process_state_of(const struct process_row *row)
 	return ((enum process_state)(atomic_load(&row->word) & 0xff));
 }
 
+bool
+process_row_lives(const struct process_row *row, enum process_role role)
+{
+	return (row->role == role && process_state_of(row) == PROCESS_LIVE);
+}
+
 uint32_t
 process_generation(const struct process_row *row)
 {

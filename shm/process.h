@@ -64,6 +64,8 @@ typedef struct {
 struct process_row *process_rows(const struct shm *); /* sizes.nprocs */
 enum process_state process_state_of(const struct process_row *);
 uint32_t process_generation(const struct process_row *);
+/* Is it a process of that role, alive as far as the master knows? */
+bool process_row_lives(const struct process_row *, enum process_role);
 /* Is that process alive as far as the master knows? */
 bool process_is_live(const struct shm *, process_ref_t);
 

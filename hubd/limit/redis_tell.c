@@ -173,8 +173,7 @@ is_first(const struct limiter_redis *l)
 	const struct process_row *rows = process_rows(l->base.shm);
 	ptrdiff_t i = 0, me = l->count - counter_rows(l->base.shm);
 
-	while (i < me && (rows[i].role != ROLE_WORKER ||
-			     process_state_of(&rows[i]) != PROCESS_LIVE))
+	while (i < me && !process_row_lives(&rows[i], ROLE_WORKER))
 		i++;
 	return (i == me);
 }
