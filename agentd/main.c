@@ -123,12 +123,6 @@ same_list(const struct conf_list *a, const struct conf_list *b)
 	return (a->n == b->n);
 }
 
-static bool
-same(const char *a, const char *b)
-{
-	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
-}
-
 /* As hubd says it. */
 static void
 tell_unchanged(const struct agent_conf *old, const struct agent_conf *new)
@@ -139,7 +133,7 @@ tell_unchanged(const struct agent_conf *old, const struct agent_conf *new)
 	} fixed[] = {
 	    {"hubs", same_list(&old->hubs, &new->hubs)},
 	    {"links", old->links == new->links},
-	    {"ui", same(old->ui, new->ui)},
+	    {"ui", str_same(old->ui, new->ui)},
 	};
 	size_t i;
 
@@ -171,7 +165,7 @@ reload(struct program *p)
 		return;
 	}
 	tell_unchanged(old, new);
-	moved = new->log != NULL && !same(old->log, new->log);
+	moved = new->log != NULL && !str_same(old->log, new->log);
 	providers_start(new, p->agent.loop, p->agent.upstream);
 	p->agent.conf = new;
 	agent_conf_unref(old);

@@ -30,12 +30,6 @@ struct origin {
 
 /* ---- origins ------------------------------------------------------------ */
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0));
-}
-
 static char *
 copy_text(const char *s)
 {
@@ -67,8 +61,8 @@ origin_get(struct origins *all, const struct origin_key *key)
 	LIST_FOREACH (o, &all->list, entry)
 		if (o->tls == key->tls &&
 		    span_eq(span_str(o->authority), key->authority) &&
-		    same_text(o->proxy, key->proxy) &&
-		    same_text(o->ca_file, key->ca_file))
+		    str_same(o->proxy, key->proxy) &&
+		    str_same(o->ca_file, key->ca_file))
 			break;
 	if (o == NULL) {
 		o = origin_new(key);

@@ -54,6 +54,13 @@ str_copy(char *to, size_t cap, const char *from)
 	to[n] = '\0';
 }
 
+/* Are two texts the same? One that is NULL is the same as NULL alone. */
+static inline bool
+str_same(const char *a, const char *b)
+{
+	return (a == b || (a != NULL && b != NULL && strcmp(a, b) == 0));
+}
+
 static inline bool
 span_starts(struct span s, struct span prefix)
 {
