@@ -41,16 +41,15 @@ host_of(struct span authority)
 		    : span_of(authority.p, (size_t)(colon - authority.p)));
 }
 
-/* ":" and a number from 1 to 65535, or nothing. */
-static bool
-is_port(const char *s, size_t n)
+bool
+agent_conf_is_port(const char *s, size_t n)
 {
 	unsigned long port = 0;
 	size_t i;
 
 	for (i = 1; i < n && s[i] >= '0' && s[i] <= '9' && port <= 65535; i++)
 		port = port * 10 + (unsigned long)(s[i] - '0');
-	return (n == 0 || (s[0] == ':' && i == n && port > 0 && port <= 65535));
+	return (n > 0 && s[0] == ':' && i == n && port > 0 && port <= 65535);
 }
 
 char *
@@ -58,7 +57,7 @@ agent_conf_hub_url(const char *url, bool plaintext, const char **why)
 {
 	bool tls = strncasecmp(url, "wss://", 6) == 0;
 	const char *rest = url + (tls ? 6 : 5), *slash;
-	struct span host, authority;
+	struct span host, port, authority;
 
 	*why = NULL;
 	if (!tls && strncasecmp(url, "ws://", 5) != 0)
@@ -71,9 +70,10 @@ agent_conf_hub_url(const char *url, bool plaintext, const char **why)
 	authority = span_of(
 	    rest, slash == NULL ? strlen(rest) : (size_t)(slash - rest));
 	host = host_of(authority);
+	port = span_of(host.p + host.n, authority.n - host.n);
 	if (host.n == 0)
 		*why = "names no host";
-	else if (!is_port(host.p + host.n, authority.n - host.n))
+	else if (port.n > 0 && !agent_conf_is_port(port.p, port.n))
 		*why = "has a port that is not from 1 to 65535";
 	else if (!tls && !plaintext && !is_loopback(host))
 		*why = "would send the token unencrypted: use wss://, or set "

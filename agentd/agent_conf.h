@@ -84,5 +84,7 @@ struct provider_conf *agent_conf_provider(
  * is none, or not encrypted beyond loopback without plaintext; then *why.
  */
 char *agent_conf_hub_url(const char *url, bool plaintext, const char **why);
+/* Is it a colon and a number from 1 to 65535? */
+bool agent_conf_is_port(const char *, size_t n);
 
 #endif

@@ -103,14 +103,10 @@ static const char *
 check_ui(const char *s)
 {
 	const char *colon = strrchr(s, ':');
-	char *end;
-	unsigned long port;
 
 	if (colon == NULL || colon == s)
 		return ("is not ADDRESS:PORT");
-	port = strtoul(colon + 1, &end, 10);
-	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || port == 0 ||
-	    port > 65535)
+	if (!agent_conf_is_port(colon, strlen(colon)))
 		return ("has no port from 1 to 65535");
 	return (NULL);
 }
